@@ -1,0 +1,80 @@
+"""What every model sees and answers: arrays in, arrays out.
+
+Models never see frames, names of dtypes, or real values: the codec turns a table into `Codes` and back. An **ordered**
+column (number, date, ordinal ...) is a float64 *position*, the share of its training values that lie below, so that every
+ordered column is about uniform on [0, 1). A value held by many rows (zero, 40 hours, 9999-12-31) is an **atom**: it owns an
+interval of positions, is encoded as that interval's middle, and any position inside decodes to exactly that value. What is
+no value at all (missing, NaN, infinite) is a **mark**, coded -1, -2, ... A **category** is an int32 code.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol, Self
+
+import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.float64]
+Array = npt.NDArray[Any]
+Progress = Callable[[float, str], None]  # share done in [0, 1], what is being done
+
+
+def silent(share: float, what: str) -> None:
+    """The progress that shows nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """What a model may know of one array of codes."""
+
+    name: str
+    levels: int = 0  # category: codes are 0 .. levels - 1. 0: ordered
+    marks: int = 0  # ordered: special values, coded -1 .. -marks
+    atoms: Floats = field(default_factory=lambda: np.zeros((0, 2)))  # ordered: (a, 2) intervals [low, high), ascending
+
+    @property
+    def ordered(self) -> bool:
+        return self.levels == 0
+
+
+@dataclass(frozen=True, slots=True)
+class Codes:
+    """A table as arrays, one a field, all of `n` rows: int32 (category) or float64 (ordered)."""
+
+    fields: tuple[Field, ...]
+    arrays: tuple[Array, ...]
+    n: int
+
+    def take(self, rows: Array | slice) -> Codes:
+        """The same fields at these rows."""
+        arrays = tuple(a[rows] for a in self.arrays)
+        n = len(arrays[0]) if arrays else len(np.arange(self.n)[rows])
+        return Codes(self.fields, arrays, n)
+
+    def beside(self, other: Codes) -> Codes:
+        """The fields of both, side by side; both have the same rows."""
+        return Codes(self.fields + other.fields, self.arrays + other.arrays, self.n)
+
+
+State = tuple[dict[str, Any], dict[str, Array]]  # what a model file holds of a model: JSON, and arrays by name
+
+
+class Model(Protocol):
+    """Learns rows, possibly *given* other fields of the same rows; draws new ones.
+
+    A child's row is a row given its parent; a step of a series is a row given the steps before; a conditional sample is a
+    row given the fixed columns. `rows` may have no fields and `given` may have none.
+    """
+
+    def fit(
+        self, rows: Codes, given: Codes | None, rng: np.random.Generator, progress: Progress = silent
+    ) -> Self: ...
+
+    def sample(self, n: int, given: Codes | None, rng: np.random.Generator) -> Codes: ...
+
+    def state(self) -> State: ...
+
+    @classmethod
+    def restore(cls, meta: Mapping[str, Any], arrays: Mapping[str, Array]) -> Self: ...

@@ -1,0 +1,338 @@
+"""What the data means: `Column`, `Table`, `Schema`, frozen, and to YAML or JSON and back.
+
+A schema file is meant to be edited by a person and fed back:
+
+    verosim: schema 1
+    tables:
+      adult:
+        columns:
+          age:
+            kind: number
+            dtype: int64
+            minimum: 17
+            reason: whole numbers, 73 different ones
+        rules:
+        - {rule: range, column: age, low: 17, high: 90}
+
+To change a schema, make another: `schema.with_column("adult", replace(column, kind="category"))`.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any, Final
+
+import polars as pl
+import yaml
+
+from verosim.errors import FileError, SchemaError, did_you_mean
+
+VERSION: Final = 1
+
+KINDS: Final[dict[str, str]] = {
+    "number": "a measure or count: integer, float or decimal",
+    "category": "one of some levels, without order",
+    "ordinal": "one of some levels, in the order of `levels`",
+    "boolean": "true or false",
+    "datetime": "a point in time",
+    "date": "a calendar day",
+    "time": "a time of day",
+    "duration": "a length of time",
+    "id": "a key that names the row: made anew, never learned",
+    "text": "free text",
+    "geo": "a place: `format` is latitude, longitude, or the text form of a pair",
+    "personal": "data about a person, made by `provider`, never learned",
+    "constant": "the same value in every row",
+    "empty": "no value in any row",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """What one column means. Only `name`, `kind` and `dtype` are needed; the rest refines."""
+
+    name: str
+    kind: str  # one of KINDS
+    dtype: str  # how the column is held in memory: see `dtype_name`
+    minimum: Any = None  # lowest value allowed in the output: a number, or ISO text for times
+    maximum: Any = None  # highest value allowed in the output
+    digits: int | None = None  # decimals of a float
+    step: int | None = None  # whole numbers and times (in units of the dtype) are multiples of it
+    unit: str | None = None  # for people: "kg", "EUR"
+    levels: tuple[Any, ...] | None = None  # ordinal: in order. Enum and categorical dtypes: all levels declared
+    format: str | None = None  # text that holds another kind: its form, such as "%d/%m/%Y"; for `geo` the part
+    provider: str | None = None  # personal: which provider makes it, such as "email"
+    pattern: str | None = None  # id: "sequence", "uuid", or a character pattern such as "AB-[0-9]{6}"
+    unique: bool = False  # no value twice (missing values aside)
+    protect: bool = True  # rare values and extremes are not reproduced
+    reason: str = ""  # why this kind was guessed
+
+    def __post_init__(self) -> None:
+        if self.kind not in KINDS:
+            raise SchemaError(f"column {self.name!r}: unknown kind {self.kind!r}; {did_you_mean(self.kind, KINDS)}")
+        parse_dtype(self.dtype)
+        if self.kind == "ordinal" and not self.levels:
+            raise SchemaError(f"column {self.name!r}: an ordinal needs `levels`, lowest first.")
+        if self.kind == "personal" and not self.provider:
+            raise SchemaError(f"column {self.name!r}: a personal column needs a `provider`, such as email.")
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """One table: its columns in order, its key, and the rules that hold in it."""
+
+    name: str
+    columns: tuple[Column, ...]
+    primary_key: tuple[str, ...] = ()
+    rules: tuple[Mapping[str, Any], ...] = ()  # as written in the file; `rules.parse` reads them
+    order: tuple[str, ...] = ()  # columns to be modelled first, in this order; the others follow by choice
+
+    def __post_init__(self) -> None:
+        names = [c.name for c in self.columns]
+        twice = sorted({n for n in names if names.count(n) > 1}) if len(set(names)) < len(names) else []
+        if twice:
+            raise SchemaError(f"table {self.name!r}: column names stand twice: {', '.join(map(repr, twice))}.")
+        known = set(names)
+        for part, used in (("primary_key", self.primary_key), ("order", self.order)):
+            for name in used:
+                if name not in known:
+                    raise SchemaError(f"table {self.name!r}, {part}: no column {name!r}; {did_you_mean(name, names)}")
+
+    def __getitem__(self, name: str) -> Column:
+        for column in self.columns:
+            if column.name == name:
+                return column
+        raise SchemaError(f"table {self.name!r} has no column {name!r}; {did_you_mean(name, self.names)}")
+
+    @property
+    def names(self) -> list[str]:
+        return [c.name for c in self.columns]
+
+    def with_columns(self, *columns: Column) -> Table:
+        """The same table with these columns in place of those of the same names."""
+        new = {c.name: c for c in columns}
+        for name in new:
+            self[name]
+        return replace(self, columns=tuple(new.get(c.name, c) for c in self.columns))
+
+
+@dataclass(frozen=True, slots=True)
+class Schema(Mapping[str, Table]):
+    """Table name -> `Table`, immutable."""
+
+    tables: Mapping[str, Table] = field(default_factory=dict)
+
+    def __getitem__(self, name: str) -> Table:
+        if name not in self.tables:
+            raise SchemaError(f"no table {name!r}; {did_you_mean(name, self.tables)}")
+        return self.tables[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.tables)
+
+    def __len__(self) -> int:
+        return len(self.tables)
+
+    def with_table(self, table: Table) -> Schema:
+        """The same schema with this table added, or in place of the one of its name."""
+        return Schema({**self.tables, table.name: table})
+
+    # ------------------------------------------------------------------------------------------- files
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain dicts, lists and scalars, as in the file; what has its default value is left out."""
+        return {"verosim": f"schema {VERSION}", "tables": {t.name: _table_dict(t) for t in self.tables.values()}}
+
+    @classmethod
+    def from_dict(cls, data: object) -> Schema:
+        """Raises SchemaError that names the place for anything unknown or of the wrong type."""
+        top = _mapping(data, "the schema")
+        _known(top, {"verosim", "tables"}, "the schema")
+        version = str(top.get("verosim", f"schema {VERSION}"))
+        if version != f"schema {VERSION}":
+            raise SchemaError(f"the schema says {version!r}; this verosim reads 'schema {VERSION}'.")
+        tables = _mapping(top.get("tables"), "`tables`")
+        return cls({str(name): _table(str(name), spec) for name, spec in tables.items()})
+
+    def to_yaml(self) -> str:
+        return yaml.safe_dump(self.to_dict(), sort_keys=False, allow_unicode=True, width=120, default_flow_style=None)
+
+    def save(self, path: str | Path) -> None:
+        """Write as YAML, or as JSON where the name ends in `.json`."""
+        path = Path(path)
+        text = json.dumps(self.to_dict(), indent=2, ensure_ascii=False) if path.suffix == ".json" else self.to_yaml()
+        path.write_text(text, encoding="utf-8")
+
+    @classmethod
+    def load(cls, path: str | Path) -> Schema:
+        """Read what `save` wrote, or a person edited. Errors name the file and the place."""
+        try:
+            text = Path(path).read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise FileError(f"{path}: not a readable schema file ({error}).") from error
+        try:
+            return cls.from_dict(parse_yaml(text))
+        except SchemaError as error:
+            raise SchemaError(f"{path}: {error}") from error
+
+
+class _Loader(yaml.SafeLoader):
+    """SafeLoader without aliases (which can blow up a small file) and without keys that stand twice."""
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        if self.check_event(yaml.AliasEvent):
+            event = self.peek_event()
+            raise SchemaError(f"line {event.start_mark.line + 1}: aliases (*name) are not allowed here; write it out.")
+        return super().compose_node(parent, index)
+
+    def construct_mapping(self, node: Any, deep: bool = False) -> Any:
+        seen: set[Any] = set()
+        for key_node, _ in node.value:
+            key = self.construct_object(key_node, deep=True)
+            if isinstance(key, str | int | float | bool) and key in seen:
+                raise SchemaError(f"line {key_node.start_mark.line + 1}: {key!r} stands twice.")
+            seen.add(key) if isinstance(key, str | int | float | bool) else None
+        return super().construct_mapping(node, deep)
+
+
+def parse_yaml(text: str) -> Any:
+    """YAML (JSON is a part of it) to plain values; a SchemaError with the line otherwise. At most 10 MB."""
+    if len(text) > 10_000_000:
+        raise SchemaError(f"the file has {len(text):,} characters; at most 10,000,000 are read.")
+    try:
+        return yaml.load(text, Loader=_Loader)  # noqa: S506  (_Loader is a SafeLoader)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        place = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
+        raise SchemaError(f"{place}not valid YAML: {getattr(error, 'problem', None) or error}.") from error
+    except RecursionError as error:
+        raise SchemaError("not valid YAML: nested too deeply.") from error
+
+
+def _table_dict(table: Table) -> dict[str, Any]:
+    out: dict[str, Any] = {"columns": {c.name: _column_dict(c) for c in table.columns}}
+    for part in ("primary_key", "order"):
+        if getattr(table, part):
+            out[part] = list(getattr(table, part))
+    if table.rules:
+        out["rules"] = [dict(r) for r in table.rules]
+    return out
+
+
+def _column_dict(column: Column) -> dict[str, Any]:
+    defaults = {f.name: f.default for f in fields(Column)}
+    out = {k: v for k, v in asdict(column).items() if k != "name" and v != defaults[k]}
+    if "levels" in out:
+        out["levels"] = list(out["levels"])
+    return out
+
+
+def _table(name: str, spec: object) -> Table:
+    where = f"table {name!r}"
+    data = _mapping(spec, where)
+    _known(data, {"columns", "primary_key", "rules", "order"}, where)
+    columns = _mapping(data.get("columns"), f"{where}, `columns`")
+    rules = data.get("rules") or []
+    if not isinstance(rules, list):
+        raise SchemaError(f"{where}, `rules`: a list was wanted, not {rules!r}.")
+    return Table(
+        name,
+        tuple(_column(str(n), c, where) for n, c in columns.items()),
+        primary_key=_names(data.get("primary_key"), f"{where}, `primary_key`"),
+        rules=tuple(r if isinstance(r, str) else _mapping(r, f"{where}, a rule") for r in rules),  # type: ignore[misc]
+        order=_names(data.get("order"), f"{where}, `order`"),
+    )
+
+
+def _column(name: str, spec: object, where: str) -> Column:
+    where = f"{where}, column {name!r}"
+    data = dict(_mapping(spec, where))
+    _known(data, {f.name for f in fields(Column)} - {"name"}, where)
+    for part in ("kind", "dtype"):
+        if part not in data:
+            raise SchemaError(f"{where}: `{part}` is missing.")
+    for part, wanted in (("digits", int), ("step", int), ("unique", bool), ("protect", bool)):
+        if data.get(part) is not None and (
+            not isinstance(data[part], wanted) or (wanted is int and isinstance(data[part], bool))
+        ):
+            raise SchemaError(f"{where}: `{part}` must be {wanted.__name__}, not {data[part]!r}.")
+    if data.get("levels") is not None:
+        if not isinstance(data["levels"], list):
+            raise SchemaError(f"{where}: `levels` must be a list, not {data['levels']!r}.")
+        data["levels"] = tuple(data["levels"])
+    try:
+        return Column(name, **data)
+    except SchemaError as error:
+        raise SchemaError(f"{where.rsplit(', ', 1)[0]}, {error}") from error
+
+
+def _mapping(value: object, where: str) -> Mapping[str, Any]:
+    if not isinstance(value, Mapping):
+        raise SchemaError(f"{where}: a mapping (`name: value`) was wanted, not {value!r}.")
+    return value
+
+
+def _known(data: Mapping[str, Any], known: set[str], where: str) -> None:
+    for key in data:
+        if key not in known:
+            raise SchemaError(f"{where}: unknown key {key!r}; {did_you_mean(key, sorted(known))}")
+
+
+def _names(value: object, where: str) -> tuple[str, ...]:
+    if value is None:
+        return ()
+    if isinstance(value, str):
+        return (value,)
+    if not isinstance(value, list) or not all(isinstance(v, str) for v in value):
+        raise SchemaError(f"{where}: a list of column names was wanted, not {value!r}.")
+    return tuple(value)
+
+
+# ------------------------------------------------------------------------------------------------- dtypes
+
+_PLAIN: Final[dict[str, pl.DataType]] = {
+    "int8": pl.Int8(), "int16": pl.Int16(), "int32": pl.Int32(), "int64": pl.Int64(), "int128": pl.Int128(),
+    "uint8": pl.UInt8(), "uint16": pl.UInt16(), "uint32": pl.UInt32(), "uint64": pl.UInt64(),
+    "float32": pl.Float32(), "float64": pl.Float64(),
+    "str": pl.String(), "bool": pl.Boolean(), "date": pl.Date(), "time": pl.Time(), "binary": pl.Binary(),
+    "null": pl.Null(), "categorical": pl.Categorical(), "enum": pl.Enum([]),
+}  # fmt: skip
+
+
+def dtype_name(dtype: pl.DataType) -> str:
+    """A polars type as short text: int64, str, datetime[us, Europe/Madrid], duration[ms], decimal[10, 2] ...
+
+    The levels of an enum stand in `Column.levels`.
+
+    >>> dtype_name(pl.Datetime("us", "UTC"))
+    'datetime[us, UTC]'
+    """
+    if isinstance(dtype, pl.Datetime):
+        return f"datetime[{dtype.time_unit}{f', {dtype.time_zone}' if dtype.time_zone else ''}]"
+    if isinstance(dtype, pl.Duration):
+        return f"duration[{dtype.time_unit}]"
+    if isinstance(dtype, pl.Decimal):
+        return f"decimal[{dtype.precision}, {dtype.scale}]"
+    for name, plain in _PLAIN.items():
+        if type(dtype) is type(plain):
+            return name
+    raise SchemaError(f"type {dtype} has no place in a schema.")
+
+
+def parse_dtype(text: str, levels: tuple[Any, ...] | None = None) -> pl.DataType:
+    """The polars type that `dtype_name` wrote; `levels` are those of an enum."""
+    if text == "enum":
+        return pl.Enum([str(v) for v in levels or ()])
+    if text in _PLAIN:
+        return _PLAIN[text]
+    if match := re.fullmatch(r"datetime\[(ms|us|ns)(?:, *(.+))?\]", text):
+        return pl.Datetime(match[1], match[2])  # type: ignore[arg-type]
+    if match := re.fullmatch(r"duration\[(ms|us|ns)\]", text):
+        return pl.Duration(match[1])  # type: ignore[arg-type]
+    if match := re.fullmatch(r"decimal\[(\d+), *(\d+)\]", text):
+        return pl.Decimal(int(match[1]), int(match[2]))
+    raise SchemaError(f"unknown dtype {text!r}; {did_you_mean(text, [*_PLAIN, 'datetime[us]', 'duration[us]'])}")
