@@ -16,8 +16,8 @@ BLOCK = 8192  # rows that are drawn together: large enough for numpy, small enou
 def stream(seed: int, *key: str | int) -> np.random.Generator:
     """The random generator for `key` under `seed`: counter-based (Philox), so streams of different keys never overlap.
 
-    >>> stream(7, "adult", 0, "rows").integers(10) == stream(7, "adult", 0, "rows").integers(10)
-    True
+    >>> int(stream(7, "adult", 0, "rows").integers(100)), int(stream(7, "adult", 0, "rows").integers(100))
+    (18, 18)
     """
     text = "\x1f".join([str(seed), *(f"{type(k).__name__}:{k}" for k in key)])
     digest = blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()
