@@ -1,7 +1,7 @@
 """Keyed random streams: chance is an argument, and the same key gives the same numbers on any machine.
 
-Rows come in blocks of `BLOCK`; block *b* of table *t* draws from a stream keyed by (seed, t, b, purpose). So the same seed
-gives the same rows for any chunk size and any number of workers, and `sample(100)` is the head of `sample(1000)`.
+Rows come in blocks of `BLOCK`; block *b* of table *t* draws from a stream keyed by (seed, t, b, purpose). So the same
+seed gives the same rows for any chunk size and any number of workers, and `sample(100)` is the head of `sample(1000)`.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ def stream(seed: int, *key: str | int) -> np.random.Generator:
 
 
 def permutation(index: np.ndarray, size: int, seed: int, *key: str | int) -> np.ndarray:
-    """Where a keyed permutation of 0 .. size-1 sends each `index`: unique numbers by row number, with no memory of the others.
+    """Where a keyed permutation of 0 .. size-1 sends each `index`: unique numbers, with no memory of the others.
 
     index: (n,) int64 in [0, size). A four-round Feistel network over the next even power of two, walked until it falls
     inside (Black and Rogaway, Ciphers with Arbitrary Finite Domains, 2002). `size` up to 2**62.
