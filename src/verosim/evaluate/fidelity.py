@@ -1,0 +1,368 @@
+"""How near synthetic rows come to real ones: columns one by one (shape), in pairs (trend), all at once (a detector).
+
+Shape and trend are those of the single-table benchmarks: Kolmogorov-Smirnov for what has an order, total variation for
+what has none; half the difference of Pearson correlations for two ordered columns, total variation of the contingency
+table for all other pairs, with ordered columns in ten bins of equal width. Marks (missing, infinite ...) extend them:
+
+* shape of an ordered column: the total variation of {a value, each mark}, plus the share that both sets give to values
+  times Kolmogorov-Smirnov of the values. Without marks it is Kolmogorov-Smirnov, without values total variation.
+* trend: correlation over the rows where both are values; marks are further bins beside a category.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from verosim.evaluate.columns import Column, Comparison, Floats, Levels, Ordered, Rows
+from verosim.evaluate.detector import classify
+from verosim.evaluate.report import SURE, WITHIN_NOISE, Measure
+from verosim.models import Progress, silent
+
+Pairs = npt.NDArray[np.int64]  # (k, 2) column numbers
+ALL: Final = slice(None)
+FEW: Final = 10  # real rows: with fewer there is no floor, and nothing to tell a detector by
+SLACK: Final = 1.1  # times the floor: what exceeds it by less does not matter, however sure it is
+
+# --------------------------------------------------------------------------------------------------------- shape
+
+
+def shape_errors(columns: Sequence[Column], a: Rows, b: Rows) -> Floats:
+    """The distance of each column's distribution in rows `a` from that in rows `b`: (p,) in [0, 1]."""
+    return np.array([_distance(c, _shares(c.codes[a], c.size), _shares(c.codes[b], c.size)) for c in columns])
+
+
+def _shares(codes: npt.NDArray[np.integer], size: int) -> Floats:
+    return np.bincount(codes, minlength=size) / len(codes)
+
+
+def _distance(column: Column, p: Floats, q: Floats) -> float:
+    if isinstance(column, Levels):
+        return _total_variation(p, q)
+    k = column.n_values
+    in_p, in_q = float(p[:k].sum()), float(q[:k].sum())
+    between = (abs(in_p - in_q) + float(np.abs(p[k:] - q[k:]).sum())) / 2
+    if not in_p or not in_q:
+        return between
+    return between + min(in_p, in_q) * float(np.abs(np.cumsum(p[:k]) / in_p - np.cumsum(q[:k]) / in_q).max())
+
+
+def _total_variation(p: Floats, q: Floats) -> float:
+    return float(np.abs(p - q).sum()) / 2
+
+
+# --------------------------------------------------------------------------------------------------------- trend
+
+
+def pairs_of(n_columns: int, limit: int, rng: np.random.Generator) -> Pairs:
+    """All pairs of columns, or `limit` of them by chance."""
+    pairs = np.stack(np.triu_indices(n_columns, 1), axis=1)
+    return pairs[np.sort(rng.choice(len(pairs), limit, replace=False))] if len(pairs) > limit else pairs
+
+
+def trend_errors(columns: Sequence[Column], pairs: Pairs, a: Rows, b: Rows) -> Floats:
+    """How far each pair's relation in rows `a` is from that in rows `b`: (k,) in [0, 1].
+
+    NaN for two ordered columns of which one has a single value in `a` or in `b`: they have no correlation.
+    """
+    used = set(pairs.ravel().tolist())
+    in_a, in_b = (_Part.of(columns, used, rows) for rows in (a, b))
+    return np.array([_relation(columns[i], columns[j], i, j, in_a, in_b) for i, j in pairs.tolist()])
+
+
+def unit(x: Floats) -> Floats:
+    """`x` around its mean, at length 1: the product of two is their correlation. NaN where `x` has a single value."""
+    if not len(x) or x.min() == x.max():
+        return np.full(len(x), np.nan)
+    x = x - x.mean()
+    x /= np.abs(x).max()  # squares of extreme numbers would not be finite
+    return x / np.sqrt(np.square(x).sum())
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """One set of rows of the columns that are compared, gathered once for all pairs."""
+
+    bins: dict[int, npt.NDArray[np.int64]]
+    values: dict[int, Floats]  # ordered columns
+    units: dict[int, Floats]  # ordered columns that are values everywhere
+    known: dict[int, npt.NDArray[np.bool_]]  # ordered columns: where there is a value
+
+    @classmethod
+    def of(cls, columns: Sequence[Column], used: set[int], rows: Rows) -> _Part:
+        part = cls({}, {}, {}, {})
+        for i in used:
+            column = columns[i]
+            part.bins[i] = column.bins[rows].astype(np.int64)
+            if isinstance(column, Ordered):
+                part.values[i], part.known[i] = column.values[rows], column.marks[rows] == 0
+                if part.known[i].all():
+                    part.units[i] = unit(part.values[i])
+        return part
+
+    def correlation(self, i: int, j: int) -> float:
+        """Pearson's, over the rows where both are values; NaN where one of them has a single value."""
+        if i in self.units and j in self.units:
+            return float((self.units[i] * self.units[j]).sum())
+        known = self.known[i] & self.known[j]
+        return float((unit(self.values[i][known]) * unit(self.values[j][known])).sum()) if known.any() else float("nan")
+
+
+def _relation(x: Column, y: Column, i: int, j: int, a: _Part, b: _Part) -> float:
+    if isinstance(x, Ordered) and isinstance(y, Ordered):
+        return abs(a.correlation(i, j) - b.correlation(i, j)) / 2
+    cells_a, cells_b = (part.bins[i] * y.n_bins + part.bins[j] for part in (a, b))
+    size = x.n_bins * y.n_bins
+    if size > 4 * (len(cells_a) + len(cells_b)):  # mostly empty: number the cells that occur
+        occurring, cells = np.unique(np.concatenate([cells_a, cells_b]), return_inverse=True)
+        size, cells_a, cells_b = len(occurring), cells[: len(cells_a)], cells[len(cells_a) :]
+    return _total_variation(_shares(cells_a, size), _shares(cells_b, size))
+
+
+# ------------------------------------------------------------------------------- what real rows get against real rows
+
+
+@dataclass(frozen=True, slots=True)
+class Floor:
+    """What real rows get against other real rows."""
+
+    mean: float
+    error: float  # standard deviation over random sets: the standard error of one value
+    each: Floats  # (k,) of each column or pair; NaN: never defined
+
+
+def floor(
+    errors: Callable[[Rows, Rows], Floats], real: Rows, n: int, m: int, splits: int, rng: np.random.Generator
+) -> Floor | None:
+    """The mean `errors` of real rows against other real rows at sizes `n` and `m`; None where there are too few.
+
+    Over random pairs of disjoint sets. Where there are fewer than n + m real rows the sets are smaller in proportion,
+    and the error is brought to full size with the power of the size that halving the sets shows: 1/2 for a few full
+    cells, towards 0 for many nearly empty ones.
+    """
+    if len(real) < FEW:
+        return None
+
+    def at(share: float) -> Floats:
+        first = max(1, round(n * share))
+        both = first + max(1, round(m * share))
+        orders = (rng.permutation(real)[:both] for _ in range(splits))
+        return np.array([errors(rows[:first], rows[first:]) for rows in orders])
+
+    share = min(1.0, len(real) / (n + m))
+    found = at(share)
+    means = np.array([defined_mean(split) for split in found])
+    mean, scale = defined_mean(means), 1.0
+    if share < 1 and mean > 0:
+        halved = defined_mean(at(share / 2))
+        scale = share ** min(max(float(np.log2(max(halved, mean) / mean)), 0.0), 0.5)
+    each = np.array([defined_mean(column) for column in found.T])
+    return None if np.isnan(mean) else Floor(mean * scale, float(np.nanstd(means, ddof=1)) * scale, each * scale)
+
+
+def defined_mean(values: Floats) -> float:
+    """The mean of what is defined; NaN where nothing is."""
+    defined = values[np.isfinite(values)]
+    return float(defined.mean()) if len(defined) else float("nan")
+
+
+# ------------------------------------------------------------------------------------------------------ detector
+
+N_BYTES: Final = 250  # bins of an ordered column for the detector, at least 8 rows each; its marks come on top
+FOLDS: Final = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Detection:
+    """What the detector found: its AUC, the standard error were nothing to find, and what each column gained it."""
+
+    auc: float
+    error: float
+    gain: Floats  # (p,)
+
+
+def detect(columns: Sequence[Column], real: Rows, new: Rows, rng: np.random.Generator) -> Detection:
+    """How well boosted trees tell the rows `new` from the rows `real`, on rows that they were not fitted on."""
+    rows = np.concatenate([real, new])
+    codes = np.stack([_bytes(c, rows) for c in columns])
+    label = np.arange(len(rows)) >= len(real)
+    score, gain = classify(codes, label, FOLDS, rng)
+    # The error of the Mann-Whitney statistic, times the root of 2: each fold's trees learn from the labels that the
+    # other folds are judged by, so that whatever two folds share by chance counts in both.
+    error = np.sqrt(2 * (len(rows) + 1) / (12 * len(real) * len(new)))
+    return Detection(auc(score, label), float(error), gain)
+
+
+def auc(score: Floats, label: npt.NDArray[np.bool_]) -> float:
+    """The chance that a row of `label` scores above one without, ties half.
+
+    >>> auc(np.array([0.1, 0.4, 0.35, 0.8]), np.array([False, False, True, True]))
+    0.75
+    """
+    others, scores = np.sort(score[~label]), score[label]
+    below = np.searchsorted(others, scores, "left") + np.searchsorted(others, scores, "right")
+    return float(below.mean()) / 2 / len(others)
+
+
+def _bytes(column: Column, rows: Rows) -> npt.NDArray[np.uint8]:
+    """A column for the detector: quantile bins of both sets together, or levels by falling frequency."""
+    codes = column.codes[rows]
+    if isinstance(column, Levels):
+        by_frequency = np.argsort(-np.bincount(codes, minlength=column.size), kind="stable")
+        place = np.empty(column.size, np.int64)
+        place[by_frequency] = np.arange(column.size)
+        return np.minimum(place[codes], 254).astype(np.uint8)
+    edges, most = np.unique(codes), min(N_BYTES, max(16, len(rows) // 8))
+    if len(edges) > most:
+        at = np.linspace(0, len(codes) - 1, most).astype(np.int64)[:-1]
+        quantiles = np.sort(codes)[at]
+        marks = np.arange(column.n_values - 1, column.size - 1)
+        edges = np.union1d(quantiles, marks)
+    return np.searchsorted(edges, codes).astype(np.uint8)
+
+
+def detectable(comparison: Comparison, errors: Floats) -> list[int]:
+    """The columns that the detector sees: all, or those of the largest shape errors and as many others by chance."""
+    limit = comparison.limits.detector_columns
+    if len(errors) <= limit:
+        return list(range(len(errors)))
+    worst = np.argsort(-errors, kind="stable")
+    others = comparison.chance("detector columns").choice(worst[limit // 2 :], limit - limit // 2, replace=False)
+    return sorted({*worst[: limit // 2].tolist(), *others.tolist()})
+
+
+# ------------------------------------------------------------------------------------------------------ measures
+
+SHAPE: Final = Measure("shape", None, None, None, "lower", "", "%")
+TREND: Final = Measure("trend", None, None, None, "lower", "", "%")
+UNSEEN: Final = Measure("auc_unseen", None, None, None, "lower", "")
+
+
+@dataclass(frozen=True, slots=True)
+class Fidelity:
+    """Shape, trend and auc_unseen, and where the errors lie."""
+
+    measures: tuple[Measure, ...]
+    columns: dict[str, float]  # shape errors in %
+    worst_column: tuple[str, float] | None
+    worst_pair: tuple[str, str, float] | None
+    notes: tuple[str, ...]
+
+
+def assess(c: Comparison, progress: Progress = silent) -> Fidelity:
+    """Shape, trend and auc_unseen of a comparison; what cannot be measured says why."""
+    if reason := c.nothing():
+        return Fidelity(tuple(m.absent(reason) for m in (SHAPE, TREND, UNSEEN)), {}, None, None, ())
+    names = [column.name for column in c.columns]
+    progress(0.0, "comparing columns")
+    shapes = shape_errors(c.columns, c.train, c.synthetic)
+    shape = _shape(c, shapes)
+    progress(0.1, "comparing pairs of columns")
+    pairs = pairs_of(len(names), c.limits.pairs, c.chance("pairs"))
+    trends = trend_errors(c.columns, pairs, c.train, c.synthetic)
+    trend = _trend(c, pairs, trends)
+    progress(0.4, "looking for differences from unseen rows")
+    seen = _detectable(c, shapes)
+    worst = int(shapes.argmax())
+    return Fidelity(
+        (shape, trend, _unseen(c, seen)),
+        dict(zip(names, (100 * shapes).tolist(), strict=True)),
+        (names[worst], 100 * float(shapes[worst])),
+        _worst_pair(names, pairs, trends),
+        tuple(_notes(c, pairs, trends, seen)),
+    )
+
+
+def _shape(c: Comparison, errors: Floats) -> Measure:
+    real = floor(
+        lambda a, b: shape_errors(c.columns, a, b),
+        *(c.real, len(c.train), len(c.synthetic), c.limits.splits, c.chance("shape floor")),
+    )
+    return _beside(SHAPE, errors, real, lambda i: f"column {c.columns[i].name}")
+
+
+def _trend(c: Comparison, pairs: Pairs, errors: Floats) -> Measure:
+    if len(c.columns) < 2:
+        return TREND.absent("only one column is compared")
+    if not np.isfinite(errors).any():
+        return TREND.absent("no two columns vary")
+    some = np.sort(c.chance("floor pairs").permutation(len(pairs))[: c.limits.floor_pairs])
+    real = floor(
+        lambda a, b: trend_errors(c.columns, pairs[some], a, b),
+        *(c.real, len(c.train), len(c.synthetic), c.limits.splits, c.chance("trend floor")),
+    )
+    return _beside(TREND, errors, real, lambda i: " x ".join(c.columns[k].name for k in pairs[some[i]]), some)
+
+
+def _beside(
+    like: Measure, errors: Floats, real: Floor | None, place: Callable[[int], str], judged: Rows | slice = ALL
+) -> Measure:
+    """The mean of `errors` in % beside its floor; the verdict names the place that exceeds its own floor most."""
+    value = defined_mean(errors)
+    if real is None:
+        return replace(like, value=100 * value, verdict="not judged: too few real rows")
+    if value <= SLACK * real.mean + SURE * real.error:
+        verdict = WITHIN_NOISE
+    else:
+        excess = np.nan_to_num(errors[judged] - real.each, nan=-1.0)
+        times = f"{value / real.mean:.1f} times" if real.mean else "above"
+        verdict = f"{times} the noise of real: mostly {place(int(excess.argmax()))}"
+    return replace(like, value=100 * value, error=100 * real.error, floor=100 * real.mean, verdict=verdict)
+
+
+def _worst_pair(names: list[str], pairs: Pairs, errors: Floats) -> tuple[str, str, float] | None:
+    if not np.isfinite(errors).any():
+        return None
+    worst = int(np.nan_to_num(errors, nan=-1.0).argmax())
+    return names[pairs[worst, 0]], names[pairs[worst, 1]], 100 * float(errors[worst])
+
+
+def _unseen(c: Comparison, seen: list[int]) -> Measure:
+    """The detector on synthetic and hold-out rows, beside the same on train and hold-out rows."""
+    n = min(len(c.holdout), len(c.synthetic), c.limits.detector_rows)
+    if n < FEW:
+        return UNSEEN.absent(f"{len(c.holdout):,} hold-out and {len(c.synthetic):,} synthetic rows; {FEW} are needed")
+    columns = [c.columns[i] for i in seen]
+    holdout, new = c.some(c.holdout, n, "detector hold-out"), c.some(c.synthetic, n, "detector synthetic")
+    found = detect(columns, holdout, new, c.chance("detector"))
+    base = None
+    if len(c.train) >= FEW:
+        base = detect(columns, holdout, c.some(c.train, n, "detector train"), c.chance("detector floor"))
+    verdict = _detected(found, base, [column.name for column in columns])
+    return replace(UNSEEN, value=found.auc, error=found.error, floor=base.auc if base else None, verdict=verdict)
+
+
+def _detected(found: Detection, base: Detection | None, names: list[str]) -> str:
+    """What was found beyond .5; the floor of real rows is as uncertain as the value, and counts only above .5."""
+    if found.auc <= max(0.5, base.auc if base else 0.5) + SURE * found.error:
+        return WITHIN_NOISE
+    gain = found.gain - base.gain if base else found.gain
+    first, *others = np.argsort(-gain, kind="stable").tolist()
+    where = " and ".join(names[i] for i in [first, *(o for o in others[:1] if gain[o] > gain[first] / 2)])
+    how = "hardly finds" if found.auc < 0.6 else "finds" if found.auc < 0.75 else "easily finds"
+    return f"a detector {how} it: mostly column {where}"
+
+
+def _detectable(c: Comparison, errors: Floats) -> list[int]:
+    """The columns that the detector sees: all, or those of the largest shape errors and as many others by chance."""
+    limit = c.limits.detector_columns
+    worst = np.argsort(-errors, kind="stable")
+    if len(worst) > limit:
+        worst[limit // 2 :] = c.chance("detector columns").permutation(worst[limit // 2 :])
+    return sorted(worst[:limit].tolist())
+
+
+def _notes(c: Comparison, pairs: Pairs, errors: Floats, seen: list[int]) -> Iterator[str]:
+    n_pairs = len(c.columns) * (len(c.columns) - 1) // 2
+    if len(pairs) < n_pairs:
+        yield f"trend looks at {len(pairs):,} of {n_pairs:,} pairs of columns"
+    if len(seen) < len(c.columns):
+        yield f"the detector looks at {len(seen):,} of {len(c.columns):,} columns"
+    for i, j in pairs[~np.isfinite(errors)][:1].tolist():
+        others = int((~np.isfinite(errors)).sum()) - 1
+        more = f" and {others:,} more" if others else ""
+        yield f"trend leaves out {c.columns[i].name} x {c.columns[j].name}{more}: without variation, no correlation"
