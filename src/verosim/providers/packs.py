@@ -1,0 +1,167 @@
+"""What is known of each locale: names, places, words and the look of its numbers, as packed lists.
+
+`data/LOCALE.json` holds lists of common names and places, written as one text each, the most frequent first. A
+name's weight falls with its rank as 1 / (rank + 10), about as the frequencies of names do; cities as 1 / (rank + 2).
+Facts only: no list is taken from another project.
+"""
+
+from __future__ import annotations
+
+import json
+import unicodedata
+from dataclasses import dataclass
+from functools import cache, cached_property
+from importlib.resources import files
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from verosim.errors import ArgumentError, did_you_mean
+
+LOCALES: Final = ("en_US", "en_GB", "es_ES", "es_MX", "fr_FR", "de_DE", "it_IT", "pt_BR")
+
+
+@dataclass(frozen=True)
+class Pool:
+    """Different texts with their weights, the most frequent first."""
+
+    values: pl.Series  # (k,) String
+    cumulative: npt.NDArray[np.float64]  # (k,) running share; the last is 1
+
+    @classmethod
+    def ranked(cls, texts: list[str], flat: float = 10.0) -> Pool:
+        weights = 1 / (np.arange(len(texts)) + flat)
+        return cls.weighted(texts, weights)
+
+    @classmethod
+    def weighted(cls, texts: list[str], weights: npt.NDArray[np.float64]) -> Pool:
+        return cls(pl.Series(texts, dtype=pl.String), np.cumsum(weights) / weights.sum())
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def map(self, texts: list[str]) -> Pool:
+        """The same weights over other texts, one a value."""
+        return Pool(pl.Series(texts, dtype=pl.String), self.cumulative)
+
+    @cached_property
+    def slugs(self) -> pl.Series:
+        """Each text in lower-case ASCII letters only, as in a mail address."""
+        return pl.Series([slug(t) for t in self.values], dtype=pl.String)
+
+    @cached_property
+    def initials(self) -> pl.Series:
+        return self.slugs.str.head(1)
+
+
+@dataclass(frozen=True)
+class Pack:
+    """One locale."""
+
+    locale: str
+    facts: dict[str, Any]  # the file, as it is
+
+    def texts(self, key: str) -> list[str]:
+        return [t.strip() for t in str(self.facts[key]).split(",")]
+
+    def text(self, key: str) -> str:
+        return str(self.facts[key])
+
+    @cached_property
+    def first(self) -> Pool:
+        """First names of women and of men, each sex with half of the weight."""
+        weights: dict[str, float] = {}
+        for part in ("female", "male"):
+            names = self.texts(part)
+            shares = 1 / (np.arange(len(names)) + 10.0)
+            for name, share in zip(names, shares / shares.sum() / 2, strict=True):
+                weights[name] = weights.get(name, 0.0) + float(share)
+        return Pool.weighted(list(weights), np.array(list(weights.values())))
+
+    @cached_property
+    def last(self) -> Pool:
+        return Pool.ranked(self.texts("last"))
+
+    @cached_property
+    def partners(self) -> Pool:
+        """The second name of a company, ` & Smith`; two of three have none."""
+        weights = np.diff(self.last.cumulative, prepend=0)
+        return Pool.weighted(["", *(f" & {t}" for t in self.last.values)], np.concatenate([[2.0], weights]))
+
+    @cached_property
+    def jobs(self) -> Pool:
+        return Pool.ranked(self.texts("jobs"), flat=20)
+
+    @cached_property
+    def trades(self) -> Pool:
+        return Pool.ranked(self.texts("trades"), flat=20)
+
+    @cached_property
+    def company_forms(self) -> Pool:
+        return Pool.ranked(self.texts("company_forms"), flat=1)
+
+    @cached_property
+    def street_words(self) -> Pool:
+        return Pool.ranked(self.texts("street_words"))
+
+    @cached_property
+    def street_types(self) -> Pool:
+        return Pool.ranked(self.texts("street_types"), flat=1)
+
+    @cached_property
+    def cities(self) -> Pool:
+        return Pool.ranked([row[0] for row in self._gazetteer], flat=2)
+
+    @cached_property
+    def regions(self) -> Pool:
+        """The region of each city, in the order of `cities`; several cities may share one."""
+        return self.cities.map([row[1] for row in self._gazetteer])
+
+    @cached_property
+    def postcodes(self) -> Pool:
+        """How the postcodes of each city begin, in the order of `cities`."""
+        return self.cities.map([row[2] for row in self._gazetteer])
+
+    @cached_property
+    def coordinates(self) -> npt.NDArray[np.float64]:
+        """(cities, 2) latitude and longitude of each city, in degrees."""
+        return np.array([[float(row[3]), float(row[4])] for row in self._gazetteer])
+
+    @cached_property
+    def _gazetteer(self) -> list[list[str]]:
+        return [row.split("|") for row in self.facts["cities"]]
+
+
+@cache
+def pack(locale: str) -> Pack:
+    """The pack of a locale such as en_US; ArgumentError where there is none."""
+    if locale not in LOCALES:
+        raise ArgumentError(f"no locale {locale!r}; {did_you_mean(locale, LOCALES)}")
+    return Pack(locale, json.loads(_read(f"{locale}.json")))
+
+
+@cache
+def countries() -> Pool:
+    """Countries by their English names, about the most named first."""
+    return Pool.ranked(_read("countries.txt").splitlines())
+
+
+def _read(name: str) -> str:
+    return (files("verosim.providers") / "data" / name).read_text(encoding="utf-8")
+
+
+def fold(text: str) -> str:
+    """Lower case without accents: `Müller` is `muller`.
+
+    >>> fold("Ángela Núñez")
+    'angela nunez'
+    """
+    bare = unicodedata.normalize("NFKD", text.casefold())
+    return "".join(c for c in bare if not unicodedata.combining(c))
+
+
+def slug(text: str) -> str:
+    """Only the letters a to z of the folded text, for addresses in the internet."""
+    return "".join(c for c in fold(text) if "a" <= c <= "z")

@@ -1,0 +1,113 @@
+"""People and what they are called by: names, mail addresses, telephone numbers, companies, jobs, and the internet.
+
+Everything made here belongs to no one: domains are those reserved for examples (RFC 2606), IP addresses are private or
+reserved for documentation (RFC 1918, RFC 3849), and telephone numbers come from ranges reserved for fiction where a
+country has such (en_US, en_GB, fr_FR, de_DE; the others are drawn at random).
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+import polars as pl
+
+from verosim.providers import ids
+from verosim.providers.packs import Pool, countries
+from verosim.providers.patterns import ROOM, parse
+from verosim.providers.subjects import Subjects
+
+MAIL_DOMAINS: Final = Pool.ranked(["example.com", "example.org", "example.net", "mail.example.com"], flat=2)
+WEB_DOMAINS: Final = Pool.ranked([".example.com", ".example", ".example.org", ".example.net"], flat=2)
+PATHS: Final = Pool.ranked(["", "/about", "/contact", "/products", "/news", "/blog", "/services", "/team"], flat=2)
+TAGS: Final = Pool.weighted([""] + [str(i) for i in range(1, 100)], np.array([150.0] + [1.0] * 99))
+JOINS: Final = pl.Series([".", "", "_", "."])  # with the whole first name, its initial, the whole, the initial
+OCTETS: Final = pl.Series([str(i) for i in range(256)])
+
+
+def first_name(s: Subjects) -> pl.Series:
+    return s.take("first", s.pack.first)
+
+
+def last_name(s: Subjects) -> pl.Series:
+    return s.take("last", s.pack.last)
+
+
+def name(s: Subjects) -> pl.Series:
+    """First and last names; two of the latter where that is the custom."""
+    both = first_name(s) + " " + last_name(s)
+    return both + " " + s.take("last2", s.pack.last) if s.pack.facts["last_names"] == 2 else both
+
+
+def email(s: Subjects) -> pl.Series:
+    return _handle(s, "mail") + "@" + s.take("mail domain", MAIL_DOMAINS)
+
+
+def user_name(s: Subjects) -> pl.Series:
+    return _handle(s, "user")
+
+
+def _handle(s: Subjects, what: str) -> pl.Series:
+    """The person's first name or initial, and last name, in ASCII, and now and then a number."""
+    style = s.pick(what + " style", 4)
+    first = s.choose("first", s.pack.first) + (style % 2) * len(s.pack.first)
+    names = pl.concat([s.pack.first.slugs, s.pack.first.initials])
+    last = s.pack.last.slugs.gather(s.choose("last", s.pack.last))
+    return names.gather(first) + JOINS.gather(style) + last + s.tag("tag", TAGS)
+
+
+def phone(s: Subjects) -> pl.Series:
+    return s.write("phone", parse(s.pack.text("phone")))
+
+
+def company(s: Subjects) -> pl.Series:
+    owner, partner = s.take("owner", s.pack.last), s.take("partner", s.pack.partners)
+    trade, form = s.take("trade", s.pack.trades), s.take("form", s.pack.company_forms)
+    return owner + partner + " " + trade + " " + form
+
+
+def job(s: Subjects) -> pl.Series:
+    return s.take("job", s.pack.jobs)
+
+
+def country(s: Subjects) -> pl.Series:
+    """Any country: it does not follow the locale, of which all the other places are."""
+    return s.take("country", countries())
+
+
+def domain(s: Subjects) -> pl.Series:
+    """The company's domain, under those reserved for examples."""
+    owner = s.pack.last.slugs.gather(s.choose("owner", s.pack.last))
+    trade = s.pack.trades.slugs.gather(s.choose("trade", s.pack.trades))
+    return owner + "-" + trade + s.tag("tag", TAGS) + s.take("web domain", WEB_DOMAINS)
+
+
+def url(s: Subjects) -> pl.Series:
+    return "https://www." + domain(s) + s.take("path", PATHS)
+
+
+def ip(s: Subjects) -> pl.Series:
+    """IPv4 of the private block 10.0.0.0/8."""
+    number = s.pick("ip", 2**24)
+    low, middle, high = (OCTETS.gather(number >> shift & 255) for shift in (0, 8, 16))
+    return "10." + high + "." + middle + "." + low
+
+
+def ipv6(s: Subjects) -> pl.Series:
+    """IPv6 of the documentation block 2001:db8::/32."""
+    return s.write("ipv6", parse("2001:0db8" + ":[0-9a-f]{4}" * 6))
+
+
+def mac(s: Subjects) -> pl.Series:
+    """A locally administered hardware address, which no maker was given."""
+    return s.write("mac", parse("02" + ":[0-9a-f]{2}" * 5))
+
+
+def uuid(s: Subjects) -> pl.Series:
+    return ids.uuids(s.pick("uuid", ROOM), s.noise("uuid"))
+
+
+def birth_date(s: Subjects) -> pl.Series:
+    """A day of 1940 to 2006, as ISO text."""
+    days = s.pick("birth", 67 * 365) - 30 * 365
+    return pl.Series(days.astype(np.int32)).cast(pl.Date).dt.to_string("%Y-%m-%d")

@@ -1,0 +1,49 @@
+"""Where people live: the street, and a row of the gazetteer of which city, region and postcode are parts."""
+
+from __future__ import annotations
+
+import re
+
+import polars as pl
+
+from verosim.providers.patterns import parse
+from verosim.providers.subjects import Subjects
+
+HOUSES = 250  # house numbers 1 .. 250
+
+
+def city(s: Subjects) -> pl.Series:
+    return s.take("city", s.pack.cities)
+
+
+def region(s: Subjects) -> pl.Series:
+    return s.pack.regions.values.gather(s.choose("city", s.pack.cities))
+
+
+def postcode(s: Subjects) -> pl.Series:
+    start = s.pack.postcodes.values.gather(s.choose("city", s.pack.cities))
+    return start + s.write("postcode", parse(s.pack.text("postcode_tail")))
+
+
+def street(s: Subjects) -> pl.Series:
+    """Street and house number, in the country's order."""
+    return filled(
+        s.pack.text("street"),
+        {
+            "type": s.take("street type", s.pack.street_types),
+            "word": s.take("street word", s.pack.street_words),
+            "number": pl.Series(s.pick("house", HOUSES) + 1).cast(pl.String),
+        },
+    )
+
+
+def address(s: Subjects) -> pl.Series:
+    """The whole address on one line."""
+    parts = {"street": street(s), "city": city(s), "region": region(s), "postcode": postcode(s)}
+    return filled(s.pack.text("address"), parts)
+
+
+def filled(template: str, parts: dict[str, pl.Series]) -> pl.Series:
+    """The texts (n,) of a template such as `{number} {word}` with each name replaced by its part."""
+    pieces = [pl.lit(parts[p[1:-1]]) if p.startswith("{") else pl.lit(p) for p in re.split(r"(\{\w+\})", template) if p]
+    return pl.select(pl.concat_str(pieces)).to_series()
