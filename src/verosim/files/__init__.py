@@ -1,0 +1,252 @@
+"""Files to data and back: `read` gives a dataset and how the file looked, `write` makes another one that looks like it.
+
+    csv tsv txt        delimited.py   all as text, then typed by whole columns; letter by letter the same when written
+    parquet arrow      columnar.py    types as they are (also .feather, .ipc)
+    xlsx               workbook.py    one sheet a table
+    json jsonl         objects.py     one object a row (also .ndjson)
+    a folder           here           one file a table
+
+Text formats may also be packed: `.csv.gz`, `.jsonl.zst`. `-` is standard input or output. What is written appears whole
+or not at all, chunk by chunk in bounded memory.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import BinaryIO, Final
+
+import polars as pl
+
+from verosim.errors import ArgumentError, DataError, FileError, did_you_mean
+from verosim.files import columnar, delimited, disk, objects, workbook
+from verosim.files.disk import STANDARD
+from verosim.files.layout import ColumnLayout, Layout
+
+__all__ = ["FORMATS", "ColumnLayout", "Layout", "Source", "check_writable", "read", "write"]
+
+FORMATS: Final = {
+    "csv": "csv", "tsv": "tsv", "tab": "tsv", "txt": "csv", "parquet": "parquet", "pq": "parquet", "arrow": "arrow",
+    "feather": "arrow", "ipc": "arrow", "xlsx": "xlsx", "json": "json", "jsonl": "jsonl", "ndjson": "jsonl",
+}  # fmt: skip  # suffix -> format
+_PACKED: Final = {"gz": "gzip", "zst": "zstd"}  # suffix -> compression
+_TEXT: Final = ("csv", "tsv", "json", "jsonl")  # formats that may be packed
+Frames = pl.DataFrame | Iterable[pl.DataFrame]  # a table, whole or chunk by chunk
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """What was read: the tables, how the file looked, what was decided on the way, and which bytes were read."""
+
+    dataset: dict[str, pl.DataFrame]
+    layout: Layout
+    notes: tuple[str, ...] = ()
+    digests: Mapping[str, str] = field(default_factory=dict)  # file name -> SHA-256 of its bytes
+
+
+# ------------------------------------------------------------------------------------------------- names
+
+
+def _format(path: str | Path, format: str | None = None) -> tuple[str, str | None]:
+    """The format and compression that a name tells, or the format asked for; FileError for an unknown suffix."""
+    known = sorted(set(FORMATS.values()))
+    if format is not None and format not in known:
+        raise ArgumentError(f"format {format!r}: {did_you_mean(format, known)}")
+    *_, before, last = ["", "", *Path(path).name.lower().split(".")[1:]]
+    compression = _PACKED.get(last)
+    suffix = before if compression else last
+    found = format or FORMATS.get(suffix) or ("csv" if str(path) == STANDARD else None)
+    if found is None and suffix == "":
+        raise FileError(f"{path}: a suffix was wanted that tells the format, such as .csv or .parquet.")
+    if found is None:
+        raise FileError(f"{path}: the suffix {'.' + suffix!r} is not known; {did_you_mean(suffix, FORMATS)}")
+    if compression and found not in _TEXT:
+        raise FileError(f"{path}: {found} files have their own compression; leave out .{last}.")
+    return found, compression
+
+
+def _table(path: Path) -> str:
+    """A table's name: the file's, without its suffixes."""
+    name = path.name
+    for suffix in (*_PACKED, *FORMATS):
+        name = name[: -len(suffix) - 1] if name.lower().endswith("." + suffix) else name
+    return name or path.name
+
+
+# ------------------------------------------------------------------------------------------------- reading
+
+
+def read(path: str | Path, *, table: str | None = None, format: str | None = None, header: bool = True) -> Source:
+    """The tables of a file or a folder of files; `-` reads standard input.
+
+    `table` names the table (else the file's name does), `format` overrides the suffix, `header=False` says that a
+    delimited file has no header row. Raises FileError where a file cannot be read as what it is, DataError where its
+    rows or columns cannot be used.
+    """
+    if str(path) != STANDARD and Path(path).is_dir():
+        return _read_folder(Path(path), format, header)
+    source = _read_file(path, table, format, header)
+    for name, frame in source.dataset.items():
+        if len(source.dataset) == 1 and frame.is_empty():
+            raise FileError(f"{path}: table {name!r} has no rows, only {frame.width} column names.")
+    return source
+
+
+def _read_file(path: str | Path, table: str | None, format: str | None, header: bool) -> Source:
+    name = "standard input" if str(path) == STANDARD else str(path)
+    table = table or ("table" if str(path) == STANDARD else _table(Path(path)))
+    if str(path) != STANDARD and not Path(path).exists():
+        disk.load(path)  # says which name is near, before the suffix is judged
+    kind, _ = _format(path, format)
+    data = disk.load(path)
+    digest = {name: hashlib.sha256(data).hexdigest()}
+    if not data:
+        raise FileError(f"{name}: is empty (0 bytes).")
+    data, compression = disk.unpack(data, name) if kind in _TEXT else (data, None)
+    dataset, layout, notes = _tables(data, name, table, kind, header)
+    return Source(dataset, replace(layout, compression=compression), tuple(notes), digest)
+
+
+def _tables(
+    data: bytes, name: str, table: str, kind: str, header: bool
+) -> tuple[dict[str, pl.DataFrame], Layout, list[str]]:
+    if kind in ("csv", "tsv"):
+        frame, layout, notes = delimited.read(data, name, table, format=kind, header=header)
+        return {table: frame}, layout, notes
+    if kind in ("json", "jsonl"):
+        frames, notes = objects.read(data, name, table, kind)
+        wrapped = {t: Layout(kind) for t in frames} if list(frames) != [table] else {}
+        return frames, Layout(kind, tables=wrapped), notes
+    if kind == "xlsx":
+        frames, sheets, notes = workbook.read(data, name, table)
+        return frames, Layout(kind, tables={t: Layout(kind, file=s) for t, s in sheets.items()}), notes
+    return {table: columnar.read(data, name, kind)}, Layout(kind), []
+
+
+def _read_folder(folder: Path, format: str | None, header: bool) -> Source:
+    """One table a file, in the order of their names; files of other kinds are left out, with a note."""
+    files = sorted(p for p in folder.iterdir() if p.is_file() and not p.name.startswith("."))
+    data = [p for p in files if any(s in _PACKED or s in FORMATS for s in [p.name.lower().rpartition(".")[2]])]
+    if not data:
+        raise FileError(f"{folder}: no data files in this folder; wanted are {', '.join('.' + s for s in FORMATS)}.")
+    tables: dict[str, pl.DataFrame] = {}
+    layouts: dict[str, Layout] = {}
+    notes = [f"{p.name}: not a data file, left out" for p in files if p not in data]
+    digests: dict[str, str] = {}
+    for path in data:
+        source = _read_file(path, None, format, header)
+        for name, frame in source.dataset.items():
+            if name in tables:
+                raise FileError(f"{folder}: table {name!r} stands in both {layouts[name].file} and {path.name}.")
+            tables[name] = frame
+            layouts[name] = replace(source.layout, file=path.name)
+        notes += [f"{path.name}: {note}" for note in source.notes]
+        digests |= source.digests
+    return Source(tables, Layout("folder", tables=layouts), tuple(notes), digests)
+
+
+# ------------------------------------------------------------------------------------------------- writing
+
+
+def check_writable(path: str | Path, *, format: str | None = None) -> None:
+    """Raise FileError where `write` could not write to this path: call it before long work. Leaves nothing behind."""
+    if str(path) != STANDARD and not _is_folder(path, format):
+        _format(path, format)
+    disk.check_writable(Path(path) / "any" if Path(path).is_dir() else path)
+
+
+def write(
+    frames: Frames | Mapping[str, Frames],
+    path: str | Path,
+    layout: Layout | None = None,
+    *,
+    table: str | None = None,
+    format: str | None = None,
+) -> None:
+    """Write a table (a frame or chunks of one, at least one), or tables by name, looking as `layout` says.
+
+    The path's suffix decides the format and compression, `layout` the rest; a path without suffix is a folder with one
+    file a table. Files appear whole or not at all. Raises FileError where the path cannot be written, DataError where
+    the format cannot hold the data.
+    """
+    if isinstance(frames, Mapping):
+        tables = dict(frames)
+    else:
+        name = table or ("table" if str(path) == STANDARD else _table(Path(path)))
+        tables = {name: frames}
+    chunks = {name: _chunks(part, name) for name, part in tables.items()}
+    layout = layout or Layout(format or "csv")
+    if isinstance(frames, Mapping) and _is_folder(path, format):
+        _write_folder(chunks, Path(path), layout, format)
+        return
+    kind, compression = _format(
+        path, format or (layout.format if str(path) == STANDARD and layout.format != "folder" else None)
+    )
+    if len(chunks) != 1 and kind not in ("xlsx", "json"):
+        raise ArgumentError(f"{path}: {len(chunks)} tables do not fit one {kind} file; name a folder, .xlsx or .json.")
+    with disk.atomic(path) as out:
+        _write_tables(chunks, out, _fitting(layout, kind, compression))
+
+
+def _is_folder(path: str | Path, format: str | None) -> bool:
+    return str(path) != STANDARD and (Path(path).is_dir() or (not Path(path).suffix and format is None))
+
+
+def _fitting(layout: Layout, kind: str, compression: str | None) -> Layout:
+    """The layout in another format: forms stay, and the delimiter where both are delimited text of one kind."""
+    delimiter = layout.delimiter if layout.format == kind else "\t" if kind == "tsv" else ","
+    return replace(layout, format=kind, compression=compression, delimiter=delimiter)
+
+
+def _write_tables(chunks: Mapping[str, Iterator[pl.DataFrame]], out: BinaryIO, layout: Layout) -> None:
+    name, first = next(iter(chunks.items()))
+    if layout.format == "xlsx":
+        workbook.write(chunks, out, {t: shape.file or "" for t, shape in layout.tables.items()})
+    elif layout.format in ("parquet", "arrow"):
+        columnar.write(first, out, layout.format)
+    else:
+        with disk.packed(out, layout.compression) as sink:
+            if layout.format == "json":
+                objects.write_json(chunks, sink, wrapped=len(chunks) > 1 or name in layout.tables)
+            elif layout.format == "jsonl":
+                objects.write_lines(first, sink, name)
+            else:
+                delimited.write(first, sink, layout, name)
+
+
+def _write_folder(
+    chunks: Mapping[str, Iterator[pl.DataFrame]], folder: Path, layout: Layout, format: str | None
+) -> None:
+    """One file a table, all put in place at the end, together."""
+    made = not folder.exists()
+    if made:
+        disk.make_folder(folder)
+    try:
+        with contextlib.ExitStack() as stack:  # closes, and so renames, only when all are written
+            for name, part in chunks.items():
+                shape = layout.tables.get(name, Layout(layout.format if layout.format in FORMATS.values() else "csv"))
+                path = folder / (shape.file or f"{name}.{shape.format}")
+                kind, compression = _format(path, format)
+                out = stack.enter_context(disk.atomic(path))
+                _write_tables({name: part}, out, _fitting(shape, kind, compression))
+    except BaseException:
+        if made:
+            with contextlib.suppress(OSError):
+                folder.rmdir()
+        raise
+
+
+def _chunks(frames: Frames, table: str) -> Iterator[pl.DataFrame]:
+    """The chunks, checked: at least one, all with the columns and types of the first."""
+    schema = None
+    for frame in [frames] if isinstance(frames, pl.DataFrame) else frames:
+        if schema is not None and frame.schema != schema:
+            other = next((n for n in schema if frame.schema.get(n) != schema[n]), None)
+            raise DataError("a chunk has other columns or types than the first.", table=table, column=other)
+        schema = frame.schema
+        yield frame
+    if schema is None:
+        raise ArgumentError(f"table {table!r}: no chunk to write; give at least one frame, which may have no rows.")

@@ -1,0 +1,72 @@
+"""How a file looked: `Layout`, all that is needed to write another one like it. Frozen, and to plain JSON and back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any, Self
+
+from verosim.errors import ArgumentError, did_you_mean
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnLayout:
+    """How one column of a delimited file writes its cells."""
+
+    form: str | None = None  # how its text is typed: see `verosim.forms`; None: text as it stands
+    null: str = ""  # the raw cell of a missing value, with its quotes if it has any: `NA`, `""`
+    quoted: bool = False  # every value in quotes; False: only where needed
+    header_quoted: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """How a file looked. What a format does not have keeps its default."""
+
+    format: str = "csv"  # one of verosim.files.FORMATS, or "folder"
+    compression: str | None = None  # gzip or zstd
+    delimiter: str = ","  # csv, tsv, txt: this one and all below
+    line_end: str = "\n"
+    last_line_end: bool = True  # the last line has a line end too
+    encoding: str = "utf-8"
+    bom: bool = False  # a byte order mark stands first
+    header: bool = True
+    columns: Mapping[str, ColumnLayout] = field(default_factory=dict)
+    tables: Mapping[str, Layout] = field(default_factory=dict)  # a folder's files or a workbook's sheets, by table
+    file: str | None = None  # in a folder: the name of this table's file
+
+    def __post_init__(self) -> None:
+        if (
+            len(self.delimiter) != 1
+            or not self.delimiter.isascii()
+            or self.delimiter.isalnum()
+            or self.delimiter in '"\r\n'
+        ):
+            raise ArgumentError(f"delimiter {self.delimiter!r}: one character was wanted, such as a comma or a tab.")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain dicts and scalars; what has its default value is left out, save the format."""
+        default = type(self)()
+        plain = {
+            f.name: getattr(self, f.name) for f in fields(self) if getattr(self, f.name) != getattr(default, f.name)
+        }
+        for part in ("columns", "tables"):
+            if part in plain:
+                plain[part] = {k: v.to_dict() if part == "tables" else asdict(v) for k, v in plain[part].items()}
+        return {"format": self.format, **plain}
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Self:
+        """What `to_dict` gave; ArgumentError for a key that is not known."""
+        plain = _known(cls, data)
+        columns = {k: ColumnLayout(**_known(ColumnLayout, v)) for k, v in plain.pop("columns", {}).items()}
+        tables = {k: cls.from_dict(v) for k, v in plain.pop("tables", {}).items()}
+        return cls(columns=columns, tables=tables, **plain)
+
+
+def _known(kind: type[Any], data: Mapping[str, Any]) -> dict[str, Any]:
+    names = [f.name for f in fields(kind)]
+    for key in data:
+        if key not in names:
+            raise ArgumentError(f"a layout has no {key!r}; {did_you_mean(key, names)}")
+    return dict(data)

@@ -1,0 +1,224 @@
+"""JSON and JSON lines: one object a row, plain values only; nothing is retyped in silence."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import islice
+from typing import Any, Final
+
+import polars as pl
+
+from verosim.errors import ArgumentError, DataError, FileError
+from verosim.files.disk import Sink
+from verosim.forms import default_form
+
+Row = dict[str, Any]
+_BATCH: Final = 1 << 16  # JSON lines that are held as Python objects at a time
+_KINDS: Final = {bool: "true or false", int: "number", float: "number", str: "text"}
+_WHOLE: Final[tuple[tuple[pl.DataType, int, int], ...]] = (  # type, least, first that is too large
+    (pl.Int64(), -(2**63), 2**63),
+    (pl.UInt64(), 0, 2**64),
+    (pl.Int128(), -(2**127), 2**127),
+)
+
+
+# ------------------------------------------------------------------------------------------------- reading
+
+
+def read(data: bytes, name: str, table: str, format: str) -> tuple[dict[str, pl.DataFrame], list[str]]:
+    """Tables by name and notes: from lines of objects, a list of objects, or `{"table": [objects]}`.
+
+    FileError where it is not JSON; DataError for nested values, columns of mixed kinds and keys that stand twice.
+    """
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise FileError(f"{name}: JSON is UTF-8, but byte {error.start} is not. Save it as UTF-8.") from None
+    if not text.strip():
+        raise FileError(f"{name}: is empty; JSON objects were wanted.")
+    if format == "jsonl":
+        return _tables({table: _lines(text, name, table)})
+    top = _decode(_decoder(table), text, name)
+    if isinstance(top, Mapping) and top and all(isinstance(v, list) for v in top.values()):
+        return _tables({str(k): iter(v) for k, v in top.items()})
+    if not isinstance(top, list):
+        raise DataError("a list of objects, or an object of such lists, was wanted at the top.", table=table)
+    return _tables({table: iter(top)})
+
+
+def _lines(text: str, name: str, table: str) -> Iterator[Any]:
+    """The value of each line that is not blank; many are decoded at once, for speed."""
+    decoder = _decoder(table)
+    lines = ((number, line) for number, line in enumerate(io.StringIO(text, newline="\n"), 1) if line.strip())
+    while batch := list(islice(lines, 1000)):
+        try:
+            values = decoder.decode("[" + ",".join(line for _, line in batch) + "]")
+        except ValueError:
+            values = []
+        if len(values) != len(batch):  # a faulty line: find it
+            values = [_decode(decoder, line, name, number) for number, line in batch]
+        yield from values
+
+
+def _decoder(table: str) -> json.JSONDecoder:
+    """JSON that is taken as strictly as the standard has it, and without keys that stand twice."""
+
+    def constant(word: str) -> None:
+        raise DataError(f"{word} is not JSON.", table=table, fix="Write null.")
+
+    def unique(pairs: list[tuple[str, Any]]) -> Row:
+        row = dict(pairs)
+        if len(row) < len(pairs):
+            twice = next(key for i, (key, _) in enumerate(pairs) if key in dict(pairs[:i]))
+            raise DataError("the key stands twice in one object.", table=table, column=twice)
+        return row
+
+    return json.JSONDecoder(object_pairs_hook=unique, parse_constant=constant)
+
+
+def _decode(decoder: json.JSONDecoder, text: str, name: str, line: int | None = None) -> Any:
+    place = f"{name}, line {line}" if line else name
+    try:
+        return decoder.decode(text)
+    except json.JSONDecodeError as error:
+        place = f"{name}, line {line or error.lineno}, column {error.colno}"
+        raise FileError(f"{place}: is not valid JSON ({error.msg}).") from None
+    except DataError as error:
+        raise DataError(f"{error.reason} ({place})", table=error.table, column=error.column, fix=error.fix) from None
+    except (RecursionError, ValueError) as error:
+        raise FileError(f"{place}: is not JSON that can be read ({error}).") from None
+
+
+def _tables(rows: Mapping[str, Iterator[Any]]) -> tuple[dict[str, pl.DataFrame], list[str]]:
+    notes: list[str] = []
+    frames = {}
+    for table, items in rows.items():
+        frames[table], more = _frame(items, table)
+        notes += more
+    return frames, notes
+
+
+def _frame(items: Iterator[Any], table: str) -> tuple[pl.DataFrame, list[str]]:
+    """The objects as a frame, and a note on every key that some lack; batch by batch, to hold few Python objects."""
+    parts: dict[str, list[pl.Series]] = {}
+    has: Counter[str] = Counter()
+    n = 0
+    while batch := list(islice(items, _BATCH)):
+        if (odd := next((i for i, row in enumerate(batch) if type(row) is not dict), None)) is not None:
+            raise DataError(f"an object was wanted, not {str(batch[odd])[:40]!r}.", table=table, row=n + odd)
+        for keys, rows in Counter(map(tuple, batch)).items():
+            has.update(dict.fromkeys(keys, rows))
+        for name in has:
+            part = _series(name, [row.get(name) for row in batch], table, n)
+            parts.setdefault(name, [pl.Series(name, [None] * n)] if n else []).append(part)
+        n += len(batch)
+    notes = [f"column {k!r}: {n - has[k]} objects of table {table!r} lack it: missing" for k in has if has[k] < n]
+    return pl.DataFrame({name: _join(name, part, table) for name, part in parts.items()}, height=n), notes
+
+
+def _series(name: str, values: list[Any], table: str, start: int) -> pl.Series:
+    """Values of one kind; `start` is the row of the first."""
+    types = set(map(type, values)) - {type(None)}
+    if types & {list, dict}:
+        row = start + next(i for i, v in enumerate(values) if isinstance(v, list | dict))
+        fix = "Flatten them to columns of their own."
+        raise DataError("holds nested values.", table=table, column=name, row=row, fix=fix)
+    kinds = {_KINDS[t] for t in types}
+    if len(kinds) > 1:
+        known = [(i, _KINDS[type(v)]) for i, v in enumerate(values) if v is not None]
+        raise _mixed(kinds, table, name, start + next(i for i, kind in known if kind != known[0][1]))
+    return pl.Series(name, values, dtype=_dtype(types, values, name, table), strict=True)
+
+
+def _dtype(types: set[type], values: list[Any], name: str, table: str) -> pl.DataType:
+    if not types & {int, float}:
+        return pl.Null() if not types else pl.Boolean() if bool in types else pl.String()
+    whole = [v for v in values if type(v) is int]
+    low, high = (min(whole), max(whole)) if whole else (0, 0)
+    if float in types:
+        _exact(max(-low, high), name, table)
+        return pl.Float64()
+    for dtype, least, limit in _WHOLE:
+        if least <= low and high < limit:
+            return dtype
+    raise DataError("holds whole numbers above 2^127.", table=table, column=name, fix="Write them as text.")
+
+
+def _join(name: str, parts: list[pl.Series], table: str) -> pl.Series:
+    """The batches of one column, in the narrowest type that holds them all."""
+    dtypes = {part.dtype for part in parts} - {pl.Null()}
+    if len(dtypes) > 1:
+        kinds = {dtype: "number" if dtype.is_numeric() else str(dtype) for dtype in dtypes}
+        if len(set(kinds.values())) > 1:
+            other = next(i for i, p in enumerate(parts) if p.dtype in kinds and kinds[p.dtype] != kinds[parts[0].dtype])
+            words = {"String": "text", "Boolean": "true or false"}
+            raise _mixed({words.get(k, k) for k in kinds.values()}, table, name, sum(map(len, parts[:other])))
+        for part in parts if pl.Float64() in dtypes else []:
+            if part.dtype.is_integer():
+                _exact(max(map(abs, part.drop_nulls().to_list()), default=0), name, table)
+    target = (
+        pl.Float64() if pl.Float64() in dtypes else pl.Int128() if len(dtypes) > 1 else next(iter(dtypes), pl.String())
+    )
+    return pl.concat([part.cast(target) for part in parts])
+
+
+def _exact(size: int, name: str, table: str) -> None:
+    if size > 2**53:
+        reason = "holds whole numbers above 2^53 beside decimals."
+        raise DataError(reason, table=table, column=name, fix="Write them as text.")
+
+
+def _mixed(kinds: set[str], table: str, name: str, row: int) -> DataError:
+    reason = f"holds both {' and '.join(sorted(kinds))}."
+    return DataError(reason, table=table, column=name, row=row, fix="Write them as one kind.")
+
+
+# ------------------------------------------------------------------------------------------------- writing
+
+
+def write_lines(frames: Iterable[pl.DataFrame], out: Sink, table: str) -> None:
+    for frame in frames:
+        out.write(_objects(frame, table))
+
+
+def write_json(tables: Mapping[str, Iterable[pl.DataFrame]], out: Sink, wrapped: bool) -> None:
+    """A list of objects, one a line; with `wrapped`, an object of such lists, by table."""
+    out.write(b"{" if wrapped else b"")
+    for i, (table, frames) in enumerate(tables.items()):
+        out.write((b"," if i else b"") + json.dumps(table, ensure_ascii=False).encode() + b": " if wrapped else b"")
+        out.write(b"[")
+        between = b"\n"
+        for frame in frames:
+            if frame.height:
+                out.write(
+                    between + _objects(frame, table)[:-1].replace(b"\n", b",\n")
+                )  # no string holds a bare line end
+                between = b",\n"
+        out.write(b"\n]")
+    out.write(b"}\n" if wrapped else b"\n")
+
+
+def _objects(frame: pl.DataFrame, table: str) -> bytes:
+    buffer = io.BytesIO()
+    pl.DataFrame({series.name: _plain(series, table) for series in frame}, height=frame.height).write_ndjson(buffer)
+    return buffer.getvalue()
+
+
+def _plain(series: pl.Series, table: str) -> pl.Series:
+    """Numbers, truth values and text as they are; dates and the like as text."""
+    if series.dtype.is_float() and not series.is_finite().fill_null(True).all():
+        row = int((~series.is_finite().fill_null(True)).arg_max() or 0)
+        fix = "Fill it, or write CSV or Parquet."
+        raise DataError("JSON has no NaN and no infinity.", table=table, column=series.name, row=row, fix=fix)
+    if series.dtype.is_integer() or series.dtype.is_float() or series.dtype == pl.Boolean:
+        return series
+    try:
+        form = default_form(series.dtype)
+    except ArgumentError as error:
+        raise DataError(
+            str(error), table=table, column=series.name, fix="Write Parquet, or leave the column out."
+        ) from None
+    return form.format(series) if form else series.cast(pl.String)
