@@ -404,7 +404,7 @@ def test_a_report_is_json_first(tmp_path: Path) -> None:
     assert list(data["measures"]) == ["shape", "trend", "auc_unseen", "dcr", "dcr002", "copies"]
     assert set(data["measures"]["dcr"]) == {"value", "error", "floor", "direction", "verdict", "unit"}
     assert [p.name for p in tmp_path.iterdir()] == ["r.json"]
-    with pytest.raises(FileError, match="cannot be written"):
+    with pytest.raises(FileError, match=r"r\.json"):
         report.save(tmp_path / "no" / "r.json")
 
 

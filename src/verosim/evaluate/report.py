@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Final, Literal
 
-from verosim.errors import ArgumentError, FileError, did_you_mean
+from verosim.errors import ArgumentError, did_you_mean
+from verosim.files.disk import atomic
 
 VERSION: Final = 1
 
@@ -70,14 +70,8 @@ class Report:
     def save(self, path: str | Path) -> None:
         """Write as JSON: whole, or not at all. Raises FileError."""
         text = json.dumps(self.to_dict(), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
-        path = Path(path)
-        part = path.with_name(f".{path.name}.{os.getpid()}.part")
-        try:
-            part.write_text(text, encoding="utf-8")
-            part.replace(path)
-        except OSError as error:
-            part.unlink(missing_ok=True)
-            raise FileError(f"{path}: the report cannot be written ({error.strerror or error}).") from error
+        with atomic(path) as out:
+            out.write(text.encode("utf-8"))
 
     def summary(self) -> str:
         """A few plain lines for a person: each measure beside its floor, the worst places, the notes."""
