@@ -1,22 +1,25 @@
 """What every model sees and answers: arrays in, arrays out.
 
 Models never see frames, names of dtypes, or real values: the codec turns a table into `Codes` and back. An **ordered**
-column (number, date, ordinal ...) is a float64 *position*, the share of its training values that lie below, so that every
-ordered column is about uniform on [0, 1). A value held by many rows (zero, 40 hours, 9999-12-31) is an **atom**: it owns an
-interval of positions, is encoded as that interval's middle, and any position inside decodes to exactly that value. What is
-no value at all (missing, NaN, infinite) is a **mark**, coded -1, -2, ... A **category** is an int32 code.
+column (number, date, ordinal ...) is a float64 *position*, the share of its training values that lie below, so that
+every ordered column is about uniform on [0, 1). A value held by many rows (zero, 40 hours, 9999-12-31) is an **atom**:
+it owns an interval of positions, is encoded as that interval's middle, and any position inside decodes to exactly
+that value. What is no value at all (missing, NaN, infinite) is a **mark**, coded -1, -2, ... A **category** is an
+int32 code.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, Self
 
 import numpy as np
 import numpy.typing as npt
 
-Floats = npt.NDArray[np.float64]
+from verosim.errors import ModelFileError
+
+Floats = npt.NDArray[np.floating[Any]]
 Array = npt.NDArray[Any]
 Progress = Callable[[float, str], None]  # share done in [0, 1], what is being done
 
@@ -38,6 +41,14 @@ class Field:
     def ordered(self) -> bool:
         return self.levels == 0
 
+    def atom(self, positions: Array) -> Array:
+        """Which atom each position lies in, -1 for none. positions: (n,) -> (n,) int64."""
+        if not len(self.atoms):
+            return np.full(len(positions), -1)
+        nearest = np.searchsorted(self.atoms[:, 0], positions, "right") - 1
+        inside = (nearest >= 0) & (positions < self.atoms[np.maximum(nearest, 0), 1])
+        return np.where(inside, nearest, -1)
+
 
 @dataclass(frozen=True, slots=True)
 class Codes:
@@ -53,24 +64,49 @@ class Codes:
         n = len(arrays[0]) if arrays else len(np.arange(self.n)[rows])
         return Codes(self.fields, arrays, n)
 
-    def beside(self, other: Codes) -> Codes:
+    def beside(self, other: Codes | None) -> Codes:
         """The fields of both, side by side; both have the same rows."""
+        if other is None:
+            return self
         return Codes(self.fields + other.fields, self.arrays + other.arrays, self.n)
 
 
 State = tuple[dict[str, Any], dict[str, Array]]  # what a model file holds of a model: JSON, and arrays by name
 
 
+def pack_fields(fields: Sequence[Field]) -> State:
+    """Fields as JSON and arrays, for a model file."""
+    meta = [{"name": f.name, "levels": f.levels, "marks": f.marks, "atoms": len(f.atoms)} for f in fields]
+    return {"fields": meta}, {"atoms": np.concatenate([np.zeros((0, 2)), *(f.atoms for f in fields)])}
+
+
+def unpack_fields(meta: Mapping[str, Any], arrays: Mapping[str, Array]) -> tuple[Field, ...]:
+    """What `pack_fields` gave. Raises ModelFileError."""
+    try:
+        ends = np.cumsum([int(f["atoms"]) for f in meta["fields"]])
+        atoms = np.split(np.asarray(arrays["atoms"], np.float64).reshape(-1, 2), ends)[: len(ends)]
+        fields = tuple(
+            Field(str(f["name"]), int(f["levels"]), int(f["marks"]), a)
+            for f, a in zip(meta["fields"], atoms, strict=True)
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise ModelFileError(f"the model's fields are damaged: {error}.") from error
+    if any(
+        f.levels < 0 or f.marks < 0 or len(f.atoms) != int(m["atoms"])
+        for f, m in zip(fields, meta["fields"], strict=True)
+    ):
+        raise ModelFileError("the model's fields are damaged: their atoms are not all there.")
+    return fields
+
+
 class Model(Protocol):
     """Learns rows, possibly *given* other fields of the same rows; draws new ones.
 
-    A child's row is a row given its parent; a step of a series is a row given the steps before; a conditional sample is a
-    row given the fixed columns. `rows` may have no fields and `given` may have none.
+    A child's row is a row given its parent; a step of a series is a row given the steps before; a conditional sample is
+    a row given the fixed columns. `rows` may have no fields and `given` may have none.
     """
 
-    def fit(
-        self, rows: Codes, given: Codes | None, rng: np.random.Generator, progress: Progress = silent
-    ) -> Self: ...
+    def fit(self, rows: Codes, given: Codes | None, rng: np.random.Generator, progress: Progress = silent) -> Self: ...
 
     def sample(self, n: int, given: Codes | None, rng: np.random.Generator) -> Codes: ...
 

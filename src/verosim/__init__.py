@@ -1,0 +1,1 @@
+"""Synthetic data of every kind, with proof of how good and how private it is."""

@@ -1,0 +1,148 @@
+"""Gradient boosting for class probabilities: p(class | codes), many weak effects added up.
+
+Multinomial boosting with Newton steps (Friedman, Greedy function approximation, 2001). One tree a round serves all
+classes: it is grown on a few random projections of the gradient (Iosipoi and Vakhrushev, SketchBoost, 2022), and its
+leaves hold a value for each class. Rounds end when held-out rows no longer get likelier.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from verosim.errors import ModelFileError
+from verosim.models import Array, Floats
+from verosim.models.trees import Tree, grow, pack, unpack
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    rounds: int = 100  # at most; held-out rows end it sooner
+    rate: float = 0.3  # share of a Newton step taken
+    max_depth: int = 5
+    min_leaf: int = 20
+    ridge: float = 3.0  # pulls the values of small leaves to 0
+    sketch: int = 3  # gradient projections that a tree is grown on
+    share: float = 1.0  # rows that each tree is grown on; all give its values
+    features: float = 1.0  # features that each tree may ask for
+    patience: int = 5  # rounds without gain on held-out rows
+
+
+@dataclass(frozen=True, slots=True)
+class Boosted:
+    """log p(class | x) = prior + sum of leaf values, up to a constant."""
+
+    prior: Floats  # (K,)
+    trees: list[Tree]
+    values: list[Floats]  # for each tree (leaves, K) float32
+
+    def probabilities(self, X: Array) -> Floats:
+        """X: (F, n) uint16 -> (n, K) float32, rows sum to 1."""
+        scores = np.tile(self.prior.astype(np.float32), (X.shape[1], 1))
+        for tree, values in zip(self.trees, self.values, strict=True):
+            scores += values[tree.leaves(X)]
+        return softmax(scores)
+
+    def arrays(self) -> dict[str, Array]:
+        values = np.concatenate([np.zeros((0, len(self.prior)), np.float32), *self.values])
+        return {"prior": self.prior, "values": values, **pack(self.trees)}
+
+    @classmethod
+    def restore(cls, arrays: Mapping[str, Array], n_features: int) -> Boosted:
+        """What `arrays` gave, checked. Raises ModelFileError."""
+        prior, values = np.asarray(arrays["prior"], np.float64), np.asarray(arrays["values"], np.float32)
+        trees = unpack(arrays, [n_features] * len(arrays["sizes"]))
+        ends = np.cumsum([t.n_leaves for t in trees])
+        if values.shape != (int(ends[-1]) if trees else 0, len(prior)) or not np.isfinite(values).all():
+            raise ModelFileError("the saved boosted trees are damaged: their values do not fit.")
+        return cls(prior, trees, np.split(values, ends[:-1]) if trees else [])
+
+
+def softmax(scores: Floats, axis: int = 1) -> Floats:
+    """Logits -> probabilities that sum to 1 along `axis`, in place."""
+    scores -= scores.max(axis, keepdims=True)
+    np.exp(scores, out=scores)
+    scores /= scores.sum(axis, keepdims=True)
+    return scores
+
+
+def boost(
+    X: Array, y: Array, n_classes: int, held: Array, rng: np.random.Generator, options: Options | None = None
+) -> Boosted:
+    """Fit p(y | X). X: (F, n) uint16; y: (n,) 0 .. n_classes-1; held: (n,) bool, the rows that end the rounds."""
+    options = options or Options()
+    order, n = np.argsort(held, kind="stable"), int((~held).sum())  # training rows first, then those held
+    X, y = np.take(X, order, axis=1), y[order]
+    counts = np.bincount(y[:n], minlength=n_classes) + 0.5
+    prior = np.log(counts / counts.sum())
+    scores = np.repeat(prior.astype(np.float32)[:, None], len(y), 1)  # (K, n): one class after the other
+    trees: list[Tree] = []
+    values: list[Floats] = []
+    best, kept = _loss(scores[:, n:], y[n:]), 0
+    while n_classes > 1 and len(trees) < options.rounds and len(trees) - kept < options.patience:
+        p = softmax(scores[:, :n].copy(), axis=0)
+        gradient = -p
+        gradient[y[:n], np.arange(n)] += 1
+        tree = _grow(X[:, :n], gradient, rng, options)
+        leaf = tree.leaves(X)
+        p *= 1 - p
+        slope, curve = (np.stack([np.bincount(leaf[:n], row, tree.n_leaves) for row in part]) for part in (gradient, p))
+        value = options.rate * np.clip(slope / (curve + options.ridge / n_classes), -4, 4)
+        trees.append(tree)
+        values.append(np.ascontiguousarray(value.T, np.float32))
+        scores += np.take(value.astype(np.float32), leaf, axis=1)
+        loss = _loss(scores[:, n:], y[n:])
+        if loss < best - 1e-4:
+            best, kept = loss, len(trees)
+    return Boosted(prior, trees[:kept], values[:kept])
+
+
+def _grow(X: Array, gradient: Floats, rng: np.random.Generator, options: Options) -> Tree:
+    """A tree on some rows, some features and a sketch of the gradient (K, n)."""
+    n_classes, n = gradient.shape
+    signs = rng.choice([-1.0, 1.0], (options.sketch, n_classes)).astype(np.float32) / np.sqrt(options.sketch)
+    if n_classes <= options.sketch + 1:
+        signs = np.eye(n_classes, dtype=np.float32)[1:]  # the gradient sums to 0: one class is redundant
+    asked = np.sort(rng.choice(len(X), max(1, round(len(X) * options.features)), replace=False))
+    if options.share < 1:
+        rows = np.sort(rng.choice(n, max(1, int(n * options.share)), replace=False))
+        X, gradient = np.take(X, rows, axis=1), np.take(gradient, rows, axis=1)
+    tree, _ = grow(
+        X[asked] if len(asked) < len(X) else X,
+        (signs @ gradient).T.astype(np.float64),
+        min_leaf=max(1, round(options.min_leaf * options.share)),
+        max_depth=options.max_depth,
+        min_gain=1e-3,
+        ridge=options.ridge,
+    )
+    return Tree(asked[tree.feature].astype(np.int32), tree.threshold, tree.left)
+
+
+def _loss(scores: Floats, y: Array) -> float:
+    """Mean negative log likelihood of classes y (n,) under scores (K, n), in nats a row."""
+    if not len(y):
+        return 0.0
+    top = scores.max(0)
+    return float(np.mean(np.log(np.exp(scores - top).sum(0)) + top - scores[y, np.arange(len(y))]))
+
+
+def classify(X: Array, label: Array, folds: int, rng: np.random.Generator) -> Floats:
+    """Out-of-fold probability of `label` (n,) bool, for a detector. X: (p, n) codes up to 16 bits -> (n,) float64."""
+    X, y = X.astype(np.uint16), label.astype(np.int64)
+    fold = np.empty(len(y), np.int64)
+    for value in (0, 1):  # both labels spread evenly over the folds
+        members = np.flatnonzero(y == value)
+        fold[members] = rng.permutation(len(members)) % folds
+    out = np.full(len(y), 0.5)
+    options = Options(max_depth=6, min_leaf=5, ridge=1.0, patience=100)
+    for number in range(folds):
+        test, train = fold == number, np.flatnonzero(fold != number)
+        if not test.any() or len(np.unique(y[train])) < 2:
+            continue
+        held = np.zeros(len(train), bool)
+        held[rng.permutation(len(train))[: max(1, len(train) // 10)]] = True
+        model = boost(X[:, train], y[train], 2, held, rng, options)
+        out[test] = model.probabilities(X[:, test])[:, 1]
+    return out

@@ -1,0 +1,145 @@
+"""The two experts of the chain: how one column is drawn, given the codes of others.
+
+* `Donors`: a tree groups the rows, and a value is drawn from the rows of the leaf (Reiter, Using CART to generate
+  partially synthetic public use microdata, 2005), spread between its neighbours in the leaf: no cell is copied.
+* `Classes`: boosted class probabilities, where a column has few values: many weak effects add up, no leaf's people
+  are repeated.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from verosim.errors import ModelFileError
+from verosim.models import Array, Field, Floats
+from verosim.models.boost import Boosted
+from verosim.models.trees import Tree, pack, unpack
+
+MARKS = 64  # uint16 codes below are marks: MARKS - 1 is mark -1
+SCALE = 65_400  # steps of a position in a code
+
+
+def to_codes(array: Array, field: Field) -> Array:
+    """Positions and marks (n,) as uint16 codes that keep their order. Levels of a category are ranked by the caller."""
+    codes = np.where(array < 0, np.maximum(MARKS + array, 0), MARKS + np.minimum(array * SCALE, SCALE - 1))
+    return codes.astype(np.uint16)
+
+
+def positions(codes: Array) -> Floats:
+    """The middle of each code's step, or its mark."""
+    return np.where(codes < MARKS, codes - float(MARKS), (codes - float(MARKS) + 0.5) / SCALE)
+
+
+@dataclass(frozen=True, slots=True)
+class Donors:
+    """A tree whose leaves hold the codes of their rows: leaf l those from `starts[l]` to `starts[l + 1]`."""
+
+    tree: Tree
+    codes: Array  # (r,) category: int32 levels. Ordered: uint16 codes, ascending in a leaf, no finer than `cell`
+    starts: Array  # (leaves + 1,) int64
+    low: Array  # (r,) where the positions that a donor may give begin. Category: its level
+    width: Array  # (r,) and how wide they are: 0 for atoms and marks. Category: empty
+
+    @classmethod
+    def fill(cls, tree: Tree, X: Array, array: Array, field: Field, cell: float) -> Donors:
+        """Put the rows with codes X (F, n) and values `array` (n,) into the leaves of `tree`.
+
+        cell: the finest step of a position that is kept, as a share of the rows: what a model file tells of one value.
+        """
+        leaf = tree.leaves(X)
+        codes = _coarsen(array, field, cell) if field.ordered else array.astype(np.int32)
+        by_leaf = np.lexsort((codes, leaf))
+        starts = np.concatenate([[0], np.cumsum(np.bincount(leaf, minlength=tree.n_leaves))])
+        return cls._of(tree, codes[by_leaf], starts, field, cell)
+
+    @classmethod
+    def _of(cls, tree: Tree, codes: Array, starts: Array, field: Field, cell: float) -> Donors:
+        low, width = _intervals(codes, starts, field, cell) if field.ordered else (codes, np.zeros(0, np.float32))
+        return cls(tree, codes, starts, low, width)
+
+    def draw(self, X: Array, rng: np.random.Generator) -> Array:
+        """X: (F, n) uint16 -> (n,) levels or positions."""
+        leaf = self.tree.leaves(X)
+        begin = self.starts[leaf]
+        donor = begin + (rng.random(len(leaf)) * (self.starts[leaf + 1] - begin)).astype(np.int64)
+        if not len(self.width):
+            return self.low[donor]
+        return self.low[donor].astype(np.float64) + rng.random(len(leaf)) * self.width[donor]
+
+    def arrays(self) -> dict[str, Array]:
+        return {**pack([self.tree]), "codes": self.codes, "starts": self.starts}
+
+    @classmethod
+    def restore(cls, arrays: Mapping[str, Array], n_features: int, field: Field, cell: float) -> Donors:
+        """Raises ModelFileError for arrays that do not fit together."""
+        (tree,) = unpack(arrays, [n_features])
+        codes, starts = arrays["codes"], arrays["starts"].astype(np.int64)
+        highest = MARKS + SCALE - 1 if field.ordered else field.levels - 1
+        lowest = MARKS - field.marks if field.ordered else 0
+        fits = (
+            len(starts) == tree.n_leaves + 1
+            and starts[0] == 0
+            and starts[-1] == len(codes)
+            and (np.diff(starts) > 0).all()
+        )
+        if not fits or codes.min() < lowest or codes.max() > highest:
+            raise ModelFileError(f"the saved donors of {field.name!r} are damaged.")
+        return cls._of(tree, codes.astype(np.uint16 if field.ordered else np.int32), starts, field, cell)
+
+
+def _coarsen(array: Array, field: Field, cell: float) -> Array:
+    """Codes of an ordered array; those of no atom and no mark in steps of `cell`."""
+    codes = to_codes(array, field)
+    step = max(1, round(cell * SCALE))
+    coarse = np.minimum(MARKS + (codes.astype(np.int64) - MARKS) // step * step + step // 2, MARKS + SCALE - 1)
+    return np.where((array < 0) | (field.atom(array) >= 0), codes, coarse).astype(np.uint16)
+
+
+def _intervals(codes: Array, starts: Array, field: Field, cell: float) -> tuple[Array, Array]:
+    """For each donor, the positions it may give: half-way to its neighbours in the leaf, at least `cell` wide.
+
+    Atoms and marks give themselves only. The outermost donors of a leaf reach out as far as they reach in.
+    """
+    position = positions(codes)
+    atom = field.atom(position)
+    fixed = (position < 0) | (atom >= 0)
+    leaf = np.repeat(np.arange(len(starts) - 1), np.diff(starts))
+    joined = (leaf[1:] == leaf[:-1]) & (position[:-1] >= 0)  # the next donor is of the same leaf, and both are values
+    gap = np.where(joined, np.diff(position) / 2, np.nan)
+    below, above = np.concatenate([[np.nan], gap]), np.concatenate([gap, [np.nan]])
+    below, above = np.where(np.isnan(below), above, below), np.where(np.isnan(above), below, above)
+    below, above = (np.maximum(np.nan_to_num(side), cell / 2) for side in (below, above))
+    low = np.maximum(position - below, 0.0)
+    width = np.minimum(position + above, 1 - 1e-6) - low
+    middle = field.atoms.mean(1)[atom] if len(field.atoms) else position
+    low = np.where(position < 0, position, np.where(fixed, middle, low))
+    return low.astype(np.float32), np.where(fixed, 0.0, width).astype(np.float32)
+
+
+@dataclass(frozen=True, slots=True)
+class Classes:
+    """Boosted probabilities of the few values that a column has."""
+
+    boosted: Boosted
+    values: Array  # (K,) the level, position or mark of each class
+
+    def draw(self, X: Array, rng: np.random.Generator) -> Array:
+        """X: (F, n) uint16 -> (n,) levels or positions."""
+        cumulated = self.boosted.probabilities(X).cumsum(1)
+        chance = rng.random(len(cumulated))[:, None] * cumulated[:, -1:]
+        return self.values[np.minimum((cumulated <= chance).sum(1), len(self.values) - 1)]
+
+    def arrays(self) -> dict[str, Array]:
+        return {**self.boosted.arrays(), "classes": self.values}
+
+    @classmethod
+    def restore(cls, arrays: Mapping[str, Array], n_features: int, field: Field) -> Classes:
+        """Raises ModelFileError for arrays that do not fit together."""
+        boosted, values = Boosted.restore(arrays, n_features), arrays["classes"]
+        allowed = (values >= -field.marks) & (values < 1) if field.ordered else (values >= 0) & (values < field.levels)
+        if len(values) != len(boosted.prior) or not len(values) or not allowed.all():
+            raise ModelFileError(f"the saved classes of {field.name!r} are damaged.")
+        return cls(boosted, values.astype(np.float64 if field.ordered else np.int32))

@@ -1,0 +1,202 @@
+"""Binary trees over integer codes, grown level by level with histograms that zoom in.
+
+The features are uint16 codes, one row of `X` (F, n) a feature. The target is a matrix `Y` (n, m): a split is judged by
+how much it lowers the squared error of all m outputs together (Breiman et al., Classification and Regression Trees,
+1984; with several outputs, De'ath 2002), so a tree sees any change of the target's distribution that they express.
+
+Every node cuts its own range of codes into `LOCAL` equal bins, and its children cut theirs again: a few bins are
+enough, and deep nodes resolve single codes. One level costs O(n F m), whatever the number of nodes. Plain arrays in and
+out: a saved tree holds no code and is checked on loading.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from verosim.errors import ModelFileError
+from verosim.models import Array, Floats
+
+LOCAL = 32  # bins a node and feature: more cost time, and gave no better trees
+_BITS = LOCAL.bit_length() - 1
+_CHUNK = 16_384  # rows walked together: what they touch stays in the processor's cache
+
+
+class Tree:
+    """A row goes to `left[node] + 1` where its `feature` code is above `threshold`, else to `left[node]`.
+
+    feature, threshold, left: (nodes,) int32. A leaf has `left` = -1 - its number; children stand behind their parent.
+    """
+
+    def __init__(self, feature: Array, threshold: Array, left: Array) -> None:
+        self.feature, self.threshold, self.left = feature, threshold, left
+        self.n_leaves = (len(left) + 1) // 2
+        leaf = left < 0
+        # To walk without asking "is this a leaf?": a leaf leads to itself, since no code is above the largest.
+        self._next = np.where(leaf, np.arange(len(left)), left)
+        self._above = np.where(leaf, np.iinfo(np.uint16).max, threshold).astype(np.uint16)
+        self._asks = np.where(leaf, 0, feature).astype(np.int64)
+        self._depth, level = 0, np.zeros(1, np.int64)
+        while len(level := level[left[level] >= 0]):
+            self._depth, level = self._depth + 1, np.concatenate([left[level], left[level] + 1])
+
+    def leaves(self, X: Array) -> Array:
+        """The leaf of each row. X: (F, n) uint16 -> (n,) int64."""
+        n = X.shape[1]
+        flat, place = np.ascontiguousarray(X).reshape(-1), self._asks * n
+        node = np.zeros(n, np.int64)
+        for start in range(0, n, _CHUNK):
+            row = np.arange(start, min(start + _CHUNK, n))
+            at = np.zeros(len(row), np.int64)
+            for _ in range(self._depth):
+                at = self._next.take(at) + (flat.take(place.take(at) + row) > self._above.take(at))
+            node[row] = at
+        return -1 - self.left[node]
+
+
+@dataclass(slots=True)
+class _Level:
+    """The nodes of one depth that may still be split, and their rows, which stand node by node in parallel arrays."""
+
+    rows: Array  # (r,) numbers of the rows in the caller's arrays
+    count: Array  # (k,) rows of each node
+    codes: Array  # (F, r) uint16
+    outputs: Floats  # (m, r)
+    ids: Array  # (k,) number of each node in the tree
+    low: Array  # (F, k) int32: the range of codes that can occur in the node
+    high: Array  # (F, k)
+
+
+def grow(
+    X: Array,
+    Y: Floats,
+    *,
+    min_leaf: int,
+    max_depth: int = 24,
+    min_gain: float = 0.0,
+    ridge: float = 0.0,
+) -> tuple[Tree, Array]:
+    """A tree on X (F, n) uint16 and Y (n, m), whose leaves hold at least `min_leaf` rows.
+
+    A split must lower the squared error by more than `min_gain`; `ridge` is added to the counts under each mean.
+    Returns the tree, and the leaf of each row (n,).
+    """
+    n = X.shape[1]
+    feature, threshold, left = (np.zeros(2 * n + 1, np.int32) for _ in range(3))
+    left[:] = -1
+    home, total = np.zeros(n, np.int64), 1
+    low, high = (limit.astype(np.int32)[:, None] for limit in (X.min(1, initial=65535), X.max(1, initial=0)))
+    level = _Level(np.arange(n), np.array([n]), X, np.ascontiguousarray(Y.T), np.zeros(1, np.int64), low, high)
+    for _ in range(max_depth):
+        if not len(level.ids) or len(level.rows) < 2 * min_leaf:
+            break
+        gain, by, at = _best_splits(level, min_leaf, ridge)
+        split = gain > min_gain
+        if not split.any():
+            break
+        ids, parents = total + np.arange(2 * split.sum()), level.ids[split]
+        feature[parents], threshold[parents], left[parents] = by[split], at[split], ids[::2]
+        total += len(ids)
+        level = _children(level, split, by, at, ids, home, min_leaf)
+    leaves = np.flatnonzero(left[:total] < 0)
+    number = np.zeros(total, np.int64)
+    number[leaves] = np.arange(len(leaves))
+    left[leaves] = -1 - number[leaves]
+    return Tree(feature[:total].copy(), threshold[:total].copy(), left[:total].copy()), number[home]
+
+
+def _best_splits(level: _Level, min_leaf: int, ridge: float) -> tuple[Floats, Array, Array]:
+    """For each of the k nodes: the largest gain, its feature, and the code that is the last to go left."""
+    k, m = len(level.ids), len(level.outputs)
+    offset = np.repeat(np.arange(k) * LOCAL, level.count)
+    starts = np.concatenate([[0], np.cumsum(level.count)[:-1]])
+    whole = np.add.reduceat(level.outputs, starts, axis=1)  # (m, k)
+    before = (whole**2).sum(0) / (level.count + ridge)
+    best, by, at = np.full(k, -np.inf), np.zeros(k, np.int64), np.zeros(k, np.int64)
+    sums = np.empty((m, k, LOCAL))
+    for f, (codes, low, high) in enumerate(zip(level.codes, level.low, level.high, strict=True)):
+        shift = np.maximum(0, np.ceil(np.log2(high - low + 1.0)).astype(np.int32) - _BITS)
+        index = offset + ((codes - np.repeat(low, level.count)) >> np.repeat(shift, level.count))
+        n_left = np.bincount(index, minlength=k * LOCAL).reshape(k, LOCAL).cumsum(1)[:, :-1]
+        n_right = level.count[:, None] - n_left
+        allowed = (n_left >= min_leaf) & (n_right >= min_leaf)
+        if not allowed.any():
+            continue
+        for j, output in enumerate(level.outputs):
+            sums[j] = np.bincount(index, output, k * LOCAL).reshape(k, LOCAL)
+        in_left = sums.cumsum(2)[:, :, :-1]
+        in_right = whole[:, :, None] - in_left
+        score = np.einsum("mkb,mkb->kb", in_left, in_left) / np.maximum(n_left + ridge, 1e-9)
+        score += np.einsum("mkb,mkb->kb", in_right, in_right) / np.maximum(n_right + ridge, 1e-9)
+        score[~allowed] = -np.inf
+        step = score.argmax(1)
+        top = score[np.arange(k), step]
+        better = top > best
+        best[better], by[better] = top[better], f
+        at[better] = (low + ((step + 1) << shift) - 1)[better]
+    return best - before, by, at
+
+
+def _children(level: _Level, split: Array, by: Array, at: Array, ids: Array, home: Array, min_leaf: int) -> _Level:
+    """The next level: the children (numbered `ids`) large enough to be split. Notes every row's node in `home`."""
+    node = np.repeat(np.arange(len(level.ids)), level.count)
+    number, pair = np.cumsum(split) - 1, np.arange(split.sum())
+    above = level.codes[by[node], np.arange(len(node))] > at[node]
+    child = 2 * number[node] + above
+    child[~split[node]] = -1
+    home[level.rows] = np.where(child < 0, level.ids[node], ids[child])
+    low, high = np.repeat(level.low[:, split], 2, 1), np.repeat(level.high[:, split], 2, 1)
+    high[by[split], 2 * pair] = at[split]
+    low[by[split], 2 * pair + 1] = at[split] + 1
+
+    count = np.bincount(child[child >= 0], minlength=len(ids))
+    large = count >= 2 * min_leaf
+    rows = np.flatnonzero((child >= 0) & large[child])
+    key = child[rows].astype(np.uint16) if len(ids) < 65_536 else child[rows]  # short keys are sorted by radix
+    rows = rows[np.argsort(key, kind="stable")]
+    codes, outputs = (np.take(a, rows, axis=1) for a in (level.codes, level.outputs))
+    return _Level(level.rows[rows], count[large], codes, outputs, ids[large], low[:, large], high[:, large])
+
+
+# ------------------------------------------------------------------------------------------- to arrays and back
+
+
+def pack(trees: Sequence[Tree]) -> dict[str, Array]:
+    """Several trees as four arrays: `sizes` (trees,), and feature, threshold, left end to end."""
+    empty = np.zeros(0, np.int32)
+    parts = {
+        part: np.concatenate([empty, *(getattr(t, part) for t in trees)]) for part in ("feature", "threshold", "left")
+    }
+    return {"sizes": np.array([len(t.left) for t in trees], np.int32), **parts}
+
+
+def unpack(arrays: Mapping[str, Array], n_features: Sequence[int]) -> list[Tree]:
+    """What `pack` gave, checked so that no walk can leave a tree or go on for ever.
+
+    n_features: for each tree, how many features it may ask for. Raises ModelFileError.
+    """
+    try:
+        sizes, feature, threshold, left = (
+            np.asarray(arrays[part]).astype(np.int64) for part in ("sizes", "feature", "threshold", "left")
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise ModelFileError(f"the saved trees are damaged: {error}.") from error
+    ends = np.cumsum(sizes)
+    total = int(ends[-1]) if len(ends) else 0
+    if len(sizes) != len(n_features) or (sizes < 1).any() or not len(feature) == len(threshold) == len(left) == total:
+        raise ModelFileError("the saved trees are damaged: their sizes do not agree.")
+    own = np.concatenate([np.arange(s) for s in sizes]) if total else np.zeros(0, np.int64)
+    inner, size, allowed = left >= 0, np.repeat(sizes, sizes), np.repeat(np.asarray(n_features), sizes)
+    good = np.where(inner, (left > own) & (left + 1 < size) & (feature >= 0) & (feature < allowed), left >= -size)
+    if not (good & (threshold >= 0) & (threshold <= 65535)).all():
+        raise ModelFileError("the saved trees are damaged: a node points outside its tree.")
+    trees = [
+        Tree(*(a[end - s : end].astype(np.int32) for a in (feature, threshold, left)))
+        for s, end in zip(sizes, ends, strict=True)
+    ]
+    for tree in trees:
+        if sorted((-1 - tree.left[tree.left < 0]).tolist()) != list(range(tree.n_leaves)):
+            raise ModelFileError("the saved trees are damaged: their leaves are not numbered one by one.")
+    return trees
