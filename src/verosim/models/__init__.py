@@ -12,15 +12,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol, Self
+from importlib import import_module
+from importlib.metadata import entry_points
+from itertools import pairwise
+from typing import Any, Final, Protocol, Self, cast
 
 import numpy as np
 import numpy.typing as npt
 
-from verosim.errors import ModelFileError
+from verosim.errors import ArgumentError, ModelFileError, did_you_mean
 
 Floats = npt.NDArray[np.floating[Any]]
 Array = npt.NDArray[Any]
+MOST_LEVELS: Final = 2**31 - 1  # codes of a category are int32
+MOST_MARKS: Final = 63  # as many as fit below the positions in a tree's codes
 Progress = Callable[[float, str], None]  # share done in [0, 1], what is being done
 
 
@@ -80,22 +85,35 @@ def pack_fields(fields: Sequence[Field]) -> State:
     return {"fields": meta}, {"atoms": np.concatenate([np.zeros((0, 2)), *(f.atoms for f in fields)])}
 
 
+def saved_array(arrays: Mapping[str, Array], name: str, dtype: npt.DTypeLike, ndim: int = 1) -> Array:
+    """The array of that name in a model file, of exactly this type, and finite. Raises ModelFileError."""
+    array, wanted = arrays.get(name), np.dtype(dtype)
+    if not isinstance(array, np.ndarray) or array.dtype != wanted or array.ndim != ndim:
+        raise ModelFileError(f"the saved model is damaged: {name!r} must be an array of {wanted.name}.")
+    if not np.isfinite(array).all():
+        raise ModelFileError(f"the saved model is damaged: {name!r} is not finite.")
+    return array
+
+
 def unpack_fields(meta: Mapping[str, Any], arrays: Mapping[str, Array]) -> tuple[Field, ...]:
     """What `pack_fields` gave. Raises ModelFileError."""
+    atoms = saved_array(arrays, "atoms", np.float64, 2)
     try:
-        ends = np.cumsum([int(f["atoms"]) for f in meta["fields"]])
-        atoms = np.split(np.asarray(arrays["atoms"], np.float64).reshape(-1, 2), ends)[: len(ends)]
+        ends = np.cumsum([0, *(int(f["atoms"]) for f in meta["fields"])], dtype=np.int64)
+        parts = [atoms[start:end] for start, end in pairwise(ends.tolist())]
         fields = tuple(
-            Field(str(f["name"]), int(f["levels"]), int(f["marks"]), a)
-            for f, a in zip(meta["fields"], atoms, strict=True)
+            Field(str(f["name"]), int(f["levels"]), int(f["marks"]), part)
+            for f, part in zip(meta["fields"], parts, strict=True)
         )
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise ModelFileError(f"the model's fields are damaged: {error}.") from error
-    if any(
-        f.levels < 0 or f.marks < 0 or len(f.atoms) != int(m["atoms"])
-        for f, m in zip(fields, meta["fields"], strict=True)
-    ):
+    if (np.diff(ends) < 0).any() or ends[-1] != len(atoms) or atoms.shape[1] != 2:
         raise ModelFileError("the model's fields are damaged: their atoms are not all there.")
+    for f in fields:
+        steps = np.diff(f.atoms.ravel(), prepend=0.0, append=1.0)  # gap, atom, gap, atom ... gap
+        whole = (steps >= 0).all() and (steps[1::2] > 0).all() if len(f.atoms) else True
+        if not (whole and 0 <= f.levels <= MOST_LEVELS and 0 <= f.marks <= MOST_MARKS):
+            raise ModelFileError(f"the saved field {f.name!r} is damaged.")
     return fields
 
 
@@ -110,7 +128,31 @@ class Model(Protocol):
 
     def sample(self, n: int, given: Codes | None, rng: np.random.Generator) -> Codes: ...
 
+    def explain(self) -> dict[str, str]: ...  # for each field: how it is drawn
+
     def state(self) -> State: ...
 
     @classmethod
     def restore(cls, meta: Mapping[str, Any], arrays: Mapping[str, Array]) -> Self: ...
+
+
+MODELS: Final[dict[str, str]] = {  # name -> module:class, imported when asked for
+    "chain": "verosim.models.chain:Chain",
+    "copula": "verosim.models.copula:Copula",
+    "independent": "verosim.models.independent:Independent",
+}
+
+
+def model_class(name: str) -> type[Model]:
+    """The class of an engine: one of MODELS, or one that a package offers under the entry point "verosim.models".
+
+    Raises ArgumentError for an unknown name, and whatever importing a package's module raises.
+    """
+    place = MODELS.get(name)
+    if place is None:
+        offered = {e.name: e for e in entry_points(group="verosim.models")}
+        if name in offered:
+            return cast("type[Model]", offered[name].load())
+        raise ArgumentError(f"there is no model {name!r}; {did_you_mean(name, [*MODELS, *offered])}")
+    module, attribute = place.split(":")
+    return cast("type[Model]", getattr(import_module(module), attribute))

@@ -13,8 +13,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from verosim.errors import ModelFileError
-from verosim.models import Array, Floats
+from verosim.models import Array, Floats, saved_array
 from verosim.models.trees import Tree, grow, pack, unpack
+
+LARGEST = 1e6  # no log odds come near: a larger one was forged, and would overflow in sums
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,10 +54,11 @@ class Boosted:
     @classmethod
     def restore(cls, arrays: Mapping[str, Array], n_features: int) -> Boosted:
         """What `arrays` gave, checked. Raises ModelFileError."""
-        prior, values = np.asarray(arrays["prior"], np.float64), np.asarray(arrays["values"], np.float32)
-        trees = unpack(arrays, [n_features] * len(arrays["sizes"]))
+        prior, values = saved_array(arrays, "prior", np.float64), saved_array(arrays, "values", np.float32, 2)
+        trees = unpack(arrays, [n_features] * len(saved_array(arrays, "sizes", np.int32)))
         ends = np.cumsum([t.n_leaves for t in trees])
-        if values.shape != (int(ends[-1]) if trees else 0, len(prior)) or not np.isfinite(values).all():
+        largest = max(np.abs(prior).max(initial=0), np.abs(values).max(initial=0))
+        if values.shape != (int(ends[-1]) if trees else 0, len(prior)) or largest > LARGEST:
             raise ModelFileError("the saved boosted trees are damaged: their values do not fit.")
         return cls(prior, trees, np.split(values, ends[:-1]) if trees else [])
 

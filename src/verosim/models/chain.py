@@ -14,7 +14,7 @@ from typing import Any, Self
 import numpy as np
 
 from verosim.errors import ModelFileError
-from verosim.models import Array, Codes, Field, Floats, Progress, State, pack_fields, silent, unpack_fields
+from verosim.models import Array, Codes, Field, Floats, Progress, State, pack_fields, saved_array, silent, unpack_fields
 from verosim.models.boost import boost
 from verosim.models.experts import Classes, Donors, to_codes
 from verosim.models.trees import Tree, grow
@@ -110,6 +110,8 @@ class Chain:
         chain.fields_ = unpack_fields(meta, arrays)
         try:
             chain.known_, chain.cell_ = int(meta["known"]), float(meta["cell"])
+            if not 0 <= chain.known_ <= len(chain.fields_) or not 0 < chain.cell_ < np.inf:
+                raise ValueError(f"{chain.known_} fields are given, in cells of {chain.cell_}")
             ready = set(range(chain.known_))
             chain.columns_ = [_restore_column(c, chain.fields_, ready, chain.cell_, arrays) for c in meta["columns"]]
         except (KeyError, TypeError, ValueError, IndexError, OverflowError) as error:
@@ -129,7 +131,7 @@ def _restore_column(
     ready.add(target)
     head = f"{target}."
     own = {name.removeprefix(head): a for name, a in arrays.items() if name.startswith(head)}
-    ranks = {p: own[f"rank{p}"].astype(np.uint16) for p in parents if not fields[p].ordered}
+    ranks = {p: saved_array(own, f"rank{p}", np.uint16) for p in parents if not fields[p].ordered}
     if any(len(rank) != fields[p].levels for p, rank in ranks.items()):
         raise ModelFileError(f"the saved levels of {fields[target].name!r} are damaged.")
     expert: Donors | Classes

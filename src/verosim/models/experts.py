@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from verosim.errors import ModelFileError
-from verosim.models import Array, Field, Floats
+from verosim.models import Array, Field, Floats, saved_array
 from verosim.models.boost import Boosted
 from verosim.models.trees import Tree, pack, unpack
 
@@ -76,7 +76,8 @@ class Donors:
     def restore(cls, arrays: Mapping[str, Array], n_features: int, field: Field, cell: float) -> Donors:
         """Raises ModelFileError for arrays that do not fit together."""
         (tree,) = unpack(arrays, [n_features])
-        codes, starts = arrays["codes"], arrays["starts"].astype(np.int64)
+        codes = saved_array(arrays, "codes", np.uint16 if field.ordered else np.int32)
+        starts = saved_array(arrays, "starts", np.int64)
         highest = MARKS + SCALE - 1 if field.ordered else field.levels - 1
         lowest = MARKS - field.marks if field.ordered else 0
         fits = (
@@ -87,7 +88,7 @@ class Donors:
         )
         if not fits or codes.min() < lowest or codes.max() > highest:
             raise ModelFileError(f"the saved donors of {field.name!r} are damaged.")
-        return cls._of(tree, codes.astype(np.uint16 if field.ordered else np.int32), starts, field, cell)
+        return cls._of(tree, codes, starts, field, cell)
 
 
 def _coarsen(array: Array, field: Field, cell: float) -> Array:
@@ -138,8 +139,9 @@ class Classes:
     @classmethod
     def restore(cls, arrays: Mapping[str, Array], n_features: int, field: Field) -> Classes:
         """Raises ModelFileError for arrays that do not fit together."""
-        boosted, values = Boosted.restore(arrays, n_features), arrays["classes"]
+        boosted = Boosted.restore(arrays, n_features)
+        values = saved_array(arrays, "classes", np.float64 if field.ordered else np.int32)
         allowed = (values >= -field.marks) & (values < 1) if field.ordered else (values >= 0) & (values < field.levels)
         if len(values) != len(boosted.prior) or not len(values) or not allowed.all():
             raise ModelFileError(f"the saved classes of {field.name!r} are damaged.")
-        return cls(boosted, values.astype(np.float64 if field.ordered else np.int32))
+        return cls(boosted, values)

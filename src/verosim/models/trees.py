@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from verosim.errors import ModelFileError
-from verosim.models import Array, Floats
+from verosim.models import Array, Floats, saved_array
 
 LOCAL = 32  # bins a node and feature: more cost time, and gave no better trees
 _BITS = LOCAL.bit_length() - 1
@@ -177,12 +177,9 @@ def unpack(arrays: Mapping[str, Array], n_features: Sequence[int]) -> list[Tree]
 
     n_features: for each tree, how many features it may ask for. Raises ModelFileError.
     """
-    try:
-        sizes, feature, threshold, left = (
-            np.asarray(arrays[part]).astype(np.int64) for part in ("sizes", "feature", "threshold", "left")
-        )
-    except (KeyError, TypeError, ValueError) as error:
-        raise ModelFileError(f"the saved trees are damaged: {error}.") from error
+    sizes, feature, threshold, left = (
+        saved_array(arrays, part, np.int32).astype(np.int64) for part in ("sizes", "feature", "threshold", "left")
+    )
     ends = np.cumsum(sizes)
     total = int(ends[-1]) if len(ends) else 0
     if len(sizes) != len(n_features) or (sizes < 1).any() or not len(feature) == len(threshold) == len(left) == total:
