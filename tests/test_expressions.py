@@ -299,5 +299,5 @@ def test_any_text_is_computed_or_refused_as_our_own_error(text: str) -> None:
 def test_plain_values_compare_with_columns_of_their_kind() -> None:
     day = pl.DataFrame({"d": [dt.date(2020, 1, 1)]})
     assert day.select(pl.col("d") >= expressions.literal("2020-01-01", pl.Date())).item()
-    with pytest.raises(ValueError, match="no place among the values of a number column"):
+    with pytest.raises(SchemaError, match="no place among the values of a number column"):
         expressions.literal("old", pl.Int64())

@@ -13,6 +13,7 @@ A schema file is meant to be edited by a person and fed back:
             reason: whole numbers, 73 different ones
         rules:
         - {rule: range, column: age, low: 17, high: 90}
+        - hired <= left
 
 To change a schema, make another: `schema.with_column("adult", replace(column, kind="category"))`.
 """
@@ -88,7 +89,7 @@ class Table:
     name: str
     columns: tuple[Column, ...]
     primary_key: tuple[str, ...] = ()
-    rules: tuple[Mapping[str, Any], ...] = ()  # as written in the file; `rules.parse` reads them
+    rules: tuple[Mapping[str, Any] | str, ...] = ()  # as written in the file; `rules.parse` reads them
     order: tuple[str, ...] = ()  # columns to be modelled first, in this order; the others follow by choice
 
     def __post_init__(self) -> None:
@@ -181,7 +182,12 @@ class Schema(Mapping[str, Table]):
 
 
 class _Loader(yaml.SafeLoader):
-    """SafeLoader without aliases (which can blow up a small file) and without keys that stand twice."""
+    """SafeLoader without aliases (which can blow up a small file) and keys that stand twice; dates stay ISO text."""
+
+    yaml_implicit_resolvers = {  # noqa: RUF012
+        first: [(tag, pattern) for tag, pattern in known if tag != "tag:yaml.org,2002:timestamp"]
+        for first, known in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }
 
     def compose_node(self, parent: Any, index: Any) -> Any:
         if self.check_event(yaml.AliasEvent):
@@ -219,7 +225,7 @@ def _table_dict(table: Table) -> dict[str, Any]:
         if getattr(table, part):
             out[part] = list(getattr(table, part))
     if table.rules:
-        out["rules"] = [dict(r) for r in table.rules]
+        out["rules"] = [r if isinstance(r, str) else dict(r) for r in table.rules]
     return out
 
 
@@ -243,7 +249,7 @@ def _table(name: str, spec: object) -> Table:
         name,
         tuple(_column(str(n), c, where) for n, c in columns.items()),
         primary_key=_names(data.get("primary_key"), f"{where}, `primary_key`"),
-        rules=tuple(r if isinstance(r, str) else _mapping(r, f"{where}, a rule") for r in rules),  # type: ignore[misc]
+        rules=tuple(r if isinstance(r, str) else _mapping(r, f"{where}, a rule") for r in rules),
         order=_names(data.get("order"), f"{where}, `order`"),
     )
 

@@ -89,16 +89,19 @@ def compile(text: str, columns: Mapping[str, pl.DataType]) -> Expression:
 def literal(value: object, dtype: pl.DataType) -> pl.Expr:
     """A plain value (number, text, boolean, date, ISO text) as a constant that compares with a column of `dtype`.
 
-    Raises ValueError that says what is wrong with it.
+    Raises SchemaError that says what is wrong with it.
     """
     kind = kind_of(dtype)
     if isinstance(value, dt.date | dt.time):
         value = value.isoformat()
     if kind in values.TIMES and isinstance(value, str):
-        return values.moment(value, kind, getattr(dtype, "time_zone", None))
+        try:
+            return values.moment(value, kind, getattr(dtype, "time_zone", None))
+        except ValueError as error:
+            raise SchemaError(f"{error}.") from error
     wanted: tuple[type, ...] = (int, float, Decimal) if kind in NUMBERS else {"text": (str,)}.get(kind, (bool,))
     if not isinstance(value, wanted) or (kind in NUMBERS and (isinstance(value, bool) or value != value)):
-        raise ValueError(f"{value!r} has no place among the values of {values.article(kind)} column")
+        raise SchemaError(f"{value!r} has no place among the values of {values.article(kind)} column.")
     if kind == "decimal":
         return pl.lit(Decimal(str(value)))
     return pl.lit(value, dtype=pl.Int128) if isinstance(value, int) and abs(value) >= 2**63 else pl.lit(value)

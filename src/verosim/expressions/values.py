@@ -51,7 +51,7 @@ def article(kind: str) -> str:
 
 
 def column(name: str, dtype: pl.DataType) -> Typed:
-    """A column in a form that computes without surprises: wide integers, NaN as null, categories as text."""
+    """A column in a form that computes without surprises: wide integers, NaN as null, text, fine times."""
     kind, expr = kind_of(dtype), pl.col(name)
     if kind == "integer" and dtype != pl.Int64:
         expr = expr.cast(pl.Int128 if dtype in (pl.UInt64, pl.Int128) else pl.Int64)
@@ -59,6 +59,8 @@ def column(name: str, dtype: pl.DataType) -> Typed:
         expr = expr.fill_nan(None)
     elif kind == "text" and dtype != pl.String:
         expr = expr.cast(pl.String)
+    elif kind in ("datetime", "duration") and getattr(dtype, "time_unit", None) == "ms":
+        expr = expr.dt.cast_time_unit("us")  # polars compares in the coarser unit, and so drops what is finer
     elif kind not in (*KINDS.values(), "integer"):
         raise ValueError(f"column {name!r} holds {kind}, which has no place in an expression")
     return Typed(expr, kind, zone=getattr(dtype, "time_zone", None), name=name)
