@@ -1,1 +1,70 @@
-"""Synthetic data of every kind, with proof of how good and how private it is."""
+"""Synthetic data of every kind, with proof of how good and how private it is.
+
+import verosim as vs
+
+synthesizer = vs.fit(frame, seed=7)       # polars, pandas or pyarrow; a path; or {"name": frame}
+new = synthesizer.sample(1_000_000)       # the same kind of frame that came in
+synthesizer.save("adult.verosim")
+vs.load("adult.verosim")
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from verosim.errors import (
+    ArgumentError,
+    DataError,
+    FileError,
+    MissingExtraError,
+    ModelFileError,
+    NotFittedError,
+    RuleError,
+    SchemaError,
+    VerosimError,
+)
+
+if TYPE_CHECKING:
+    from verosim.run import fit, inspect, load, synth
+    from verosim.schema import Column, Schema, Table
+    from verosim.synthesizer import Options, Synthesizer
+
+__version__ = "0.1.0"
+_LAZY = {  # imported when first asked for: `import verosim` is quick
+    **dict.fromkeys(("fit", "inspect", "load", "synth"), "verosim.run"),
+    **dict.fromkeys(("Column", "Schema", "Table"), "verosim.schema"),
+    **dict.fromkeys(("Options", "Synthesizer"), "verosim.synthesizer"),
+}
+
+__all__ = [
+    "ArgumentError",
+    "Column",
+    "DataError",
+    "FileError",
+    "MissingExtraError",
+    "ModelFileError",
+    "NotFittedError",
+    "Options",
+    "RuleError",
+    "Schema",
+    "SchemaError",
+    "Synthesizer",
+    "Table",
+    "VerosimError",
+    "fit",
+    "inspect",
+    "load",
+    "synth",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LAZY:
+        raise AttributeError(f"module 'verosim' has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(_LAZY[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -146,7 +146,7 @@ def _number(blank: Column, series: pl.Series, facts: Facts) -> Column:
         step = whole_step(series)
         by = f", multiples of {step:,}" if step else ""
         reason = f"whole numbers from {low:,} to {high:,}{by}, {facts.levels:,} different ones"
-        return replace(blank, kind="number", minimum=low, maximum=high, step=step, reason=reason)
+        return replace(blank, kind="number", step=step, reason=reason)
     if series.dtype.is_decimal():
         return replace(blank, kind="number", reason=f"exact decimals, {facts.levels:,} different ones")
     digits = decimals(series)

@@ -129,23 +129,3 @@ def _loss(scores: Floats, y: Array) -> float:
         return 0.0
     top = scores.max(0)
     return float(np.mean(np.log(np.exp(scores - top).sum(0)) + top - scores[y, np.arange(len(y))]))
-
-
-def classify(X: Array, label: Array, folds: int, rng: np.random.Generator) -> Floats:
-    """Out-of-fold probability of `label` (n,) bool, for a detector. X: (p, n) codes up to 16 bits -> (n,) float64."""
-    X, y = X.astype(np.uint16), label.astype(np.int64)
-    fold = np.empty(len(y), np.int64)
-    for value in (0, 1):  # both labels spread evenly over the folds
-        members = np.flatnonzero(y == value)
-        fold[members] = rng.permutation(len(members)) % folds
-    out = np.full(len(y), 0.5)
-    options = Options(max_depth=6, min_leaf=5, ridge=1.0, patience=100)
-    for number in range(folds):
-        test, train = fold == number, np.flatnonzero(fold != number)
-        if not test.any() or len(np.unique(y[train])) < 2:
-            continue
-        held = np.zeros(len(train), bool)
-        held[rng.permutation(len(train))[: max(1, len(train) // 10)]] = True
-        model = boost(X[:, train], y[train], 2, held, rng, options)
-        out[test] = model.probabilities(X[:, test])[:, 1]
-    return out

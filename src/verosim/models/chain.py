@@ -1,8 +1,8 @@
 """The default engine: a chain of conditional models, p(column | columns before it, given), one column after the other.
 
-Each column is drawn by the expert (experts.py) that makes held-out rows likelier. Trees are not pruned to the likelihood:
-what is too fine in one leaf averages out over a whole table, what is too coarse does not (benchmarks/README.md). A column
-asks only the few columns that it depends on most, so that cost grows linearly with columns.
+Each column is drawn by the expert (experts.py) that makes held-out rows likelier. Trees are not pruned to the
+likelihood: what is too fine in one leaf averages out over a whole table, what is too coarse does not (docs/decisions.md).
+A column asks only the few columns that it depends on most, so that cost grows linearly with columns.
 """
 
 from __future__ import annotations
@@ -29,7 +29,6 @@ class Options:
     max_rows: int = 100_000  # rows learned from: more gave no better data
     held_share: float = 0.1  # rows that choose between experts
     group: int = 5  # a position is kept no finer than this many rows
-    order: tuple[str, ...] = ()  # names of fields to begin with; the others follow as they stand
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +50,7 @@ class Conditional:
 
 
 class Chain:
-    """The chain over a table's fields. `given` fields stand before all others."""
+    """The chain over a table's fields, in their order. `given` fields stand before all others."""
 
     def __init__(self, options: Options | None = None) -> None:
         self.options = options or Options()
@@ -63,13 +62,12 @@ class Chain:
             data = data.take(np.sort(rng.choice(data.n, options.max_rows, replace=False)))
         held = np.zeros(data.n, bool)
         held[rng.permutation(data.n)[: int(data.n * options.held_share)]] = True
-        order = _order(data.fields, known, options.order)
         depends = _dependence(data, rng) if len(data.fields) > options.max_features + 1 else None
         self.fields_, self.known_, self.cell_ = data.fields, known, options.group / data.n
         self.columns_: list[Conditional] = []
-        for done, target in enumerate(order):
-            progress(done / len(order), data.fields[target].name)
-            before = np.array([*range(known), *order[:done]], np.int64)
+        for target in range(known, len(data.fields)):
+            progress((target - known) / len(rows.fields), data.fields[target].name)
+            before = np.arange(target)
             if depends is not None and len(before) > options.max_features:
                 strongest = np.argsort(-depends[target, before], kind="stable")[: options.max_features]
                 before = before[np.sort(strongest)]
@@ -229,12 +227,6 @@ def _rank(levels: Array, n_levels: int, Y: Floats) -> Array:
     rank = np.empty(n_levels, np.int64)
     rank[np.argsort(score, kind="stable")] = np.arange(n_levels)
     return (rank * 65_535 // max(n_levels - 1, 65_535)).astype(np.uint16)
-
-
-def _order(fields: Sequence[Field], known: int, first: Sequence[str]) -> list[int]:
-    """The numbers of the fields to be drawn: those named first, the others as they stand."""
-    place = {name: i for i, name in enumerate(first)}
-    return sorted(range(known, len(fields)), key=lambda i: (place.get(fields[i].name, len(place)), i))
 
 
 def _dependence(data: Codes, rng: np.random.Generator, rows: int = 2_000) -> Floats:

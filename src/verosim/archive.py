@@ -1,0 +1,91 @@
+"""Model files: JSON and arrays in a zip, with the hash of each part. Data only: loading one runs no code of its own.
+
+    manifest.json         what this is, its format version, the SHA-256 of the other parts
+    model.json            everything but arrays
+    arrays.safetensors    all arrays, by name
+
+A file that was cut, changed or made by a newer version is refused with a ModelFileError. A hash tells damage, not
+forgery: what a forged file may say is checked where it is used, by the classes that restore themselves from it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import zipfile
+import zlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from safetensors import SafetensorError
+from safetensors.numpy import load as load_arrays
+from safetensors.numpy import save as save_arrays
+
+from verosim.errors import FileError, ModelFileError
+from verosim.files.disk import atomic
+from verosim.models import Array
+
+FORMAT: Final = "verosim model"
+VERSION: Final = 1
+_PARTS: Final = ("model.json", "arrays.safetensors")
+_LARGEST: Final = 8 * 2**30  # bytes that a file may unpack to
+
+
+def write(path: str | Path, meta: Mapping[str, Any], arrays: Mapping[str, Array]) -> None:
+    """Write a model file, whole or not at all. The same model gives the same bytes."""
+    text = json.dumps(meta, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    parts = {
+        "model.json": text.encode("utf-8", "surrogatepass"),
+        "arrays.safetensors": save_arrays({name: np.ascontiguousarray(a) for name, a in arrays.items()}),
+    }
+    hashes = {name: hashlib.sha256(data).hexdigest() for name, data in parts.items()}
+    manifest = json.dumps({"format": FORMAT, "version": VERSION, "sha256": hashes}, indent=1).encode()
+    with atomic(path) as out, zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED, compresslevel=6) as archive:
+        for name, data in {"manifest.json": manifest, **parts}.items():
+            info = zipfile.ZipInfo(name, date_time=(2020, 1, 1, 0, 0, 0))  # no clock: same model, same bytes
+            info.compress_type = zipfile.ZIP_DEFLATED
+            archive.writestr(info, data)
+
+
+def read(path: str | Path) -> tuple[dict[str, Any], dict[str, Array]]:
+    """What `write` wrote. Raises ModelFileError for a damaged or newer file, FileError where none can be read."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return _open(path, archive)
+    except FileNotFoundError as error:
+        raise FileError(f"{path}: there is no such model file.") from error
+    except (zipfile.BadZipFile, NotImplementedError, EOFError, RuntimeError) as error:
+        raise ModelFileError(f"{path}: not a whole verosim model ({error}); make or copy it again.") from error
+    except OSError as error:
+        raise FileError(f"{path}: cannot be read ({error.strerror or error}).") from error
+
+
+def _open(path: str | Path, archive: zipfile.ZipFile) -> tuple[dict[str, Any], dict[str, Array]]:
+    names = archive.namelist()
+    if sorted(names) != sorted(("manifest.json", *_PARTS)):
+        raise ModelFileError(f"{path}: not a verosim model: it holds {', '.join(names[:5]) or 'nothing'}.")
+    if sum(info.file_size for info in archive.infolist()) > _LARGEST:
+        raise ModelFileError(f"{path}: would unpack to more than {_LARGEST / 2**30:.0f} GiB; not opened.")
+    try:
+        manifest = json.loads(archive.read("manifest.json"))
+        if manifest["format"] != FORMAT or not isinstance(manifest["version"], int):
+            raise ModelFileError(f"{path}: not a verosim model.")
+        if manifest["version"] > VERSION:
+            raise ModelFileError(
+                f"{path}: made by a newer verosim (model format {manifest['version']}; this reads up to {VERSION}). "
+                "Install that version."
+            )
+        parts = {name: archive.read(name) for name in _PARTS}
+        for name, data in parts.items():
+            if hashlib.sha256(data).hexdigest() != manifest["sha256"][name]:
+                raise ModelFileError(f"{path}: {name} was changed after it was written; make or copy the file again.")
+        meta = json.loads(parts["model.json"].decode("utf-8", "surrogatepass"))
+        if not isinstance(meta, dict):
+            raise ModelFileError(f"{path}: not a verosim model: model.json is no mapping.")
+        return meta, load_arrays(parts["arrays.safetensors"])
+    except (ValueError, KeyError, TypeError, RecursionError, SafetensorError, zlib.error) as error:
+        if isinstance(error, ModelFileError):
+            raise
+        raise ModelFileError(f"{path}: the model file is damaged ({type(error).__name__}: {error}).") from error
