@@ -1,4 +1,4 @@
-"""The command line: thin commands over run.py. Results go to standard output, progress and messages to standard error."""
+"""The command line: thin commands over run.py. Results go to standard output, progress and errors to standard error."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from enum import Enum
+from importlib.metadata import version as installed_version
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
@@ -17,7 +18,6 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from verosim import __version__
 from verosim.errors import VerosimError
 from verosim.models import MODELS, silent
 
@@ -49,7 +49,7 @@ Holdout = Annotated[float, typer.Option(min=0, max=0.9, help="Share of the rows 
 Workers = Annotated[int, typer.Option(min=0, help="Threads that draw rows; 0: one a processor core.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
-ENGINE = Engine["chain"]  # type: ignore[misc]
+ENGINE = Engine["chain"]
 
 
 @app.command(epilog="Example: verosim synth adult.csv --rows 100000 --seed 7 --out people.parquet")
@@ -71,8 +71,9 @@ def synth(
 ) -> None:
     """Learn a file and write a synthetic one that looks like it, with a report of how good and private it is."""
     from verosim import run
+    from verosim.synthesizer import Options
 
-    options = run.Options(model=model.value, k=k, unit=unit, holdout=holdout)
+    options = Options(model=model.value, k=k, unit=unit, holdout=holdout)
     with _progress(quiet) as progress:
         done = run.synth(
             source, out, schema=schema, rows=rows, scale=scale, seed=seed, options=options, report=report,
@@ -109,10 +110,11 @@ def fit(
 ) -> None:
     """Learn a file and keep what was learned in a model file, to draw rows from later."""
     from verosim import files, run
+    from verosim.synthesizer import Options
 
     out = out or run.beside(source, "verosim", suffix="").with_suffix(".verosim")
     files.disk.check_writable(out)
-    options = run.Options(model=model.value, k=k, unit=unit, holdout=holdout)
+    options = Options(model=model.value, k=k, unit=unit, holdout=holdout)
     with _progress(quiet) as progress:
         synthesizer, reports = run.learn(run.open_data(source), schema, seed, options, progress)
         synthesizer.save(out)
@@ -198,7 +200,7 @@ def main(arguments: list[str] | None = None) -> NoReturn:
 
 def _version(wanted: bool) -> None:
     if wanted:
-        _print(f"verosim {__version__}")
+        _print(f"verosim {installed_version('verosim')}")
         raise typer.Exit
 
 

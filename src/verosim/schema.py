@@ -70,7 +70,7 @@ class Column:
     pattern: str | None = None  # id: "sequence", "uuid", or a character pattern such as "AB-[0-9]{6}"
     unique: bool = False  # no value twice (missing values aside)
     protect: bool = True  # rare values and extremes are not reproduced
-    reason: str = ""  # why this kind was guessed
+    reason: str = field(default="", compare=False)  # why this kind was guessed: a remark, not a part of the meaning
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
@@ -191,7 +191,7 @@ class _Loader(yaml.SafeLoader):
 
     def compose_node(self, parent: Any, index: Any) -> Any:
         if self.check_event(yaml.AliasEvent):
-            event = self.peek_event()
+            event = self.peek_event()  # type: ignore[no-untyped-call]
             raise SchemaError(f"line {event.start_mark.line + 1}: aliases (*name) are not allowed here; write it out.")
         return super().compose_node(parent, index)
 

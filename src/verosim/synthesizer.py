@@ -146,8 +146,8 @@ class TableModel:
                 if attempt == _TRIES:
                     named, made = ", ".join(map(str, self.unique_rules)), number * BLOCK + int((~bad).sum())
                     raise RuleError(
-                        f"table {self.table.name!r}: no new values are left for the rule `{named}` after {made:,} rows. "
-                        "Ask for fewer rows, or leave the rule out."
+                        f"table {self.table.name!r}: no new values are left for the rule `{named}` after {made:,} "
+                        "rows. Ask for fewer rows, or leave the rule out."
                     )
                 new = self._draw(rows[bad], seed, number, _TRIES + 1 + attempt)
                 wrong = ~_holds(new, self.row_rules)
@@ -271,7 +271,7 @@ class Synthesizer:
         """
         _check(dataset, schema, self.options, seed)
         train, _ = split(dataset, self.options.holdout, seed)
-        self.seed_, self.schema_ = seed, schema
+        self.seed_, self.schema_ = seed, _plain(schema)
         self.tables_: dict[str, TableModel] = {}
         for number, (name, frame) in enumerate(train.items()):
 
@@ -279,7 +279,7 @@ class Synthesizer:
                 progress((number + share) / len(train), what)
 
             rows = dataset[name].height
-            self.tables_[name] = TableModel.fit(frame, schema[name], self.options, seed, rows, show)
+            self.tables_[name] = TableModel.fit(frame, self.schema_[name], self.options, seed, rows, show)
         progress(1.0, "learned")
         return self
 
@@ -357,7 +357,7 @@ class Synthesizer:
         meta = {
             "options": dataclasses.asdict(self.options),
             "seed": self.seed_,
-            "schema": json.loads(json.dumps(_plain(self.schema_).to_dict(), default=str)),
+            "schema": json.loads(json.dumps(self.schema_.to_dict(), default=str)),
             "shape": self.shape.to_dict() if self.shape else None,
             "layout": self.layout.to_dict() if self.layout else None,
             "report": dict(self.report),

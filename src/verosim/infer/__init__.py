@@ -108,7 +108,7 @@ def explain(schema: Schema) -> list[Explained]:
     """A line a column, for printing: what it is, what refines that, and why.
 
     >>> explain(infer({"t": pl.DataFrame({"n": [2, 4, 8]})}))[0].detail
-    'int64, 2 to 8, step 2'
+    'int64, step 2'
     """
     return [
         Explained(table.name, c.name, c.kind, _detail(c, table), c.reason)

@@ -1,8 +1,9 @@
 """The default engine: a chain of conditional models, p(column | columns before it, given), one column after the other.
 
 Each column is drawn by the expert (experts.py) that makes held-out rows likelier. Trees are not pruned to the
-likelihood: what is too fine in one leaf averages out over a whole table, what is too coarse does not (docs/decisions.md).
-A column asks only the few columns that it depends on most, so that cost grows linearly with columns.
+likelihood: what is too fine in one leaf averages out over a whole table, what is too coarse does not (see
+docs/decisions.md). A column asks only the few columns that it depends on most, so that cost grows linearly with
+columns.
 """
 
 from __future__ import annotations
