@@ -158,11 +158,11 @@ class TableCodec:
         rng: draws what codes leave open (in place of rare levels, words, people). seed: that of the whole run.
         """
         draw = Draw(self.table.name, rows, rng, seed, make_personal(self.table, rows, rng, seed))
-        arrays, columns = iter(codes.arrays), []
+        arrays, columns = iter(codes.arrays), dict[str, pl.Series]()
         for name, codec in self._fitted.items():
             own = [next(arrays) for _ in codec.fields]
             try:
-                columns.append(codec.decode(own, draw).alias(name))
+                columns[name] = codec.decode(own, draw)
             except pl.exceptions.PolarsError as error:  # only what a forged file says can be past the dtype
                 raise ModelFileError(f"column {name!r}: the model holds no values of its dtype ({error}).") from error
         return pl.DataFrame(columns)

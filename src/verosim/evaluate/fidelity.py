@@ -156,12 +156,15 @@ def floor(
     share = min(1.0, len(real) / (n + m))
     found = at(share)
     means = np.array([defined_mean(split) for split in found])
-    mean, scale = defined_mean(means), 1.0
+    means = means[np.isfinite(means)]
+    if len(means) < 2:
+        return None
+    mean, scale = float(means.mean()), 1.0
     if share < 1 and mean > 0:
-        halved = defined_mean(at(share / 2))
+        halved = np.nan_to_num(defined_mean(at(share / 2)))
         scale = share ** min(max(float(np.log2(max(halved, mean) / mean)), 0.0), 0.5)
     each = np.array([defined_mean(column) for column in found.T])
-    return None if np.isnan(mean) else Floor(mean * scale, float(np.nanstd(means, ddof=1)) * scale, each * scale)
+    return Floor(mean * scale, float(means.std(ddof=1)) * scale, each * scale)
 
 
 def defined_mean(values: Floats) -> float:

@@ -25,8 +25,10 @@ PLENTY: Final = 1_000_000  # a provider with fewer values is not asked for uniqu
 
 
 def dtype_of(series: pl.Series) -> str:
-    """The name of the type; DataError, with a way out, for types that have no place in a schema."""
+    """The name of the type; DataError, with a way out, for types that have no place in a schema, and for names."""
     dtype, name = series.dtype, series.name
+    if name == "*" or (name.startswith("^") and name.endswith("$")):
+        raise DataError("polars reads this name as a pattern of names.", column=name, fix="Rename the column.")
     if isinstance(dtype, pl.Binary):
         raise DataError(
             "binary data cannot be learned.", column=name, fix="Leave the column out, or hold it as hex text."
