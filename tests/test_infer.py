@@ -430,3 +430,14 @@ def test_explain_says_what_a_reader_needs() -> None:
     assert rows[0][:4] == ("t", "id", "id", "int64, sequence:1:1, unique, primary key")
     assert rows[1].detail == "str, S < M < L"
     assert rows[0].reason == "all 3 values are different, and the name has 'id'"
+
+
+def test_a_column_keeps_its_own_country_beside_others() -> None:
+    frame = pl.DataFrame(
+        {
+            "ssn": [f"{100 + i}-{10 + i % 80}-{1000 + 7 * i}" for i in range(60)],
+            "phone": [f"+34 6{10_000_000 + 37 * i}" for i in range(60)],
+        }
+    )
+    found = {c.name: c.provider for c in infer({"t": frame})["t"].columns}
+    assert found == {"ssn": "national_id:en_US", "phone": "phone:es_ES"}

@@ -76,15 +76,18 @@ def _columns(frame: pl.DataFrame, known: Mapping[str, Column]) -> list[Column]:
 
 
 def _one_locale(columns: list[Column], given: set[str]) -> list[Column]:
-    """Guessed personal columns that say no locale take the one that most others say."""
+    """Guessed personal columns that say no locale take that of most others; en_US alone goes without saying."""
     said = Counter(c.provider.partition(":")[2] for c in columns if c.provider and ":" in c.provider)
-    if not said:
-        return columns
     locale = max(LOCALES, key=lambda name: said[name])
+    alone = not set(said) - {"en_US"}
+
+    def of(provider: str) -> str:
+        if alone:
+            return provider.removesuffix(":en_US")
+        return provider if ":" in provider else f"{provider}:{locale}"
+
     return [
-        replace(c, provider=f"{c.provider}:{locale}")
-        if c.kind == "personal" and c.provider and ":" not in c.provider and c.name not in given
-        else c
+        replace(c, provider=of(c.provider)) if c.kind == "personal" and c.provider and c.name not in given else c
         for c in columns
     ]
 

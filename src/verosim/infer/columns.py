@@ -191,7 +191,7 @@ def _scale(blank: Column, texts: pl.Series, facts: Facts) -> Column | None:
 
 
 def _personal(blank: Column, found: personal.Found, facts: Facts) -> Column:
-    provider = f"{found.provider}:{found.locale}" if found.locale and found.locale != "en_US" else found.provider
+    provider = f"{found.provider}:{found.locale}" if found.locale else found.provider
     unique = facts.values >= MANY and facts.levels == facts.values and values_of(provider) >= PLENTY
     if unique and found.pattern:
         unique = found.pattern.count("#") >= digits_of(provider)
