@@ -16,7 +16,7 @@ import zipfile
 import zlib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
 import numpy as np
 from safetensors import SafetensorError
@@ -30,7 +30,8 @@ from verosim.models import Array
 FORMAT: Final = "verosim model"
 VERSION: Final = 1
 _PARTS: Final = ("model.json", "arrays.safetensors")
-_LARGEST: Final = 8 * 2**30  # bytes that a file may unpack to
+_LARGEST: Final = 100  # times its own size that a file may unpack to, so that a small one cannot fill the memory
+_SMALL: Final = 2**20  # bytes that any may
 
 
 def write(path: str | Path, meta: Mapping[str, Any], arrays: Mapping[str, Array]) -> None:
@@ -45,15 +46,20 @@ def write(path: str | Path, meta: Mapping[str, Any], arrays: Mapping[str, Array]
     with atomic(path) as out, zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED, compresslevel=6) as archive:
         for name, data in {"manifest.json": manifest, **parts}.items():
             info = zipfile.ZipInfo(name, date_time=(2020, 1, 1, 0, 0, 0))  # no clock: same model, same bytes
-            info.compress_type = zipfile.ZIP_DEFLATED
-            archive.writestr(info, data)
+            archive.writestr(info, data, _way(data))
+
+
+def _way(data: bytes) -> int:
+    """How a part is packed: as it is, where packing would leave so little that it looked like a trap."""
+    tight = len(data) > _SMALL and len(zlib.compress(data, 1)) * _LARGEST < 2 * len(data)
+    return zipfile.ZIP_STORED if tight else zipfile.ZIP_DEFLATED
 
 
 def read(path: str | Path) -> tuple[dict[str, Any], dict[str, Array]]:
     """What `write` wrote. Raises ModelFileError for a damaged or newer file, FileError where none can be read."""
     try:
         with zipfile.ZipFile(path) as archive:
-            return _open(path, archive)
+            return _open(path, archive, Path(path).stat().st_size)
     except FileNotFoundError as error:
         raise FileError(f"{path}: there is no such model file.") from error
     except (zipfile.BadZipFile, NotImplementedError, EOFError, RuntimeError) as error:
@@ -62,14 +68,16 @@ def read(path: str | Path) -> tuple[dict[str, Any], dict[str, Array]]:
         raise FileError(f"{path}: cannot be read ({error.strerror or error}).") from error
 
 
-def _open(path: str | Path, archive: zipfile.ZipFile) -> tuple[dict[str, Any], dict[str, Array]]:
+def _open(path: str | Path, archive: zipfile.ZipFile, size: int) -> tuple[dict[str, Any], dict[str, Array]]:
     names = archive.namelist()
     if sorted(names) != sorted(("manifest.json", *_PARTS)):
         raise ModelFileError(f"{path}: not a verosim model: it holds {', '.join(names[:5]) or 'nothing'}.")
-    if sum(info.file_size for info in archive.infolist()) > _LARGEST:
-        raise ModelFileError(f"{path}: would unpack to more than {_LARGEST / 2**30:.0f} GiB; not opened.")
+    if sum(info.file_size for info in archive.infolist()) > max(_SMALL, size * _LARGEST):
+        raise ModelFileError(f"{path}: would unpack to more than {_LARGEST} times its size: not a verosim model.")
+    if any(info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED) for info in archive.infolist()):
+        raise ModelFileError(f"{path}: not a verosim model: it is packed in another way.")
     try:
-        manifest = json.loads(archive.read("manifest.json"))
+        manifest = json.loads(archive.read("manifest.json"), parse_constant=_no_number)
         if manifest["format"] != FORMAT or not isinstance(manifest["version"], int):
             raise ModelFileError(f"{path}: not a verosim model.")
         if manifest["version"] > VERSION:
@@ -81,11 +89,15 @@ def _open(path: str | Path, archive: zipfile.ZipFile) -> tuple[dict[str, Any], d
         for name, data in parts.items():
             if hashlib.sha256(data).hexdigest() != manifest["sha256"][name]:
                 raise ModelFileError(f"{path}: {name} was changed after it was written; make or copy the file again.")
-        meta = json.loads(parts["model.json"].decode("utf-8", "surrogatepass"))
+        meta = json.loads(parts["model.json"].decode("utf-8", "surrogatepass"), parse_constant=_no_number)
         if not isinstance(meta, dict):
             raise ModelFileError(f"{path}: not a verosim model: model.json is no mapping.")
         return meta, load_arrays(parts["arrays.safetensors"])
-    except (ValueError, KeyError, TypeError, RecursionError, SafetensorError, zlib.error) as error:
+    except (ValueError, KeyError, TypeError, RecursionError, MemoryError, SafetensorError, zlib.error) as error:
         if isinstance(error, ModelFileError):
             raise
         raise ModelFileError(f"{path}: the model file is damaged ({type(error).__name__}: {error}).") from error
+
+
+def _no_number(name: str) -> NoReturn:
+    raise ValueError(f"{name} is no number")  # Python's JSON would take NaN and Infinity

@@ -6,26 +6,33 @@ import json
 import os
 import signal
 import sys
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from enum import Enum
 from importlib.metadata import version as installed_version
+from io import TextIOWrapper
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from threading import Timer
+from typing import TYPE_CHECKING, Annotated, Any, Final, NoReturn
 
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from verosim.errors import VerosimError
+from verosim.errors import ArgumentError, VerosimError
 from verosim.models import MODELS, silent
+
+if TYPE_CHECKING:
+    from verosim.run import Outcome
+
+SHOWN: Final = 6  # notes that are printed
+WRONG_USE: Final[Any] = typer.BadParameter.__base__  # typer's error for wrong options; its module is no public one
 
 app = typer.Typer(
     name="verosim",
     help="Synthetic data, with proof of how good and how private it is.",
     epilog="Example: verosim synth adult.csv",
-    no_args_is_help=True,
     add_completion=False,
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
@@ -73,25 +80,21 @@ def synth(
     from verosim import run
     from verosim.synthesizer import Options
 
+    _only_one(as_json, out)
     options = Options(model=model.value, k=k, unit=unit, holdout=holdout)
     with _progress(quiet) as progress:
         done = run.synth(
             source, out, schema=schema, rows=rows, scale=scale, seed=seed, options=options, report=report,
             workers=workers or _cores(), progress=progress,
         )  # fmt: skip
-    if as_json and done.out != "-":
-        reports = {name: r.to_dict() for name, r in done.reports.items()}
-        _print_json(
-            out=done.out, report=done.report_path, rows=dict(done.rows), reports=reports, notes=list(done.notes)
-        )
+    if as_json:
+        _print_json({**_outcome(done), "rows": dict(done.rows)})
     elif not quiet:
-        show = err.print if done.out == "-" else _print
-        for found in done.reports.values():
-            show(found.summary(), markup=False)
-        _show_notes(done.notes)
+        show = _printer(done.out)
+        _show_found(done, show)
         where = f" and {done.report_path}" if done.report_path else ""
-        show(f"wrote {sum(done.rows.values()):,} rows to {done.out}{where}", markup=False)
-        show(f"next: verosim inspect {source} to see and correct what the columns were taken for", markup=False)
+        show(f"wrote {sum(done.rows.values()):,} rows to {_shown(done.out)}{where}")
+        show(f"next: verosim inspect {source} to see and correct what the columns were taken for")
 
 
 @app.command(epilog="Example: verosim fit adult.csv --out adult.verosim")
@@ -109,25 +112,20 @@ def fit(
     as_json: AsJson = False,
 ) -> None:
     """Learn a file and keep what was learned in a model file, to draw rows from later."""
-    from verosim import files, run
+    from verosim import run
     from verosim.synthesizer import Options
 
-    out = out or run.beside(source, "verosim", suffix="").with_suffix(".verosim")
-    files.disk.check_writable(out)
     options = Options(model=model.value, k=k, unit=unit, holdout=holdout)
     with _progress(quiet) as progress:
-        synthesizer, reports = run.learn(run.open_data(source), schema, seed, options, progress)
-        synthesizer.save(out)
-        if report is not None:
-            run.save_reports(reports, report)
+        done = run.learn_file(
+            source, out, schema=schema, seed=seed, options=options, report=report, progress=progress
+        )  # fmt: skip
     if as_json:
-        found = {name: r.to_dict() for name, r in reports.items()}
-        _print_json(out=str(out), explain=synthesizer.explain(), reports=found, notes=synthesizer.notes)
+        _print_json({**_outcome(done), "explain": done.synthesizer.explain()})
     elif not quiet:
-        for one in reports.values():
-            _print(one.summary(), markup=False)
-        _show_notes(synthesizer.notes)
-        _print(f"wrote the model to {out}\nnext: verosim sample {out} --rows 1000", markup=False)
+        _show_found(done, _print)
+        where = f", the report to {done.report_path}" if done.report_path else ""
+        _print(f"wrote the model to {done.out}{where}\nnext: verosim sample {done.out} --rows 1000")
 
 
 @app.command(epilog="Example: verosim sample adult.verosim --rows 1000000 --out adult.parquet")
@@ -144,16 +142,18 @@ def sample(
     """Draw rows from a model file."""
     from verosim import files, run
 
+    _only_one(as_json, out)
     synthesizer = run.load(model_file)
     out = out or run.default_output(synthesizer, model_file)
-    files.check_writable(out)
     sizes = synthesizer.sizes(rows, scale)
+    run.check_targets((model_file,), out)
+    files.check_writable(out)
     with _progress(quiet) as progress:
         run.write(synthesizer, out, sizes, seed=seed, workers=workers or _cores(), progress=progress)
-    if as_json and str(out) != "-":
-        _print_json(out=str(out), rows=sizes)
+    if as_json:
+        _print_json({"out": str(out), "rows": sizes})
     elif not quiet:
-        (err.print if str(out) == "-" else _print)(f"wrote {sum(sizes.values()):,} rows to {out}", markup=False)
+        _printer(out)(f"wrote {sum(sizes.values()):,} rows to {_shown(out)}")
 
 
 @app.command(epilog="Example: verosim inspect adult.csv --out adult.schema.yaml")
@@ -167,14 +167,30 @@ def inspect(
     """Print what each column is taken for, and why; write it as a schema file to edit and give back with --schema."""
     from verosim import run
 
-    out = out or run.beside(source, "schema", ".yaml")
-    found = run.inspect(source, schema)
-    found.save(out)
+    if out is not None:
+        run.check_targets((source,), out)
+    with _progress(quiet) as progress:
+        progress(0.0, "looking at the columns")
+        found = run.inspect(source, schema)
+    wrote = _write_schema(found, source, out)
     if as_json:
-        _print_json(**found.to_dict())
+        _print_json(found.to_dict())
     elif not quiet:
-        _print(run.schema_tables(found), soft_wrap=False)
-        _print(f"wrote {out}\nnext: edit it, then verosim synth {source} --schema {out}", markup=False)
+        _printer(out)(run.schema_tables(found), soft_wrap=False)
+        _printer(out)(wrote)
+
+
+def _write_schema(found: Any, source: Path, out: Path | None) -> str:
+    """Write the schema where it was asked for, or beside the data, but not over one that a person may have edited."""
+    from verosim import run
+
+    if out is None and str(source) == "-":
+        return "next: give --out a name to write this as a schema file"
+    path = out or run.beside(source, "schema", ".yaml")
+    if out is None and path.exists() and path.read_bytes() != found.to_text(path.suffix).encode():
+        return f"kept {path}, which says otherwise; --out {path} writes over it, --schema {path} reads it"
+    run.save_schema(found, path)
+    return f"wrote {_shown(path)}\nnext: edit it, then verosim synth {source} --schema {path}"
 
 
 # ------------------------------------------------------------------------------------------------ around commands
@@ -182,20 +198,46 @@ def inspect(
 
 def main(arguments: list[str] | None = None) -> NoReturn:
     """Run the command line: exit code 0 done, 2 something was wrong (one line says what), 130 stopped by Ctrl-C."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # like Ctrl-C: nothing half-written is left
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a terminal that lacks a letter shows its number
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)  # like Ctrl-C: nothing half-written is left
     try:
-        app(arguments, standalone_mode=True)
-    except VerosimError as error:
-        message = " ".join(str(error).split())
-        err.print(f"verosim: {message}", markup=False, soft_wrap=True)
-        sys.exit(2)
-    except BrokenPipeError:  # whoever read our output has enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(0)
-    except KeyboardInterrupt:
+        sys.exit(_run(arguments))
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _run(arguments: list[str] | None) -> int:
+    """The exit code of the command, with one line on standard error where it failed."""
+    try:
+        code = app(arguments, standalone_mode=False)
+        sys.stdout.flush()
+    except (VerosimError, WRONG_USE) as error:
+        if isinstance(error.__cause__, BrokenPipeError):
+            return _reader_left()
+        message = _use(error) if isinstance(error, WRONG_USE) else str(error)
+        err.print(f"verosim: {' '.join(message.split())}", markup=False, soft_wrap=True)
+        return 2
+    except (BrokenPipeError, SystemExit):  # typer turns the one into the other
+        return _reader_left()
+    except (KeyboardInterrupt, typer.Abort):
+        code = 130
+    if code == 130:
         err.print("verosim: stopped; nothing was left half-written.")
-        sys.exit(130)
-    sys.exit(0)
+    return code if isinstance(code, int) else 0
+
+
+def _use(error: Any) -> str:
+    """What was wrong with the words of the command, and where to read how to say it."""
+    command = error.ctx.command_path if error.ctx else "verosim"
+    return f"{error.format_message().rstrip('.')}. See {command} --help"
+
+
+def _reader_left() -> int:
+    """Whoever read our output has enough: what else is printed goes nowhere."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 0
 
 
 def _version(wanted: bool) -> None:
@@ -204,30 +246,61 @@ def _version(wanted: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
+@app.callback(invoke_without_command=True)
 def _top(
+    context: typer.Context,
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:
-    pass
+    if context.invoked_subcommand is None:
+        _print(context.get_help())
 
 
 def _cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _print(what: Any, **how: Any) -> None:
-    Console(highlight=False).print(what, **{"soft_wrap": True, **how})
+def _print(what: Any, soft_wrap: bool = True) -> None:
+    Console(highlight=False).print(what, soft_wrap=soft_wrap, markup=False)
 
 
-def _print_json(**content: Any) -> None:
+def _print_error(what: Any, soft_wrap: bool = True) -> None:
+    err.print(what, soft_wrap=soft_wrap, markup=False)
+
+
+def _printer(out: object) -> Callable[..., None]:
+    """Where messages go: not between the rows, where these go to standard output."""
+    return _print_error if str(out) == "-" else _print
+
+
+def _shown(out: object) -> str:
+    return "standard output" if str(out) == "-" else str(out)
+
+
+def _print_json(content: dict[str, Any]) -> None:
     sys.stdout.write(json.dumps(content, indent=2, ensure_ascii=False, default=str) + "\n")
 
 
-def _show_notes(notes: Any) -> None:
-    for note in notes:
-        _print(f"  note: {note}", markup=False)
+def _only_one(as_json: bool, out: Path | None) -> None:
+    if as_json and str(out) == "-":
+        raise ArgumentError("rows and JSON cannot both go to standard output: give --out a name, or leave out --json.")
+
+
+def _outcome(done: Outcome) -> dict[str, Any]:
+    reports = {name: r.to_dict() for name, r in done.reports.items()}
+    return {"out": done.out, "report": done.report_path, "reports": reports, "notes": list(done.notes)}
+
+
+def _show_found(done: Outcome, show: Callable[..., None]) -> None:
+    """The measures of each table, and the first notes: a wide table has many."""
+    notes = [note for found in done.reports.values() for note in found.notes] + list(done.notes)
+    for found in done.reports.values():
+        show(replace(found, notes=()).summary())
+    for note in notes[:SHOWN]:
+        show(f"  note: {note}")
+    if len(notes) > SHOWN:
+        show(f"  and {len(notes) - SHOWN} more notes: {done.report_path or '--json'} has all")
 
 
 @contextmanager
@@ -242,14 +315,14 @@ def _progress(quiet: bool) -> Iterator[Callable[[float, str], None]]:
         TimeRemainingColumn(),
         TextColumn("{task.description}"),
     )
-    begun = time.monotonic()
-    with Progress(*columns, console=err, transient=True, disable=False) as bar:
+    with Progress(*columns, console=err, transient=True) as bar:
         task = bar.add_task("", total=1.0, visible=False)
-
-        def show(share: float, what: str) -> None:
-            bar.update(task, completed=share, description=what, visible=time.monotonic() - begun > 1)
-
-        yield show
+        timer = Timer(1.0, lambda: bar.update(task, visible=True))
+        timer.start()
+        try:
+            yield lambda share, what: bar.update(task, completed=share, description=what)
+        finally:
+            timer.cancel()
 
 
 if __name__ == "__main__":

@@ -6,26 +6,26 @@ real data -> read -> infer the schema -> fit -> sample -> write -> measure
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
 import polars as pl
 from rich.console import Group
-from rich.markup import escape
 from rich.table import Table as Grid
+from rich.text import Text
 
 from verosim import files, rules
 from verosim.errors import ArgumentError, FileError
 from verosim.evaluate import Report, measure
 from verosim.files import Layout
-from verosim.files.disk import STANDARD, atomic
+from verosim.files.disk import STANDARD, atomic, check_writable
 from verosim.frames import Shape, enter
 from verosim.infer import explain, infer
 from verosim.models import Progress, silent
 from verosim.schema import Schema
-from verosim.synthesizer import Options, Synthesizer, split
+from verosim.synthesizer import Options, Synthesizer, check_sizes, split
 
 MEASURED: Final = 20_000  # synthetic rows that the measure looks at, at most
 SEED: Final = 0  # of every call that is given none: two runs give the same
@@ -43,10 +43,10 @@ class Opened:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What `synth` did: where the rows and the report lie, and what was found."""
+    """What `synth` or `learn_file` did: where rows or model, and the report, lie, and what was found."""
 
     synthesizer: Synthesizer
-    rows: Mapping[str, int]
+    rows: Mapping[str, int]  # written
     out: str
     report_path: str | None
     reports: Mapping[str, Report]
@@ -70,17 +70,40 @@ def synth(
 
     Raises an error of `verosim.errors` before any work where something cannot be done; writes whole files or none.
     """
+    check_sizes(rows, scale)
     out = out or beside(source, "synthetic")
-    report = report or (None if str(out) == STANDARD else beside(source, "report", ".json", folder=Path(out).parent))
-    _check_targets(source, out, report)
+    if report is None and str(out) != STANDARD:
+        named = out if str(source) == STANDARD else source
+        report = beside(named, "report", ".json", folder=Path(out).parent)
+    check_targets((source, schema), out, report)
+    files.check_writable(out)
     opened = open_data(source)
     synthesizer, reports = learn(opened, schema, seed, options or Options(), _part(progress, 0.0, 0.6))
     sizes = synthesizer.sizes(rows, scale)
     write(synthesizer, out, sizes, seed=seed, workers=workers, progress=_part(progress, 0.6, 1.0))
-    if report is not None:
-        save_reports(reports, report)
-    notes = (*opened.notes, *synthesizer.notes)
-    return Outcome(synthesizer, sizes, str(out), None if report is None else str(report), reports, notes)
+    return _reported(opened, synthesizer, sizes, out, reports, report)
+
+
+def learn_file(
+    source: str | Path,
+    out: str | Path | None = None,
+    *,
+    schema: Schema | str | Path | None = None,
+    seed: int = SEED,
+    options: Options | None = None,
+    report: str | Path | None = None,
+    progress: Progress = silent,
+) -> Outcome:
+    """Learn a file and write the model file, and a report where one is wanted; what `verosim fit` does."""
+    out = out or beside(source, "verosim", "")
+    if str(out) == STANDARD:
+        raise ArgumentError("a model file cannot go to standard output: give --out a name.")
+    check_targets((source, schema), out, report)
+    check_writable(out)
+    opened = open_data(source)
+    synthesizer, reports = learn(opened, schema, seed, options or Options(), progress)
+    synthesizer.save(out)
+    return _reported(opened, synthesizer, {}, out, reports, report)
 
 
 def fit(
@@ -157,7 +180,7 @@ def measured(
     synthesizer: Synthesizer, dataset: Mapping[str, pl.DataFrame], progress: Progress = silent
 ) -> dict[str, Report]:
     """The first measure of each table: synthetic rows beside those learned from and the hold-out."""
-    train, held = split(dataset, synthesizer.options.holdout, synthesizer.seed_)
+    train, held = split(dataset, synthesizer.options, synthesizer.seed_)
     reports = {}
     for name, frame in train.items():
         drawn = pl.concat(synthesizer.blocks(name, min(frame.height, MEASURED)))
@@ -194,25 +217,33 @@ def write(
         files.write(frames, out, layout)
 
 
-def save_reports(reports: Mapping[str, Report], path: str | Path) -> None:
-    """One report as it is; several by table. Whole or not at all."""
+def save_reports(reports: Mapping[str, Report], notes: Iterable[str], path: str | Path) -> None:
+    """One report as it is, several by table, with the notes of reading and learning. Whole or not at all."""
     parts = {name: report.to_dict() for name, report in reports.items()}
     content = next(iter(parts.values())) if len(parts) == 1 else {"tables": parts}
+    content = {**content, "notes": [*content.get("notes", ()), *notes]}
     with atomic(path) as out:
         out.write((json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode())
 
 
+def save_schema(schema: Schema, path: str | Path) -> None:
+    """Write a schema file as `Schema.save` does, whole or not at all."""
+    with atomic(path) as out:
+        out.write(schema.to_text(Path(path).suffix).encode())
+
+
 def beside(source: str | Path, what: str, suffix: str | None = None, folder: Path | None = None) -> Path:
-    """adult.csv.gz -> adult.synthetic.csv.gz, or adult.report.json."""
-    path = Path(source)
+    """adult.csv.gz -> adult.synthetic.csv.gz, or adult.report.json; a folder adult -> adult-synthetic."""
     if str(source) == STANDARD:
         raise ArgumentError("data from standard input have no name: say where the output goes with --out.")
+    path = Path(source)
     folder = path.parent if folder is None else folder
-    stem, dot, rest = path.name.partition(".")
-    if stem == "" or not dot:
-        stem, rest = path.name, ""
-    ending = suffix if suffix is not None else (f".{rest}" if rest else "")
-    return folder / f"{stem}.{what}{ending}"
+    stem = path.name
+    while (end := stem.rpartition(".")[2].lower()) in files.FORMATS or end in ("gz", "zst"):
+        stem = stem[: -len(end) - 1]
+    if suffix is None and path.is_dir():
+        return folder / f"{path.name}-{what}"  # a dot would make it the name of a file
+    return folder / f"{stem or path.name}.{what}{path.name[len(stem) :] if suffix is None else suffix}"
 
 
 def default_output(synthesizer: Synthesizer, model_file: str | Path) -> Path:
@@ -221,37 +252,59 @@ def default_output(synthesizer: Synthesizer, model_file: str | Path) -> Path:
     if layout is None:
         return stem.with_name(f"{stem.name}.synthetic.parquet")
     if layout.format == "folder":
-        return stem.with_name(f"{stem.name}.synthetic")
+        return stem.with_name(f"{stem.name}-synthetic")
     packed = {"gzip": ".gz", "zstd": ".zst"}.get(layout.compression or "", "")
-    return stem.with_name(f"{stem.name}.synthetic.{layout.format}{packed if layout.format in ('csv', 'tsv') else ''}")
+    return stem.with_name(f"{stem.name}.synthetic.{layout.format}{packed}")
 
 
 def schema_tables(schema: Schema) -> Group:
     """The columns of a schema with the reason for each guess, and its rules, to be printed."""
     parts: list[Any] = []
     for name, table in schema.items():
-        grid = Grid("column", "kind", "detail", "why", title=name, title_justify="left", box=None, header_style="bold")
+        grid = Grid(
+            "column", "kind", "detail", "why", title=Text(name), title_justify="left", box=None, header_style="bold"
+        )
         for line in explain(Schema({name: table})):
-            grid.add_row(*map(escape, (line.column, line.kind, line.detail, line.reason)))
+            grid.add_row(*map(Text, (line.column, line.kind, line.detail, line.reason)))
         parts.append(grid)
         found = rules.parse(table.rules, table)
         if found:
             parts.append("rules that hold in all rows:")
-            parts += [escape(f"  {rule}" + (f"   ({rule.reason})" if rule.reason else "")) for rule in found]
+            parts += [Text(f"  {rule}" + (f"   ({rule.reason})" if rule.reason else "")) for rule in found]
     return Group(*parts)
 
 
-def _check_targets(source: str | Path, *targets: str | Path | None) -> None:
-    for target in targets:
-        if target is None or str(target) == STANDARD:
-            continue
-        if Path(target).resolve() == Path(source).resolve():
-            raise FileError(f"{target}: this is the real data; write the output somewhere else.")
-    out, report = targets
-    if out is not None:
-        files.check_writable(out)
+def check_targets(sources: Iterable[Any], out: str | Path, report: str | Path | None = None) -> None:
+    """Raise FileError where an output would overwrite an input or another output, or the report cannot be written."""
+    read = [Path(s) for s in sources if isinstance(s, str | Path) and str(s) != STANDARD]
+    for target in [out] if report is None else [out, report]:
+        if str(target) != STANDARD and any(_same(Path(target), path) for path in read):
+            raise FileError(f"{target}: this is an input; write the output somewhere else.")
     if report is not None:
-        files.check_writable(report, format="json")
+        if str(out) != STANDARD and _same(Path(out), Path(report)):
+            raise FileError(f"{report}: the output and the report cannot be one file.")
+        check_writable(report)
+
+
+def _same(one: Path, other: Path) -> bool:
+    """Whether two paths are of one file, by whatever name."""
+    both = one.exists() and other.exists()
+    return one.samefile(other) if both else one.resolve() == other.resolve()
+
+
+def _reported(
+    opened: Opened,
+    synthesizer: Synthesizer,
+    rows: Mapping[str, int],
+    out: str | Path,
+    reports: Mapping[str, Report],
+    report: str | Path | None,
+) -> Outcome:
+    """Write the report, and say what was done."""
+    notes = (*opened.notes, *synthesizer.notes)
+    if report is not None:
+        save_reports(reports, notes, report)
+    return Outcome(synthesizer, rows, str(out), None if report is None else str(report), reports, notes)
 
 
 def _part(progress: Progress, begin: float, end: float) -> Progress:

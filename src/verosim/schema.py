@@ -159,14 +159,23 @@ class Schema(Mapping[str, Table]):
         tables = _mapping(top.get("tables"), "`tables`")
         return cls({str(name): _table(str(name), spec) for name, spec in tables.items()})
 
+    def to_text(self, suffix: str = ".yaml") -> str:
+        """The content of a schema file of this suffix: JSON where it is `.json`, else YAML."""
+        return (
+            json.dumps(self.to_dict(), indent=2, ensure_ascii=False, default=str)
+            if suffix == ".json"
+            else self.to_yaml()
+        )
+
     def to_yaml(self) -> str:
         return yaml.safe_dump(self.to_dict(), sort_keys=False, allow_unicode=True, width=120, default_flow_style=None)
 
     def save(self, path: str | Path) -> None:
-        """Write as YAML, or as JSON where the name ends in `.json`."""
-        path = Path(path)
-        text = json.dumps(self.to_dict(), indent=2, ensure_ascii=False) if path.suffix == ".json" else self.to_yaml()
-        path.write_text(text, encoding="utf-8")
+        """Write as YAML, or as JSON where the name ends in `.json`. Raises FileError."""
+        try:
+            Path(path).write_text(self.to_text(Path(path).suffix), encoding="utf-8")
+        except OSError as error:
+            raise FileError(f"{path}: cannot be written ({error.strerror or error}).") from error
 
     @classmethod
     def load(cls, path: str | Path) -> Schema:
@@ -339,6 +348,9 @@ def parse_dtype(text: str, levels: tuple[Any, ...] | None = None) -> pl.DataType
         return pl.Datetime(match[1], match[2])  # type: ignore[arg-type]
     if match := re.fullmatch(r"duration\[(ms|us|ns)\]", text):
         return pl.Duration(match[1])  # type: ignore[arg-type]
-    if match := re.fullmatch(r"decimal\[(\d+), *(\d+)\]", text):
-        return pl.Decimal(int(match[1]), int(match[2]))
+    if match := re.fullmatch(r"decimal\[(\d{1,2}), *(\d{1,2})\]", text):
+        precision, scale = int(match[1]), int(match[2])
+        if not 1 <= precision <= 38 or scale > precision:
+            raise SchemaError(f"dtype {text!r}: a decimal has 1 to 38 digits, and no more decimals than digits.")
+        return pl.Decimal(precision, scale)
     raise SchemaError(f"unknown dtype {text!r}; {did_you_mean(text, [*_PLAIN, 'datetime[us]', 'duration[us]'])}")

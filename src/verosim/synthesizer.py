@@ -13,6 +13,7 @@ import dataclasses
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
@@ -27,31 +28,41 @@ from verosim.draws import BLOCK, stream
 from verosim.errors import (
     ArgumentError,
     DataError,
+    MissingExtraError,
     ModelFileError,
     NotFittedError,
     RuleError,
-    VerosimError,
     did_you_mean,
 )
 from verosim.files import Layout
-from verosim.frames import Shape, leave
+from verosim.frames import Shape
 from verosim.models import Array, Codes, Model, Progress, State, model_class, silent
 from verosim.rules import Reduction, Rule, Unique, parse, reduce, verify
 from verosim.schema import Schema, Table
 
 Dataset = Mapping[str, pl.DataFrame]
-_TRIES: Final = 200  # times that rows which break a rule are drawn again
-_AT_LEAST: Final = 512  # rows drawn at a time then: few rows cost as much as these
+_TRIES: Final = 1000  # times that rows which break a rule are drawn again
+_HOPELESS: Final = 100  # times after which not one row may have come that holds
+_TRIAL: Final = 64  # rows drawn to see that a model file is whole
+_PART: Final = 512  # rows drawn again together, at the least: fewer cost as much. BLOCK is a multiple
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """How a dataset is learned. The command line's options are read from here."""
+    """How a dataset is learned. Raises ArgumentError for a value that cannot be."""
 
     model: str = "chain"  # the engine: chain, copula or independent
     k: int = 5  # values that fewer people hold are not reproduced
     unit: str | None = None  # the column that says whom a row belongs to; otherwise each row is its own person
-    holdout: float = 0.1  # share of the rows that the model never sees, kept to measure it
+    holdout: float = 0.1  # share of the people that the model never sees, kept to measure it
+
+    def __post_init__(self) -> None:
+        model_class(self.model)
+        _whole("k", self.k, 1)
+        if self.unit is not None and not isinstance(self.unit, str):
+            raise ArgumentError(f"unit: the name of a column was wanted, not {self.unit!r}.")
+        if isinstance(self.holdout, bool) or not isinstance(self.holdout, int | float) or not 0 <= self.holdout < 1:
+            raise ArgumentError(f"holdout is a share of the rows, from 0 to below 1, not {self.holdout!r}.")
 
 
 class TableModel:
@@ -68,10 +79,8 @@ class TableModel:
     def fit(
         cls, frame: pl.DataFrame, table: Table, options: Options, seed: int, real_rows: int, progress: Progress
     ) -> TableModel:
-        rules = parse(table.rules, table)
-        verify(frame, rules, table.name)
-        unit = _unit(frame, table, options.unit)
-        reduced, reduction = reduce(frame, rules, table, k=options.k)
+        unit = frame[options.unit] if options.unit in frame.columns else None
+        reduced, reduction = reduce(frame, _rules(table), table, k=options.k)
         codec = TableCodec(reduction.table, options.k).fit(reduced, unit)
         rows = codec.encode(reduced)
         first = {name: place for place, name in enumerate(reduction.table.order)}
@@ -83,81 +92,81 @@ class TableModel:
 
     # ------------------------------------------------------------------------------------------------ drawing
 
-    def block(self, number: int, seed: int) -> pl.DataFrame:
-        """Rows number * BLOCK and after, (BLOCK, columns), which hold every rule but uniqueness."""
-        rows = np.arange(number * BLOCK, (number + 1) * BLOCK)
-        frame = self._draw(rows, seed, number, 0)
-        if not self.row_rules:
-            return frame
-        return self._redraw(frame, rows, ~_holds(frame, self.row_rules), seed, number)
-
-    def _draw(self, rows: Array, seed: int, block: int, attempt: int) -> pl.DataFrame:
-        rng = stream(seed, self.table.name, block, "rows", attempt)
-        codes = _in_order(self.model.sample(len(rows), None, rng), np.argsort(self.order))
-        return self.reduction.restore(self.codec.decode(codes, rows, rng, seed))
-
-    def _redraw(self, frame: pl.DataFrame, rows: Array, bad: Array, seed: int, block: int) -> pl.DataFrame:
-        """The frame with the rows marked in `bad` (n,) drawn again until they hold the rules, each in its place."""
-        todo, broken = np.flatnonzero(bad), 0
-        parts, places = [frame.filter(pl.Series(~bad))], [np.flatnonzero(~bad)]
-        for attempt in range(1, _TRIES + 1):
-            if not len(todo):
-                break
-            wanted = np.tile(todo, -(-_AT_LEAST // len(todo)))
-            drawn = self._draw(rows[wanted], seed, block, attempt)
-            good = np.flatnonzero(_holds(drawn, self.row_rules))
-            broken = len(drawn) - len(good)
-            place, first = np.unique(wanted[good], return_index=True)
-            parts.append(drawn[good[first]])
-            places.append(place)
-            todo = np.setdiff1d(todo, place, assume_unique=True)
-            asked = len(wanted)
-        if len(todo):
-            worst = max(self.row_rules, key=lambda rule: rule.count(drawn))
-            raise RuleError(
-                f"table {self.table.name!r}: the rule `{worst}` cannot be held: {broken / asked:.1%} of the rows drawn "
-                f"broke it, {_TRIES} times over. Loosen the rule, or learn from data that hold it."
-            )
-        return pl.concat(parts)[np.argsort(np.concatenate(places), kind="stable")]
-
     def blocks(self, rows: int, seed: int, workers: int) -> Iterator[pl.DataFrame]:
         """The first `rows` rows, block by block; the blocks are drawn by `workers` threads, a few ahead."""
         numbers = range(-(-rows // BLOCK))
-        drawn: Iterable[pl.DataFrame]
-        if workers == 1:
-            drawn = (self.block(n, seed) for n in numbers)
-        else:
-            drawn = _ahead(lambda n: self.block(n, seed), numbers, workers)
-        for number, frame in enumerate(self._unique(drawn, seed)):
-            yield frame.head(rows - number * BLOCK)
-
-    def _unique(self, blocks: Iterable[pl.DataFrame], seed: int) -> Iterator[pl.DataFrame]:
-        """The blocks with rows drawn again that repeat what an earlier row has, where a rule says unique."""
-        if not self.unique_rules:
-            yield from blocks
-            return
+        drawn = _ahead(lambda n: self.block(n, seed), numbers, workers)
         seen: list[set[int]] = [set() for _ in self.unique_rules]
-        for number, frame in enumerate(blocks):
-            rows = np.arange(number * BLOCK, (number + 1) * BLOCK)
-            for attempt in range(_TRIES + 1):
-                bad = _repeats(frame, self.unique_rules, seen)
-                if not bad.any():
-                    break
-                if attempt == _TRIES:
-                    named, made = ", ".join(map(str, self.unique_rules)), number * BLOCK + int((~bad).sum())
-                    raise RuleError(
-                        f"table {self.table.name!r}: no new values are left for the rule `{named}` after {made:,} "
-                        "rows. Ask for fewer rows, or leave the rule out."
-                    )
-                new = self._draw(rows[bad], seed, number, _TRIES + 1 + attempt)
-                wrong = ~_holds(new, self.row_rules)
-                if wrong.any():
-                    new = self._redraw(new, rows[bad], wrong, seed, number)
-                order = np.argsort(np.concatenate([np.flatnonzero(~bad), np.flatnonzero(bad)]), kind="stable")
-                frame = pl.concat([frame.filter(pl.Series(~bad)), new])[order]
-            for known, keys in zip(seen, _keys(frame, self.unique_rules), strict=True):
-                known.update(keys[0][keys[1]].tolist())
-            yield frame
+        for number, frame in zip(numbers, drawn, strict=True):
+            asked = frame.head(rows - number * BLOCK)
+            yield self._without_repeats(asked, number, seen, seed) if self.unique_rules else asked
+
+    def block(self, number: int, seed: int) -> pl.DataFrame:
+        """Rows number * BLOCK and after, (BLOCK, columns), which hold every rule but uniqueness."""
+        return self._holding(np.arange(number * BLOCK, (number + 1) * BLOCK), seed, number)
+
+    def trial(self, seed: int) -> pl.DataFrame:
+        """A few rows, whatever rules they break."""
+        frame = self._draw(np.arange(_TRIAL), seed, "trial")
+        _holds(frame, self.row_rules)
+        _repeats(frame, self.unique_rules, [set() for _ in self.unique_rules])
+        return frame
+
+    def _draw(self, rows: Array, seed: int, *key: int | str) -> pl.DataFrame:
+        rng = stream(seed, self.table.name, *key)
+        codes = _in_order(self.model.sample(len(rows), None, rng), np.argsort(self.order))
+        return self.reduction.restore(self.codec.decode(codes, rows, rng, seed))
+
+    def _holding(self, rows: Array, seed: int, *key: int | str) -> pl.DataFrame:
+        """Rows of these numbers (n,); those that break a rule are drawn again until they hold, each in its place."""
+        frame = self._draw(rows, seed, *key, "rows", 0)
+        good = _holds(frame, self.row_rules)
+        parts, places, todo = [frame.filter(pl.Series(good))], [np.flatnonzero(good)], np.flatnonzero(~good)
+        n_drawn, n_good = len(rows), len(places[0])
+        for attempt in range(1, _TRIES + 1):
+            if not len(todo) or (attempt > _HOPELESS and not n_good):
+                break
+            wanted = np.tile(todo, -(-min(BLOCK, _PART * attempt) // len(todo)))
+            frame = self._draw(rows[wanted], seed, *key, "rows", attempt)
+            held = np.flatnonzero(_holds(frame, self.row_rules))
+            n_drawn, n_good = n_drawn + len(wanted), n_good + len(held)
+            place, first = np.unique(wanted[held], return_index=True)
+            parts.append(frame[held[first]])
+            places.append(place)
+            todo = np.setdiff1d(todo, place, assume_unique=True)
+        if len(todo):
+            worst = max(self.row_rules, key=lambda rule: rule.count(frame))
+            raise RuleError(
+                f"table {self.table.name!r}: the rule `{worst}` cannot be held: {1 - n_good / n_drawn:.2%} of the "
+                f"{n_drawn:,} rows drawn broke the rules. Loosen it, or learn from data in which more rows hold it."
+            )
+        return pl.concat(parts)[np.argsort(np.concatenate(places), kind="stable")] if len(parts) > 1 else parts[0]
+
+    def _without_repeats(self, frame: pl.DataFrame, number: int, seen: list[set[int]], seed: int) -> pl.DataFrame:
+        """The first rows of a block; those that repeat an earlier row, where a rule says unique, are drawn again.
+
+        A row is replaced only for the sake of rows before it, by rows drawn for its number: so the rows after it, and
+        whether they are asked for, change nothing. seen: for each rule what the blocks before hold; is added to.
+        """
+        for attempt in range(_TRIES):
+            bad = np.flatnonzero(_repeats(frame, self.unique_rules, seen))
+            if not len(bad):
+                for known, (hashes, complete) in zip(seen, _keys(frame, self.unique_rules), strict=True):
+                    known.update(hashes[complete].tolist())
+                return frame
+            parts = np.unique(bad // _PART)
+            others = [
+                self._holding(number * BLOCK + np.arange(p * _PART, (p + 1) * _PART), seed, number, "again", p, attempt)
+                for p in parts.tolist()
+            ]
+            order = np.arange(frame.height)
+            order[bad] = frame.height + np.searchsorted(parts, bad // _PART) * _PART + bad % _PART
+            frame = pl.concat([frame, *others])[order]
+        named, made = ", ".join(map(str, self.unique_rules)), number * BLOCK + int(bad[0])
+        raise RuleError(
+            f"table {self.table.name!r}: no new values are left for the rule `{named}` after {made:,} rows. "
+            "Ask for fewer rows, or leave the rule out."
+        )
 
     # --------------------------------------------------------------------------------------------- model file
 
@@ -187,7 +196,7 @@ class TableModel:
             (f.name, f.levels, f.marks) for f in (codec.fields[i] for i in order)
         ]:
             raise ModelFileError("the model does not draw what the codec reads.")
-        return cls(reduction, codec, model, order, int(meta["rows"]))
+        return cls(reduction, codec, model, order, _whole("rows", meta["rows"], 1))
 
 
 def _in_order(codes: Codes, order: Array) -> Codes:
@@ -223,30 +232,49 @@ def _repeats(frame: pl.DataFrame, rules: Iterable[Unique], seen: Iterable[set[in
     return bad
 
 
+def _rules(table: Table) -> tuple[Rule, ...]:
+    """The table's rules, and what its key and unique columns say; ids and unique people are made so."""
+    rules = parse(table.rules, table)
+    made = {c.name for c in table.columns if c.kind == "id" or (c.kind == "personal" and c.unique)}
+    keys = {table.primary_key, *((c.name,) for c in table.columns if c.unique)} - {()}
+    held = {rule.of for rule in rules if isinstance(rule, Unique)}
+    return (*rules, *(Unique(of=key) for key in sorted(keys - held) if not made & {*key}))
+
+
 def _ahead(make: Any, numbers: Iterable[int], workers: int) -> Iterator[pl.DataFrame]:
     """make(number) for each number, in order, by threads that work at most two blocks a worker ahead."""
-    with ThreadPoolExecutor(workers) as pool:
-        todo = iter(numbers)
+    if workers == 1:
+        yield from map(make, numbers)
+        return
+    pool, todo = ThreadPoolExecutor(workers), iter(numbers)
+    try:
         waiting = [pool.submit(make, n) for n in islice(todo, 2 * workers)]
         while waiting:
             yield waiting.pop(0).result()
             waiting += [pool.submit(make, n) for n in islice(todo, 1)]
+    finally:
+        pool.shutdown(cancel_futures=True)  # whoever reads has enough, or something failed
 
 
-def _unit(frame: pl.DataFrame, table: Table, name: str | None) -> pl.Series | None:
-    """The column that says whom a row belongs to, where the table has it."""
-    return frame[name] if name is not None and name in frame.columns else None
-
-
-def split(dataset: Dataset, share: float, seed: int) -> tuple[dict[str, pl.DataFrame], dict[str, pl.DataFrame]]:
-    """Rows to learn from, and a hold-out of this share that no model sees; no hold-out of tables below 20 rows."""
+def split(dataset: Dataset, options: Options, seed: int) -> tuple[dict[str, pl.DataFrame], dict[str, pl.DataFrame]]:
+    """Rows to learn from, and a hold-out that no model sees, of people apart; none of tables below 20 people."""
     train, held = {}, {}
     for name, frame in dataset.items():
-        n = int(frame.height * share) if frame.height >= 20 else 0
-        out = np.zeros(frame.height, bool)
-        out[stream(seed, name, "hold-out").permutation(frame.height)[:n]] = True
-        train[name], held[name] = frame.filter(pl.Series(~out)), frame.filter(pl.Series(out))
+        people = _people(frame, options.unit)
+        n = int(people.max(initial=-1)) + 1
+        out = np.zeros(n, bool)
+        out[stream(seed, name, "hold-out").permutation(n)[: int(n * options.holdout) if n >= 20 else 0]] = True
+        train[name], held[name] = frame.filter(pl.Series(~out[people])), frame.filter(pl.Series(out[people]))
     return train, held
+
+
+def _people(frame: pl.DataFrame, unit: str | None) -> Array:
+    """(n,) whom each row belongs to, numbered from 0; rows of nobody belong to one."""
+    if unit is None or unit not in frame.columns:
+        return np.arange(frame.height)
+    text = frame[unit].cast(pl.String) if isinstance(frame[unit].dtype, pl.Categorical | pl.Enum) else frame[unit]
+    people = text.rank("dense").fill_null(0).cast(pl.Int64).to_numpy()
+    return people - people.min(initial=len(people))
 
 
 class Synthesizer:
@@ -270,7 +298,7 @@ class Synthesizer:
         Raises DataError, SchemaError or ArgumentError before long work.
         """
         _check(dataset, schema, self.options, seed)
-        train, _ = split(dataset, self.options.holdout, seed)
+        train, _ = split(dataset, self.options, seed)
         self.seed_, self.schema_ = seed, _plain(schema)
         self.tables_: dict[str, TableModel] = {}
         for number, (name, frame) in enumerate(train.items()):
@@ -293,31 +321,26 @@ class Synthesizer:
     ) -> Any:
         """New rows: a frame, or a mapping of them, of the kind that was learned.
 
-        rows: how many, for several tables by name; by default as many as the real data, times `scale`. The same seed
-        gives the same rows, whatever `workers` (threads); by default it is that of `fit`.
+        rows: how many, for several tables by name (those not named are not drawn); by default as many as the real data,
+        times `scale`. The same seed gives the same rows, whatever `workers` (threads); by default it is that of `fit`.
         """
         sizes = self.sizes(rows, scale)
         dataset = {name: pl.concat(self.blocks(name, n, seed, workers)) for name, n in sizes.items()}
-        if self.shape is None:
-            return dataset if len(dataset) > 1 else next(iter(dataset.values()))
-        return leave(dataset, self.shape)
+        frames = {n: self.shape.leave_table(n, f) for n, f in dataset.items()} if self.shape else dict(dataset)
+        one = self.shape.one if self.shape else len(self.tables_) == 1
+        return frames.popitem()[1] if one else frames
 
     def sizes(self, rows: int | Mapping[str, int] | None = None, scale: float | None = None) -> dict[str, int]:
         """How many rows each table gets; see `sample`."""
         tables = self._fitted
-        if rows is not None and scale is not None:
-            raise ArgumentError("give `rows` or `scale`, not both.")
-        if scale is not None and (
-            isinstance(scale, bool) or not isinstance(scale, int | float) or not 0 <= scale < 1e9
-        ):
-            raise ArgumentError(f"scale: a number of 0 or more was wanted, such as 2.5, not {scale!r}.")
+        check_sizes(rows, scale)
         if rows is None:
             return {name: round(model.rows * (1 if scale is None else scale)) for name, model in tables.items()}
         if isinstance(rows, Mapping):
-            return {name: _whole(f"rows of {name!r}", n, 0) for name, n in rows.items() if self._table(name)}
+            return {name: int(n) for name, n in rows.items() if self._table(name)}
         if len(tables) > 1:
             raise ArgumentError(f"there are {len(tables)} tables: give rows as {{table: rows}}, or a scale.")
-        return {name: _whole("rows", rows, 0) for name in tables}
+        return {name: int(rows) for name in tables}
 
     def blocks(self, table: str, rows: int, seed: int | None = None, workers: int = 1) -> Iterator[pl.DataFrame]:
         """The rows of one table as polars frames, a block at a time; for 0 rows one frame without any."""
@@ -374,7 +397,7 @@ class Synthesizer:
             return cls._restore(meta, arrays)
         except ModelFileError as error:
             raise ModelFileError(f"{path}: {error}") from error
-        except (VerosimError, KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError) as error:
+        except Exception as error:  # whatever the parts raise when they are given nonsense
             raise ModelFileError(f"{path}: the model file is damaged ({type(error).__name__}: {error}).") from error
 
     @classmethod
@@ -382,23 +405,29 @@ class Synthesizer:
         new = cls(Options(**meta["options"]))
         new.shape = Shape.from_dict(meta["shape"]) if meta["shape"] else None
         new.layout = Layout.from_dict(meta["layout"]) if meta["layout"] else None
-        new.report, new.seed_, new.schema_ = dict(meta["report"]), int(meta["seed"]), Schema.from_dict(meta["schema"])
+        new.report, new.schema_ = dict(meta["report"]), Schema.from_dict(meta["schema"])
+        new.seed_ = _whole("seed", meta["seed"], 0)
         new.tables_ = {}
         for i, (name, part) in enumerate(meta["tables"].items()):
             own = {n.removeprefix(f"{i}/"): a for n, a in arrays.items() if n.startswith(f"{i}/")}
             new.tables_[name] = TableModel.restore(new.options.model, part, own)
         if list(new.tables_) != list(new.schema_):
             raise ModelFileError("the tables of the model are not those of its schema.")
+        new._try()
         return new
+
+    def _try(self) -> None:
+        """Draw some rows as `sample` does: parts that do not fit each other show now, not when rows are asked for."""
+        for name, model in self.tables_.items():
+            frame = model.trial(self.seed_)
+            if self.shape:
+                with suppress(MissingExtraError):  # this machine can still write files
+                    self.shape.leave_table(name, frame)
 
 
 def _check(dataset: Dataset, schema: Schema, options: Options, seed: int) -> None:
     """Refuse what cannot be learned, before any work."""
     _whole("seed", seed, 0)
-    _whole("k", options.k, 1)
-    if not isinstance(options.holdout, int | float) or not 0 <= options.holdout < 1:
-        raise ArgumentError(f"holdout is a share of the rows, from 0 to below 1, not {options.holdout!r}.")
-    model_class(options.model)
     for name, frame in dataset.items():
         if frame.height == 0:
             raise DataError("it has no rows: there is nothing to learn.", table=name, fix="Give a table with rows.")
@@ -412,6 +441,23 @@ def _check(dataset: Dataset, schema: Schema, options: Options, seed: int) -> Non
     unknown = next((name for name in dataset if name not in schema), None)
     if unknown is not None:
         raise ArgumentError(f"the schema has no table {unknown!r}; {did_you_mean(unknown, schema)}")
+    for name, frame in dataset.items():
+        verify(frame, _rules(schema[name]), name)
+
+
+def check_sizes(rows: int | Mapping[str, int] | None, scale: float | None) -> None:
+    """Raise ArgumentError for what `Synthesizer.sizes` cannot take, whatever was learned."""
+    if rows is not None and scale is not None:
+        raise ArgumentError("give `rows` or `scale`, not both.")
+    if scale is not None and (isinstance(scale, bool) or not isinstance(scale, int | float) or not 0 <= scale < 1e9):
+        raise ArgumentError(f"scale: a number of 0 or more was wanted, such as 2.5, not {scale!r}.")
+    if isinstance(rows, Mapping):
+        if not rows:
+            raise ArgumentError("rows: the mapping names no table.")
+        for name, n in rows.items():
+            _whole(f"rows of {name!r}", n, 0)
+    elif rows is not None:
+        _whole("rows", rows, 0)
 
 
 def _whole(name: str, value: Any, least: int) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from datetime import datetime, time, timedelta
+from decimal import Decimal
 from fractions import Fraction
 from typing import Any, Final
 from zoneinfo import ZoneInfo
@@ -47,7 +48,7 @@ def _tick(column: Column, part: str, dtype: pl.DataType) -> Fraction | None:
         return None
     try:
         if isinstance(dtype, pl.Decimal):
-            return Fraction(str(value)) * 10**dtype.scale
+            return _number(value) * 10**dtype.scale
         if isinstance(dtype, pl.Date | pl.Datetime):
             return Fraction(_moment(value, dtype))
         if dtype == pl.Time:
@@ -55,9 +56,17 @@ def _tick(column: Column, part: str, dtype: pl.DataType) -> Fraction | None:
             return Fraction(((at.hour * 60 + at.minute) * 60 + at.second) * 10**9 + at.microsecond * 1000)
         if isinstance(dtype, pl.Duration) and isinstance(value, timedelta):
             return Fraction(_ticks(value, dtype.time_unit))
-        return Fraction(str(value))
-    except (ValueError, ZeroDivisionError, OverflowError) as error:
+        return _number(value)
+    except (ValueError, ArithmeticError) as error:
         raise SchemaError(f"column {column.name!r}: {part} {value!r} is no value of {column.dtype}.") from error
+
+
+def _number(value: Any) -> Fraction:
+    """A number exactly; none of thousands of digits, as which a short text such as 1e999999999 can be written."""
+    text = str(value)
+    if len(text) > 400 or abs(Decimal(text.partition("/")[0]).adjusted()) > 400:
+        raise ValueError("out of range")
+    return Fraction(text)
 
 
 def _moment(value: Any, dtype: pl.Date | pl.Datetime) -> int:

@@ -27,6 +27,7 @@ from verosim.schema import Column, parse_dtype
 MONDAY: Final = 3  # 1970-01-01, day 0, was a Thursday: day + 3 is a multiple of seven on Mondays
 SPAN: Final = 60  # fewer days than this say nothing of weekdays
 YEARS: Final = (-719_162, 2_932_896)  # the days from 0001-01-01 to 9999-12-31
+FARTHEST: Final = (-95_000_000, 95_000_000)  # days that polars can place in a time zone
 UNKNOWN: Final = -1
 
 
@@ -108,7 +109,8 @@ class Calendar:
     def _bounded(self, ticks: pl.Series) -> pl.Series:
         """Within the column's limits, and, as weeks may reach past the last day, within the calendar."""
         per_day = ticks_per_day(self.dtype)
-        low, high = (YEARS[0] * per_day, (YEARS[1] + 1) * per_day - 1) if self.weekly else SIGNED
+        first, last = YEARS if self.weekly else FARTHEST
+        low, high = first * per_day, (last + 1) * per_day - 1
         low = low if self.limits.low is None else max(low, int(self.limits.low))
         high = high if self.limits.high is None else min(high, int(self.limits.high))
         return ticks.clip(max(low, SIGNED[0]), min(high, SIGNED[1]))
