@@ -441,3 +441,9 @@ def test_a_column_keeps_its_own_country_beside_others() -> None:
     )
     found = {c.name: c.provider for c in infer({"t": frame})["t"].columns}
     assert found == {"ssn": "national_id:en_US", "phone": "phone:es_ES"}
+
+
+def test_american_names_stay_american_beside_spanish_numbers_and_machines_have_no_country() -> None:
+    frame = pl.DataFrame({"name": made("name"), "phone": made("phone:es_ES"), "ip": made("ip")})
+    found = {c.name: c.provider for c in infer({"t": frame})["t"].columns}
+    assert found == {"name": "name:en_US", "phone": "phone:es_ES", "ip": "ip"}

@@ -22,6 +22,7 @@ from verosim.infer.columns import dtype_of, guess
 from verosim.infer.given import check_key, fitted
 from verosim.infer.measures import facts_of
 from verosim.infer.personal import words_of
+from verosim.providers import PLACELESS
 from verosim.providers.packs import LOCALES
 from verosim.schema import Column, Schema, Table
 
@@ -76,7 +77,10 @@ def _columns(frame: pl.DataFrame, known: Mapping[str, Column]) -> list[Column]:
 
 
 def _one_locale(columns: list[Column], given: set[str]) -> list[Column]:
-    """Guessed personal columns that say no locale take that of most others; en_US alone goes without saying."""
+    """Guessed personal columns that say no locale take that of most others; en_US alone goes without saying.
+
+    What is the same everywhere (PLACELESS) has none.
+    """
     said = Counter(c.provider.partition(":")[2] for c in columns if c.provider and ":" in c.provider)
     locale = max(LOCALES, key=lambda name: said[name])
     alone = not set(said) - {"en_US"}
@@ -84,7 +88,7 @@ def _one_locale(columns: list[Column], given: set[str]) -> list[Column]:
     def of(provider: str) -> str:
         if alone:
             return provider.removesuffix(":en_US")
-        return provider if ":" in provider else f"{provider}:{locale}"
+        return provider if ":" in provider or provider in PLACELESS else f"{provider}:{locale}"
 
     return [
         replace(c, provider=of(c.provider)) if c.kind == "personal" and c.provider and c.name not in given else c

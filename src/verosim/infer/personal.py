@@ -216,7 +216,10 @@ def name_locale(known: Iterable[list[str]]) -> str | None:
     words = [w for name in known for w in name]
     shares = {locale: sum(w in _locale_names(locale) for w in words) / max(len(words), 1) for locale in LOCALES}
     best = max(shares, key=lambda locale: shares[locale])
-    return best if shares[best] >= 0.3 and shares[best] >= 1.1 * shares["en_US"] else None
+    if shares[best] >= 1.1 * shares["en_US"]:
+        return best if shares[best] >= 0.3 else None
+    others = max(share for locale, share in shares.items() if not locale.startswith("en_"))
+    return "en_US" if shares["en_US"] >= max(0.3, 1.1 * others) else None
 
 
 @cache

@@ -23,10 +23,11 @@ from verosim.providers.patterns import ROOM, Ints
 from verosim.providers.subjects import Subjects
 
 __all__ = [
-    "LOCALES", "PROVIDERS", "Provider", "capacity", "digits_of", "laid_out", "learn_pattern", "make", "make_ids",
-    "make_together", "parse_provider", "values_of",
+    "LOCALES", "PLACELESS", "PROVIDERS", "Provider", "capacity", "digits_of", "laid_out", "learn_pattern", "make",
+    "make_ids", "make_together", "parse_provider", "values_of",
 ]  # fmt: skip
 
+PLACELESS: Final = frozenset({"ip", "ipv6", "mac", "uuid", "card", "card_expiry"})  # made alike for every locale
 TAGGED: Final = ("row",)  # told apart by the row number, written into the value
 
 
