@@ -87,4 +87,4 @@ def did_you_mean(name: object, known: Iterable[object]) -> str:
     if close:
         return f"did you mean {close[0]!r}?"
     shown = ", ".join(repr(n) for n in names[:8])
-    return f"there are {shown}{' ...' if len(names) > 8 else ''}." if names else "there are none."
+    return f"there are {shown}{' ...' if len(names) > 8 else '.'}" if names else "there are none."

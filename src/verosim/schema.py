@@ -138,6 +138,9 @@ class Schema(Mapping[str, Table]):
     def __len__(self) -> int:
         return len(self.tables)
 
+    def __str__(self) -> str:
+        return self.to_yaml()
+
     def with_table(self, table: Table) -> Schema:
         """The same schema with this table added, or in place of the one of its name."""
         return Schema({**self.tables, table.name: table})
@@ -182,6 +185,8 @@ class Schema(Mapping[str, Table]):
         """Read what `save` wrote, or a person edited. Errors name the file and the place."""
         try:
             text = Path(path).read_text(encoding="utf-8")
+        except FileNotFoundError as error:
+            raise FileError(f"{path}: there is no such schema file; `verosim inspect` writes one.") from error
         except (OSError, UnicodeDecodeError) as error:
             raise FileError(f"{path}: not a readable schema file ({error}).") from error
         try:

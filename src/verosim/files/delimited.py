@@ -135,7 +135,7 @@ def _header(columns: list[Cells], grid: Grid, table: str) -> tuple[list[str], li
         raise DataError(
             f"column names stand twice in the header: {', '.join(map(repr, twice))}.",
             table=table,
-            fix="Rename them; if the file has no header row, read it with header=False.",
+            fix="Rename them; a file without a row of names needs one.",
         )
     return names, [c.quoted is not None and bool(c.quoted[0]) for c in columns]
 

@@ -134,9 +134,12 @@ def _target(path: str | Path) -> Path:
     if target.is_dir():
         raise FileError(f"{path}: is a folder; a file name was wanted.")
     if not target.parent.is_dir():
-        near = [p.name for p in target.parent.parent.iterdir()] if target.parent.parent.is_dir() else []
-        hint = did_you_mean(target.parent.name, near) if near else "make it first."
-        raise FileError(f"{path}: there is no folder {str(target.parent)!r}; {hint}")
+        above = target.parent.parent
+        near = [p.name for p in above.iterdir() if p.is_dir()] if above.is_dir() else []
+        hint = did_you_mean(target.parent.name, near)
+        raise FileError(
+            f"{path}: there is no folder {str(target.parent)!r}; {hint if hint.startswith('did') else 'make it first.'}"
+        )
     if target.exists() and not os.access(target, os.W_OK):
         raise FileError(f"{path}: is write-protected. Choose another name or lift the protection.")
     return target
