@@ -12,7 +12,7 @@ import numpy.typing as npt
 import polars as pl
 
 from verosim.expressions import kind_of
-from verosim.rules.kinds import NUMBERS
+from verosim.rules.kinds import NUMBERS, Inequality
 from verosim.rules.parsing import comparable, types_of
 from verosim.schema import Column, Table
 
@@ -112,6 +112,18 @@ def _bounds(column: Column, dtype: pl.DataType) -> list[int | None]:
 
 
 # ------------------------------------------------------------------------------------------------- inequality
+
+_NEAR: Final = (-50, -25, 25, 50)  # rows apart, in the order of the low column: what a model takes for alike
+_SELDOM: Final = 0.01
+
+
+def seldom_broken(frame: pl.DataFrame, rule: Inequality) -> bool:
+    """Whether the rule would hold for nearly all rows, had each the high value of a row with a like low value."""
+    pair = frame.select(rule.columns).drop_nulls().sort(rule.low_column, maintain_order=True)
+    if pair.height < 4 * max(_NEAR):
+        return False
+    near = (pair.with_columns(pl.col(rule.high_column).shift(n)) for n in _NEAR)
+    return all((~rule.check(rows)).sum() < _SELDOM * pair.height for rows in near)
 
 
 @dataclass(frozen=True, slots=True)

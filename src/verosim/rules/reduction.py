@@ -13,7 +13,7 @@ from typing import Any
 import polars as pl
 
 from verosim.errors import ArgumentError, SchemaError, did_you_mean
-from verosim.rules.difference import Difference
+from verosim.rules.difference import Difference, seldom_broken
 from verosim.rules.kinds import (
     FixedCombinations,
     FixedIncrements,
@@ -48,7 +48,7 @@ class Reduction:
         columns = {c.name: c for c in frame.get_columns()}
         for step in self.steps:
             columns |= {c.name: c for c in step.reduce(frame, self.original).get_columns()}
-        return pl.DataFrame([columns[name] for name in self.table.names])
+        return pl.DataFrame({name: columns[name] for name in self.table.names})
 
     def restore(self, frame: pl.DataFrame) -> pl.DataFrame:
         """The original columns, in their order; each constructed rule holds in every row."""
@@ -182,8 +182,10 @@ class _Plan:
         return False
 
     def _difference(self, high: str, orders: list[Inequality]) -> None:
-        """All that must lie below `high`, together; those that would close a circle are left out."""
-        usable = [r for r in orders if r.high_column == high and not self._reaches([r.low_column], {high})]
+        """All that must lie below `high`, together; left out are those that would close a circle, and those that a
+        model breaks so seldom that drawing again does less harm than learning a difference in the column's place."""
+        orders = [r for r in orders if r.high_column == high and not seldom_broken(self.frame, r)]
+        usable = [r for r in orders if not self._reaches([r.low_column], {high})]
         if usable and self._free([high]):
             lows, strict = tuple(r.low_column for r in usable), tuple(r.strict for r in usable)
             self._take(Difference.make(self.frame, self.table, high, lows, strict), *usable)
