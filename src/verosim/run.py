@@ -81,7 +81,7 @@ def synth(
     synthesizer, reports = learn(opened, schema, seed, options or Options(), _part(progress, 0.0, 0.6))
     sizes = synthesizer.sizes(rows, scale)
     write(synthesizer, out, sizes, seed=seed, workers=workers, progress=_part(progress, 0.6, 1.0))
-    return _reported(opened, synthesizer, sizes, out, reports, report)
+    return _reported(synthesizer, sizes, out, reports, report)
 
 
 def learn_file(
@@ -103,7 +103,7 @@ def learn_file(
     opened = open_data(source)
     synthesizer, reports = learn(opened, schema, seed, options or Options(), progress)
     synthesizer.save(out)
-    return _reported(opened, synthesizer, {}, out, reports, report)
+    return _reported(synthesizer, {}, out, reports, report)
 
 
 def fit(
@@ -170,7 +170,7 @@ def learn(
     progress(0.0, "looking at the columns")
     found = described(opened.dataset, schema)
     synthesizer = Synthesizer(options).fit(opened.dataset, found, seed, _part(progress, 0.05, 0.8))
-    synthesizer.shape, synthesizer.layout = opened.shape, opened.layout
+    synthesizer.shape, synthesizer.layout, synthesizer.entry = opened.shape, opened.layout, opened.notes
     reports = measured(synthesizer, opened.dataset, _part(progress, 0.8, 1.0))
     synthesizer.report = {name: report.to_dict() for name, report in reports.items()}
     return synthesizer, reports
@@ -293,7 +293,6 @@ def _same(one: Path, other: Path) -> bool:
 
 
 def _reported(
-    opened: Opened,
     synthesizer: Synthesizer,
     rows: Mapping[str, int],
     out: str | Path,
@@ -301,7 +300,7 @@ def _reported(
     report: str | Path | None,
 ) -> Outcome:
     """Write the report, and say what was done."""
-    notes = (*opened.notes, *synthesizer.notes)
+    notes = tuple(synthesizer.notes)
     if report is not None:
         save_reports(reports, notes, report)
     return Outcome(synthesizer, rows, str(out), None if report is None else str(report), reports, notes)

@@ -196,7 +196,7 @@ class TableModel:
             (f.name, f.levels, f.marks) for f in (codec.fields[i] for i in order)
         ]:
             raise ModelFileError("the model does not draw what the codec reads.")
-        return cls(reduction, codec, model, order, _whole("rows", meta["rows"], 1))
+        return cls(reduction, codec, model, order, _whole("rows", meta["rows"], 0))
 
 
 def _in_order(codes: Codes, order: Array) -> Codes:
@@ -291,6 +291,7 @@ class Synthesizer:
         self.shape: Shape | None = None  # the kind of data that `sample` gives: by default polars
         self.layout: Layout | None = None  # how the file looked that the data came from
         self.report: Mapping[str, Any] = {}  # the first measure, as JSON
+        self.entry: tuple[str, ...] = ()  # what was decided when the data came in: a sentence each
 
     def fit(self, dataset: Dataset, schema: Schema, seed: int = 0, progress: Progress = silent) -> Self:
         """Learn the tables of a dataset, but for a hold-out (`split`).
@@ -355,7 +356,8 @@ class Synthesizer:
     def notes(self) -> list[str]:
         """What was protected, merged or made up on the way: a sentence each."""
         several = len(self._fitted) > 1
-        return [f"{name}: {n}" if several else n for name, model in self._fitted.items() for n in model.codec.notes]
+        learned = ((name, note) for name, model in self._fitted.items() for note in model.codec.notes)
+        return [*self.entry, *(f"{name}: {note}" if several else note for name, note in learned)]
 
     def explain(self) -> dict[str, dict[str, str]]:
         """For each table and column: what the model drew it from, and why."""
@@ -384,6 +386,7 @@ class Synthesizer:
             "shape": self.shape.to_dict() if self.shape else None,
             "layout": self.layout.to_dict() if self.layout else None,
             "report": dict(self.report),
+            "entry": list(self.entry),
             "tables": {name: m for name, (m, _) in states.items()},
         }
         arrays = {f"{i}/{n}": a for i, (_, part) in enumerate(states.values()) for n, a in part.items()}
@@ -406,7 +409,7 @@ class Synthesizer:
         new.shape = Shape.from_dict(meta["shape"]) if meta["shape"] else None
         new.layout = Layout.from_dict(meta["layout"]) if meta["layout"] else None
         new.report, new.schema_ = dict(meta["report"]), Schema.from_dict(meta["schema"])
-        new.seed_ = _whole("seed", meta["seed"], 0)
+        new.seed_, new.entry = _whole("seed", meta["seed"], 0), tuple(map(str, meta["entry"]))
         new.tables_ = {}
         for i, (name, part) in enumerate(meta["tables"].items()):
             own = {n.removeprefix(f"{i}/"): a for n, a in arrays.items() if n.startswith(f"{i}/")}
@@ -428,9 +431,10 @@ class Synthesizer:
 def _check(dataset: Dataset, schema: Schema, options: Options, seed: int) -> None:
     """Refuse what cannot be learned, before any work."""
     _whole("seed", seed, 0)
+    if not any(frame.height for frame in dataset.values()):
+        fix = "Give a table with at least one row."
+        raise DataError("there are no rows to learn from.", table=", ".join(dataset), fix=fix)
     for name, frame in dataset.items():
-        if frame.height == 0:
-            raise DataError("it has no rows: there is nothing to learn.", table=name, fix="Give a table with rows.")
         if frame.width == 0:
             raise DataError(
                 "it has no columns: there is nothing to learn.", table=name, fix="Give a table with columns."

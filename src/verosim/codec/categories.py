@@ -33,7 +33,7 @@ def to_keys(series: pl.Series) -> pl.Series:
     if series.dtype == pl.Binary:
         return series.bin.encode("hex")
     if series.dtype.is_float():
-        return (series + 0.0).cast(pl.String)
+        return series.cast(pl.String).replace("-0.0", "0.0")
     return (series.to_physical() if series.dtype.is_temporal() else series).cast(pl.String)
 
 

@@ -177,9 +177,8 @@ def _plain(values: pl.Series, column: schema.Column) -> list[pl.Series]:
 def _text(values: pl.Series) -> pl.Series:
     if values.dtype == pl.Binary:
         return values.bin.encode("hex")
-    if values.dtype.is_float():
-        values = values + 0.0  # -0.0 is 0.0
-    return values.cast(pl.String)
+    text = values.cast(pl.String)
+    return text.replace("-0.0", "0.0") if values.dtype.is_float() else text
 
 
 def _positions(values: pl.Series, levels: Sequence[Any]) -> pl.Series:

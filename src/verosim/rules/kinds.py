@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, field, fields
 from decimal import Decimal
 from functools import reduce
+from math import isfinite
 from operator import add, and_
 from typing import Any, ClassVar, Final
 
@@ -326,8 +327,7 @@ def encode(frame: pl.DataFrame) -> list[list[Any]]:
 def _encode(values: pl.Series) -> list[Any]:
     kind = kind_of(values.dtype)
     if kind == "float":
-        finite = values.is_finite().fill_null(True)
-        return [v if ok else str(v) for v, ok in zip(values, finite, strict=True)]
+        return [v if v is None else v + 0.0 if isfinite(v) else str(v) for v in values]  # -0.0 is 0.0
     if kind == "date":
         return values.cast(pl.String).to_list()
     if kind in ("datetime", "time", "duration"):
@@ -340,10 +340,10 @@ def _encode(values: pl.Series) -> list[Any]:
 def decode(rows: Any, types: Types) -> pl.DataFrame:
     """Rows of plain values as columns of these types; a SchemaError for a value that has no place there."""
     columns = list(zip(*rows, strict=True)) or [()] * len(types)
-    out = []
+    out = {}
     for rows_of, (name, dtype) in zip(columns, types.items(), strict=True):
         try:
-            out.append(_decode(list(rows_of), dtype).alias(name))
+            out[name] = _decode(list(rows_of), dtype)
         except (pl.exceptions.PolarsError, TypeError, ValueError, OverflowError) as error:
             raise SchemaError(f"column {name!r}: not all of its combinations are values of {dtype}.") from error
     return pl.DataFrame(out)

@@ -48,7 +48,7 @@ def learn(frame: pl.DataFrame, table: Table) -> tuple[Rule, ...]:
     """
     if frame.height < ROWS:
         return ()
-    data = _Data(frame, table)
+    data = _Data(frame.fill_nan(None), table)  # in rules, NaN is missing
     with np.errstate(all="ignore"):  # sums of very large numbers
         groups, sums = list(_one_hot(data)), list(_sums(data))
         orders = list(_inequalities(data, sums))
