@@ -154,6 +154,8 @@ def test_a_wrong_pattern_is_refused_at_its_place(pattern: str, words: str | None
         (["A(1)", "A(2)"], r"A\([0-9]{1,}\)"),
         (["6fa459ea-ee8a-3ca4-894e-db77e160355e", "16fd2706-8baf-433b-82eb-8c7fada847da"], "uuid"),
         ([f"K{i:03d}" for i in range(500)], "K[0-9]{3,}"),
+        ([f"INV-{2020 + i % 4}/{i:05d}" for i in range(400)], "INV-(2020|2021|2022|2023)/[0-9]{5}"),
+        ([f"INV-{2020 + (i == 7)}/{i:05d}" for i in range(400)], "INV-[1-9][0-9]{3}/[0-9]{5}"),  # 2021 is one's own
     ],
 )
 def test_patterns_are_learned(values: list[object], pattern: str) -> None:

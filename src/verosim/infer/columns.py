@@ -164,7 +164,9 @@ def _temporal(blank: Column, series: pl.Series) -> Column:
     kind = {pl.Date: "date", pl.Datetime: "datetime", pl.Time: "time", pl.Duration: "duration"}[type(series.dtype)]
     found = time_step(series)
     by = f", all at a whole {found[1]}" if found else ""
-    return replace(blank, kind=kind, step=found[0] if found else None, reason=f"the type is {series.dtype}{by}")
+    return replace(
+        blank, kind=kind, step=found[0] if found else None, reason=f"the type is {dtype_name(series.dtype)}{by}"
+    )
 
 
 def _levels(blank: Column, series: pl.Series, facts: Facts) -> Column:

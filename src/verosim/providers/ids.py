@@ -189,6 +189,8 @@ def _as_type(ids: pl.Series, dtype: pl.DataType | None, pattern: str) -> pl.Seri
 ENOUGH: Final = 10  # times the rows learned from that a pattern must hold
 SAMPLE: Final = 20_000  # distinct values that a character pattern is learned from
 STYLES: Final = 6  # different looks of an id that become alternatives
+PARTS: Final = 8  # different texts of one part of an id (a year, a country) that become alternatives ...
+HOLDERS: Final = 5  # ... each in so many ids at least, and in twenty on average
 
 _CLASSES: Final = (
     "0-9", "A-Z", "a-z", "0-9a-f", "0-9A-F", "0-9A-Z", "0-9a-z", "A-Za-z", "0-9A-Za-z",
@@ -241,10 +243,10 @@ def _learn_text(values: pl.Series) -> str:
     """Alternatives by look; where there are too many looks, or they overlap, one class with the range of lengths."""
     distinct = values.unique(maintain_order=True)
     sample = distinct.gather_every(max(1, len(distinct) // SAMPLE))
-    for runs, mark in (("0-9|A-Z|a-z", None), ("0-9A-Za-z", "X")):
+    for runs, mark, most in (("0-9|A-Z|a-z", None, PARTS), ("0-9|A-Z|a-z", None, 1), ("0-9A-Za-z", "X", 1)):
         styles = _styles(sample, runs.split("|"), mark)
         if styles:
-            text = "|".join(_learn_style(style, part, runs, len(distinct)) for style, part in styles)
+            text = "|".join(_learn_style(style, part, runs, most, len(distinct)) for style, part in styles)
             if _sound(text, len(distinct)):
                 return text
     lengths = sample.str.len_chars()
@@ -268,28 +270,32 @@ def _styles(sample: pl.Series, runs: list[str], mark: str | None) -> list[tuple[
     return [(style, frame.filter(pl.col("look") == style)["value"]) for style in common["look"].to_list()]
 
 
-def _learn_style(style: str, values: pl.Series, runs: str, n: int) -> str:
+def _learn_style(style: str, values: pl.Series, runs: str, most: int, n: int) -> str:
     """One alternative: literals as they stand, each run by its class, lengths and constant characters."""
     run = "|".join(f"[{r}]+" for r in runs.split("|"))
     pieces = values.str.extract_all(run)
     parts, at = [], 0
     for char in style:
         if char.isascii() and char.isalnum():
-            parts.append(_learn_run(pieces.list.get(at)))
+            parts.append(_learn_run(pieces.list.get(at), most))
             at += 1
         else:
             parts.append(_escaped(char))
     return _opened(parts, n)
 
 
-def _learn_run(run: pl.Series) -> str:
-    """A run of letters and digits: itself if always the same, else constant letters and classes.
+def _learn_run(run: pl.Series, most: int) -> str:
+    """A run of letters and digits: itself if always the same, one of at most so many texts, or classes.
 
-    Digits of a run count as one: the zeros of C0001, C0002 are places of a counter, no constants.
+    Letters that all share stand as they are. Digits of a run count as one: the zeros of C0001, C0002 are places of a
+    counter, no constants.
     """
     several = len(run) > 1
     if several and run.n_unique() == 1:
         return _escaped(str(run[0]))
+    texts = run.value_counts(name="ids").sort(run.name) if most > 1 and run.n_unique() <= most else None
+    if texts is not None and int(texts["ids"].min()) >= HOLDERS and len(run) >= 20 * len(texts):  # type: ignore[arg-type]
+        return f"({'|'.join(map(_escaped, texts[run.name]))})"
     low, high = (int(v) for v in (run.str.len_bytes().min(), run.str.len_bytes().max()))  # type: ignore[arg-type]
     chars = set("".join(run.unique()))
     if chars <= _MEMBERS["0-9"]:
