@@ -60,6 +60,8 @@ def read(path: str | Path) -> tuple[dict[str, Any], dict[str, Array]]:
     try:
         with zipfile.ZipFile(path) as archive:
             return _open(path, archive, Path(path).stat().st_size)
+    except ModelFileError:
+        raise
     except FileNotFoundError as error:
         raise FileError(f"{path}: there is no such model file.") from error
     except (zipfile.BadZipFile, NotImplementedError, EOFError, RuntimeError) as error:
@@ -94,8 +96,6 @@ def _open(path: str | Path, archive: zipfile.ZipFile, size: int) -> tuple[dict[s
             raise ModelFileError(f"{path}: not a verosim model: model.json is no mapping.")
         return meta, load_arrays(parts["arrays.safetensors"])
     except (ValueError, KeyError, TypeError, RecursionError, MemoryError, SafetensorError, zlib.error) as error:
-        if isinstance(error, ModelFileError):
-            raise
         raise ModelFileError(f"{path}: the model file is damaged ({type(error).__name__}: {error}).") from error
 
 

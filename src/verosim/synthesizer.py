@@ -42,7 +42,8 @@ from verosim.schema import Schema, Table
 
 Dataset = Mapping[str, pl.DataFrame]
 _TRIES: Final = 1000  # times that rows which break a rule are drawn again
-_HOPELESS: Final = 100  # times after which not one row may have come that holds
+_HOPELESS: Final = 30  # times after which it is clear what share of the rows holds ...
+_RAREST: Final = 0.002  # ... and that it is one with which the block will be full in time
 _TRIAL: Final = 64  # rows drawn to see that a model file is whole
 _PART: Final = 512  # rows drawn again together, at the least: fewer cost as much. BLOCK is a multiple
 
@@ -124,7 +125,7 @@ class TableModel:
         parts, places, todo = [frame.filter(pl.Series(good))], [np.flatnonzero(good)], np.flatnonzero(~good)
         n_drawn, n_good = len(rows), len(places[0])
         for attempt in range(1, _TRIES + 1):
-            if not len(todo) or (attempt > _HOPELESS and not n_good):
+            if not len(todo) or (attempt > _HOPELESS and n_good < _RAREST * n_drawn):
                 break
             wanted = np.tile(todo, -(-min(BLOCK, _PART * attempt) // len(todo)))
             frame = self._draw(rows[wanted], seed, *key, "rows", attempt)

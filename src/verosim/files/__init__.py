@@ -228,7 +228,7 @@ def _write_folder(
         with contextlib.ExitStack() as stack:  # closes, and so renames, only when all are written
             for name, part in chunks.items():
                 shape = layout.tables.get(name, Layout(layout.format if layout.format in FORMATS.values() else "csv"))
-                path = folder / (shape.file or f"{name}.{shape.format}")
+                path = _inside(folder, shape.file or f"{name}.{shape.format}")
                 kind, compression = _format(path, format)
                 out = stack.enter_context(disk.atomic(path))
                 _write_tables({name: part}, out, _fitting(shape, kind, compression))
@@ -237,6 +237,14 @@ def _write_folder(
             with contextlib.suppress(OSError):
                 folder.rmdir()
         raise
+
+
+def _inside(folder: Path, name: str) -> Path:
+    """The file of that name in the folder; FileError for a name that leads elsewhere."""
+    path = folder / name
+    if path.parent != folder or path.name in ("", "..") or "\0" in name:
+        raise FileError(f"{name!r} is no name for a file in {str(folder)!r}: rename the table.")
+    return path
 
 
 def _chunks(frames: Frames, table: str) -> Iterator[pl.DataFrame]:
