@@ -17,15 +17,15 @@ from rich.table import Table as Grid
 from rich.text import Text
 
 from verosim import files, rules
-from verosim.errors import ArgumentError, FileError
+from verosim.errors import ArgumentError, FileError, RuleError
 from verosim.evaluate import Report, measure
 from verosim.files import Layout
 from verosim.files.disk import STANDARD, atomic, check_writable
-from verosim.frames import Shape, enter
+from verosim.frames import Shape, enter, loosen
 from verosim.infer import explain, infer
 from verosim.models import Progress, silent
 from verosim.schema import Schema
-from verosim.synthesizer import Options, Synthesizer, check_sizes, split
+from verosim.synthesizer import Options, Synthesizer, check_sizes, rare_values, split
 
 MEASURED: Final = 20_000  # synthetic rows that the measure looks at, at most
 SEED: Final = 0  # of every call that is given none: two runs give the same
@@ -148,7 +148,7 @@ def open_data(data: Any) -> Opened:
     if isinstance(data, str | Path):
         source = files.read(data)
         return Opened(source.dataset, layout=source.layout, notes=source.notes)
-    dataset, shape = enter(data)
+    dataset, shape = loosen(*enter(data))
     return Opened(dataset, shape=shape, notes=shape.notes)
 
 
@@ -170,7 +170,9 @@ def learn(
     progress(0.0, "looking at the columns")
     found = described(opened.dataset, schema)
     synthesizer = Synthesizer(options).fit(opened.dataset, found, seed, _part(progress, 0.05, 0.8))
-    synthesizer.shape, synthesizer.layout, synthesizer.entry = opened.shape, opened.layout, opened.notes
+    synthesizer.layout, synthesizer.entry = opened.layout, opened.notes
+    if opened.shape is not None:
+        synthesizer.shape = opened.shape.tell(lambda name, column: rare_values(opened.dataset[name], column, options))
     reports = measured(synthesizer, opened.dataset, _part(progress, 0.8, 1.0))
     synthesizer.report = {name: report.to_dict() for name, report in reports.items()}
     return synthesizer, reports
@@ -183,10 +185,19 @@ def measured(
     train, held = split(dataset, synthesizer.options, synthesizer.seed_)
     reports = {}
     for name, frame in train.items():
-        drawn = pl.concat(synthesizer.blocks(name, min(frame.height, MEASURED)))
+        try:
+            drawn = pl.concat(synthesizer.blocks(name, min(frame.height, MEASURED)))
+        except RuleError as error:  # fewer rows may still be drawn
+            reports[name] = _unmeasured(name, frame.height, held[name].height, synthesizer.seed_, error)
+            continue
         table = synthesizer.schema_[name]
         reports[name] = measure(frame, held[name], drawn, table, synthesizer.seed_, progress)
     return reports
+
+
+def _unmeasured(name: str, train: int, held: int, seed: int, why: Exception) -> Report:
+    rows = {"train": train, "holdout": held, "synthetic": 0}
+    return Report(name, rows, seed, (), {}, None, None, (f"not measured: {why}",))
 
 
 def write(

@@ -269,6 +269,13 @@ def split(dataset: Dataset, options: Options, seed: int) -> tuple[dict[str, pl.D
     return train, held
 
 
+def rare_values(frame: pl.DataFrame, column: str, options: Options) -> pl.Series:
+    """The values of a column, as text, that fewer than k people hold."""
+    held = pl.DataFrame({"value": frame[column].cast(pl.String), "person": _people(frame, options.unit)})
+    people = held.group_by("value").agg(pl.col("person").n_unique())
+    return people.filter(pl.col("person") < options.k)["value"].drop_nulls()
+
+
 def _people(frame: pl.DataFrame, unit: str | None) -> Array:
     """(n,) whom each row belongs to, numbered from 0; rows of nobody belong to one."""
     if unit is None or unit not in frame.columns:
@@ -351,6 +358,12 @@ class Synthesizer:
         seed = self.seed_ if seed is None else _whole("seed", seed, 0)
         if _whole("rows", rows, 0) == 0:
             return iter([model.block(0, seed).head(0)])
+        for column, room in model.codec.rooms.items():
+            if rows > room:
+                raise RuleError(
+                    f"table {table!r}, column {column!r}: its pattern holds {room:,} different ids, and {rows:,} rows are "
+                    "asked. Ask for fewer rows, or give it a wider `pattern` in the schema."
+                )
         return model.blocks(rows, seed, workers)
 
     @property

@@ -15,8 +15,9 @@ comes back as it was, or a DataError names table, column and the way out, or `Sh
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from os import PathLike
 from types import ModuleType
 from typing import Any, Final
@@ -24,11 +25,11 @@ from typing import Any, Final
 import polars as pl
 
 from verosim.errors import ArgumentError, DataError, MissingExtraError, ModelFileError, SchemaError, did_you_mean
-from verosim.frames import cells, from_arrow, from_pandas, from_polars
+from verosim.frames import cells, from_arrow, from_pandas, from_polars, loose
 from verosim.frames.columns import TableShape, first_line, from_plain, to_plain
 from verosim.schema import parse_dtype
 
-__all__ = ["Shape", "enter", "leave"]
+__all__ = ["Shape", "enter", "leave", "loosen"]
 
 _DOORS: Final[dict[str, ModuleType]] = {"polars": from_polars, "pandas": from_pandas, "pyarrow": from_arrow}
 
@@ -44,6 +45,11 @@ class Shape:
     def notes(self) -> tuple[str, ...]:
         """What the user should know of how the data came in and come back: a sentence each."""
         return tuple(note for name, table in self.tables.items() for note in _table_notes(name, table))
+
+    def tell(self, rare: Callable[[str, str], pl.Series]) -> Shape:
+        """The shape without the levels of categories that rare(table, column) gives; see loose.py."""
+        tables = {name: loose.tell(table, partial(rare, name)) for name, table in self.tables.items()}
+        return replace(self, tables=tables)
 
     def leave_table(self, name: str, frame: pl.DataFrame) -> Any:
         """One table, or some of its rows, as the kind of frame that came in.
@@ -163,6 +169,12 @@ def enter(data: Any, name: str = "table") -> tuple[dict[str, pl.DataFrame], Shap
     dataset = {table: inside for table, (inside, _) in entered.items()}
     _refuse_empty(dataset)
     return dataset, Shape({table: shape for table, (_, shape) in entered.items()}, one)
+
+
+def loosen(dataset: Mapping[str, pl.DataFrame], shape: Shape) -> tuple[dict[str, pl.DataFrame], Shape]:
+    """The dataset with categories that were made from the data as Categorical, in place of Enum; see loose.py."""
+    tables = {name: loose.loosen(dataset[name], table) for name, table in shape.tables.items()}
+    return {n: frame for n, (frame, _) in tables.items()}, replace(shape, tables={n: t for n, (_, t) in tables.items()})
 
 
 def leave(dataset: Mapping[str, pl.DataFrame], shape: Shape) -> Any:

@@ -19,6 +19,7 @@ from verosim.frames.columns import (
     refuse_twins,
     refuse_type,
 )
+from verosim.frames.loose import tighten
 
 if TYPE_CHECKING:
     import pyarrow as pa  # type: ignore[import-untyped]
@@ -159,6 +160,7 @@ def _dictionary_in(values: Chunks, text: str) -> tuple[pl.Series, Origin]:
 def _dictionary_out(series: pl.Series, origin: Origin) -> Chunks:
     import pyarrow as pa
 
+    series, origin = tighten(series, origin)
     wanted = type_of(origin.type)
     values = pa.array([cells.from_text(level) for level in origin.levels or ()], wanted.value_type)
     codes = series.to_physical().to_arrow().cast(wanted.index_type)

@@ -22,6 +22,7 @@ from verosim.frames.columns import (
     refuse_twins,
     refuse_type,
 )
+from verosim.frames.loose import tighten
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -239,6 +240,7 @@ def _category_in(values: Column, text: str) -> tuple[pl.Series, Origin]:
 def _category_out(series: pl.Series, origin: Origin) -> Any:
     import pandas as pd
 
+    series, origin = tighten(series, origin)
     codes = series.to_physical().cast(pl.Int64).fill_null(-1).to_numpy()
     return pd.Categorical.from_codes(codes, dtype=_category_dtype(origin))
 
