@@ -361,8 +361,8 @@ class Synthesizer:
         for column, room in model.codec.rooms.items():
             if rows > room:
                 raise RuleError(
-                    f"table {table!r}, column {column!r}: its pattern holds {room:,} different ids, and {rows:,} rows are "
-                    "asked. Ask for fewer rows, or give it a wider `pattern` in the schema."
+                    f"table {table!r}, column {column!r}: its pattern holds {room:,} different ids, and {rows:,} rows "
+                    "are asked. Ask for fewer rows, or give it a wider `pattern` in the schema."
                 )
         return model.blocks(rows, seed, workers)
 

@@ -146,6 +146,11 @@ class TableCodec:
         """The column that each field is of."""
         return tuple(name for name, codec in self._fitted.items() for _ in codec.fields)
 
+    @property
+    def rooms(self) -> dict[str, int]:
+        """How many rows each column of ids has different ones for; past that they repeat."""
+        return {name: codec.room for name, codec in self._fitted.items() if isinstance(codec, Id)}
+
     def encode(self, frame: pl.DataFrame) -> Codes:
         """Arrays of the frame's rows, in the order of `fields`. What was not seen in `fit` takes the nearest code."""
         series = self._series(frame)

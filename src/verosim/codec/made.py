@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Self
+from typing import Final, Self
 
 import numpy as np
 import polars as pl
@@ -14,8 +14,10 @@ from verosim.codec.saved import Saved
 from verosim.draws import stream
 from verosim.errors import ArgumentError, DataError, SchemaError
 from verosim.models import Array, Field, State
-from verosim.providers import laid_out, learn_pattern, make_ids, make_together
+from verosim.providers import capacity, laid_out, learn_pattern, make_ids, make_together
 from verosim.schema import Column, Table, parse_dtype
+
+MOST: Final = 2**62  # rows
 
 
 class Nulls:
@@ -84,6 +86,7 @@ class Id:
         self.column, self.nulls, self.pattern = column, nulls, pattern
         self.fields = nulls.fields
         self.dtype = parse_dtype(column.dtype, column.levels)
+        self.room = min(capacity(pattern, self.dtype), MOST) if pattern else MOST  # rows that it has ids for
         self.note = f"ids are made by the pattern {pattern!r}; no real one is kept." if pattern else ""
 
     @classmethod
@@ -104,7 +107,8 @@ class Id:
     def decode(self, arrays: Sequence[Array], draw: Draw) -> pl.Series:
         if not self.pattern:
             return pl.Series([None], dtype=self.dtype).new_from_index(0, len(draw.rows))
-        ids = make_ids(self.pattern, draw.rows, draw.seed, draw.table, self.column.name, dtype=self.dtype)
+        rows = draw.rows % self.room  # a block may go past it, with rows that nobody asked for
+        ids = make_ids(self.pattern, rows, draw.seed, draw.table, self.column.name, dtype=self.dtype)
         return self.nulls.put(ids, arrays)
 
     def state(self) -> State:

@@ -175,7 +175,8 @@ def leave_columns(
         with at(table, cells.from_text(column.label)):
             if column.name not in frame.columns:
                 raise DataError("is missing in the data that leave.", fix="Give all columns that came in.")
-            out.append(column_out(column.settle(frame[column.name]), column.origin))
+            series = frame[column.name].alias("")  # Arrow takes no name with a null byte
+            out.append(column_out(column.settle(series), column.origin))
     return out
 
 

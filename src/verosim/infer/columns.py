@@ -15,7 +15,7 @@ from verosim.infer.measures import Facts, decimals, pair_format, spaced, time_st
 from verosim.infer.personal import WORDS
 from verosim.infer.scales import LEVELS, ordered
 from verosim.providers import digits_of, learn_pattern, values_of
-from verosim.providers.ids import UUID
+from verosim.providers.ids import UUID, whole_ends
 from verosim.schema import Column, dtype_name
 
 NUMERIC_PERSONAL: Final = ("phone", "card", "national_id", "postcode")  # personal kinds that are also held as numbers
@@ -120,11 +120,11 @@ def _numeric_person(blank: Column, series: pl.Series, facts: Facts) -> Column | 
 
 
 def _whole(series: pl.Series) -> bool:
-    """Whether every value is a whole number below 2**63, and so a key or code that lost its type may be meant."""
+    """Whether every value is a whole number that the type holds exactly: a key or code that lost its type, maybe."""
     if series.dtype.is_integer():
         return True
-    values = series.drop_nulls()
-    return bool((values.head(100) % 1 == 0).all() and (values % 1 == 0).all() and (values.abs() < 2**63).all())
+    values, (_, most) = series.drop_nulls(), whole_ends(series.dtype)
+    return bool((values.head(100) % 1 == 0).all() and (values % 1 == 0).all() and (values.abs() <= most).all())
 
 
 def _geo(blank: Column, series: pl.Series, beside: frozenset[str]) -> Column | None:

@@ -89,7 +89,7 @@ def _settings(column: Column) -> None:
         if column.kind == "personal" and column.provider:
             parse_provider(column.provider)
         if column.kind == "id" and column.pattern:
-            capacity(column.pattern)
+            capacity(column.pattern, parse_dtype(column.dtype, column.levels))
     except ArgumentError as error:
         raise SchemaError(f"column {column.name!r}: {error}") from error
 

@@ -56,18 +56,38 @@ def make_ids(pattern: str, rows: Ints, seed: int, *key: str | int, dtype: pl.Dat
     return _as_type(ids, dtype, pattern)
 
 
-def capacity(pattern: str) -> int:
-    """How many different ids a pattern holds. Raises ArgumentError for what is no pattern.
+def capacity(pattern: str, dtype: pl.DataType | None = None) -> int:
+    """How many different ids a pattern holds, as values of a type; by default of 64 bits.
 
-    >>> capacity("int:1000:9999"), capacity("[A-Z]{2}|[0-9]{2}")
-    (9000, 776)
+    Raises ArgumentError for what is no pattern, and numbers that the type does not hold exactly.
+
+    >>> capacity("int:1000:9999"), capacity("[A-Z]{2}|[0-9]{2}"), capacity("sequence:1:1", pl.Int8())
+    (9000, 776, 127)
     """
     if match := _numeric(pattern):
         kind, first, second = match
+        low, high = whole_ends(dtype)
+        if not low <= first <= high or (kind == "int" and second > high):
+            raise ArgumentError(f"pattern {pattern!r}: its ids do not all fit the type {dtype}; narrow it.")
         if kind == "int":
             return second - first + 1
-        return (LARGEST - first) // second + 1 if second > 0 else (first + 2**63) // -second + 1
+        return (high - first) // second + 1 if second > 0 else (first - low) // -second + 1
     return 2**122 if pattern == "uuid" else parse(pattern).capacity
+
+
+def whole_ends(dtype: pl.DataType | None) -> tuple[int, int]:
+    """The ends of the whole numbers that a type holds exactly, within 64 bits.
+
+    >>> whole_ends(pl.Int8()), whole_ends(pl.Float32())
+    ((-128, 127), (-16777216, 16777216))
+    """
+    if dtype is not None and dtype.is_float():
+        end = 2 ** (53 if dtype == pl.Float64 else 24)
+        return -end, end
+    if dtype is None or not dtype.is_integer():
+        return -(2**63), LARGEST
+    low, high = pl.select(low=dtype.min(), high=dtype.max()).row(0)  # type: ignore[attr-defined]
+    return max(low, -(2**63)), min(high, LARGEST)
 
 
 def uuids(index: Ints, noise: np.ndarray) -> pl.Series:
@@ -210,20 +230,23 @@ def learn_pattern(series: pl.Series) -> str:
     if values.is_empty():
         raise ArgumentError(f"no id to learn from in {series.name!r}: every value is missing.")
     if values.dtype.is_integer():
-        return _learn_numbers(values)
+        return _learn_numbers(values, *whole_ends(values.dtype))
     if values.dtype.is_float() and bool((values == values.floor()).all()) and float(values.abs().max()) < 2**63:  # type: ignore[arg-type]
-        return _learn_numbers(values.cast(pl.Int64))
+        return _learn_numbers(values.cast(pl.Int64), *whole_ends(values.dtype))
     if values.dtype != pl.String:
         raise ArgumentError(f"ids are whole numbers or text, not {values.dtype} ({series.name!r}).")
     if bool(values.str.contains(UUID).all()):
         return "uuid"
     if bool(values.str.contains(r"^(0|[1-9][0-9]{0,17})$").all()):
-        return _learn_numbers(values.cast(pl.Int64))
+        return _learn_numbers(values.cast(pl.Int64), *whole_ends(pl.Int64()))
     return _learn_text(values)
 
 
-def _learn_numbers(values: pl.Series) -> str:
-    """A sequence where the numbers are evenly spaced or fill half of their range; else a range rounded outwards."""
+def _learn_numbers(values: pl.Series, lowest: int, highest: int) -> str:
+    """A sequence where the numbers are evenly spaced or fill half of their range; else a range rounded outwards.
+
+    lowest, highest: the ends of the type.
+    """
     values = values.unique().sort()
     n, low, high = len(values), int(values[0]), int(values[-1])
     step = (high - low) // (n - 1) if n > 1 else 1
@@ -236,7 +259,7 @@ def _learn_numbers(values: pl.Series) -> str:
     while most - least + 1 < ENOUGH * n:
         most = most * 10 + 9
     limit = 2**63 - 1 if high < 2**63 else LARGEST
-    return f"int:{max(least, -(2**63))}:{min(most, limit)}"
+    return f"int:{max(least, lowest)}:{min(most, highest, limit)}"
 
 
 def _learn_text(values: pl.Series) -> str:
