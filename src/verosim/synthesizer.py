@@ -96,15 +96,15 @@ class TableModel:
     def blocks(self, rows: int, seed: int, workers: int) -> Iterator[pl.DataFrame]:
         """The first `rows` rows, block by block; the blocks are drawn by `workers` threads, a few ahead."""
         numbers = range(-(-rows // BLOCK))
-        drawn = _ahead(lambda n: self.block(n, seed), numbers, workers)
+        drawn = _ahead(lambda n: self.block(n, seed, rows - n * BLOCK), numbers, workers)
         seen: list[set[int]] = [set() for _ in self.unique_rules]
         for number, frame in zip(numbers, drawn, strict=True):
-            asked = frame.head(rows - number * BLOCK)
-            yield self._without_repeats(asked, number, seen, seed) if self.unique_rules else asked
+            yield self._without_repeats(frame, number, seen, seed) if self.unique_rules else frame
 
-    def block(self, number: int, seed: int) -> pl.DataFrame:
-        """Rows number * BLOCK and after, (BLOCK, columns), which hold every rule but uniqueness."""
-        return self._holding(np.arange(number * BLOCK, (number + 1) * BLOCK), seed, number)
+    def block(self, number: int, seed: int, asked: int = BLOCK) -> pl.DataFrame:
+        """Rows number * BLOCK and after, at most `asked` of them, which hold every rule but uniqueness."""
+        rows, asked = np.arange(number * BLOCK, (number + 1) * BLOCK), min(asked, BLOCK)
+        return self._holding(rows, np.arange(asked), seed, number).head(asked)
 
     def trial(self, seed: int) -> pl.DataFrame:
         """A few rows, whatever rules they break."""
@@ -118,30 +118,33 @@ class TableModel:
         codes = _in_order(self.model.sample(len(rows), None, rng), np.argsort(self.order))
         return self.reduction.restore(self.codec.decode(codes, rows, rng, seed))
 
-    def _holding(self, rows: Array, seed: int, *key: int | str) -> pl.DataFrame:
-        """Rows of these numbers (n,); those that break a rule are drawn again until they hold, each in its place."""
+    def _holding(self, rows: Array, needed: Array, seed: int, *key: int | str) -> pl.DataFrame:
+        """Rows of these numbers (n,); those that break a rule are drawn again, each in its place.
+
+        needed: the places whose rows must hold. The others are drawn again with them, so that a row is the same
+        whatever is needed beside it.
+        """
         frame = self._draw(rows, seed, *key, "rows", 0)
-        good = _holds(frame, self.row_rules)
-        parts, places, todo = [frame.filter(pl.Series(good))], [np.flatnonzero(good)], np.flatnonzero(~good)
-        n_drawn, n_good = len(rows), len(places[0])
+        parts, where, todo = [frame], np.arange(len(rows)), np.flatnonzero(~_holds(frame, self.row_rules))
+        n_drawn, n_good = len(rows), len(rows) - len(todo)
         for attempt in range(1, _TRIES + 1):
-            if not len(todo) or (attempt > _HOPELESS and n_good < _RAREST * n_drawn):
+            if not np.isin(needed, todo).any():
+                return pl.concat(parts)[where] if len(parts) > 1 else frame
+            if attempt > _HOPELESS and n_good < _RAREST * n_drawn:
                 break
             wanted = np.tile(todo, -(-min(BLOCK, _PART * attempt) // len(todo)))
             frame = self._draw(rows[wanted], seed, *key, "rows", attempt)
             held = np.flatnonzero(_holds(frame, self.row_rules))
-            n_drawn, n_good = n_drawn + len(wanted), n_good + len(held)
             place, first = np.unique(wanted[held], return_index=True)
+            where[place] = sum(map(len, parts)) + np.arange(len(place))
             parts.append(frame[held[first]])
-            places.append(place)
             todo = np.setdiff1d(todo, place, assume_unique=True)
-        if len(todo):
-            worst = max(self.row_rules, key=lambda rule: rule.count(frame))
-            raise RuleError(
-                f"table {self.table.name!r}: the rule `{worst}` cannot be held: {1 - n_good / n_drawn:.2%} of the "
-                f"{n_drawn:,} rows drawn broke the rules. Loosen it, or learn from data in which more rows hold it."
-            )
-        return pl.concat(parts)[np.argsort(np.concatenate(places), kind="stable")] if len(parts) > 1 else parts[0]
+            n_drawn, n_good = n_drawn + len(wanted), n_good + len(held)
+        worst = max(self.row_rules, key=lambda rule: rule.count(frame))
+        raise RuleError(
+            f"table {self.table.name!r}: the rule `{worst}` cannot be held: {1 - n_good / n_drawn:.2%} of the "
+            f"{n_drawn:,} rows drawn broke the rules. Loosen it, or learn from data in which more rows hold it."
+        )
 
     def _without_repeats(self, frame: pl.DataFrame, number: int, seen: list[set[int]], seed: int) -> pl.DataFrame:
         """The first rows of a block; those that repeat an earlier row, where a rule says unique, are drawn again.
@@ -156,10 +159,11 @@ class TableModel:
                     known.update(hashes[complete].tolist())
                 return frame
             parts = np.unique(bad // _PART)
-            others = [
-                self._holding(number * BLOCK + np.arange(p * _PART, (p + 1) * _PART), seed, number, "again", p, attempt)
-                for p in parts.tolist()
-            ]
+            others = []
+            for part in parts.tolist():
+                rows = number * BLOCK + np.arange(part * _PART, (part + 1) * _PART)
+                needed = bad[bad // _PART == part] % _PART
+                others.append(self._holding(rows, needed, seed, number, "again", part, attempt))
             order = np.arange(frame.height)
             order[bad] = frame.height + np.searchsorted(parts, bad // _PART) * _PART + bad % _PART
             frame = pl.concat([frame, *others])[order]
