@@ -211,7 +211,7 @@ def main(arguments: list[str] | None = None) -> NoReturn:
 def _run(arguments: list[str] | None) -> int:
     """The exit code of the command, with one line on standard error where it failed."""
     try:
-        code = app(arguments, standalone_mode=False)
+        code = app(arguments, prog_name="verosim", standalone_mode=False)
         sys.stdout.flush()
     except (VerosimError, WRONG_USE) as error:
         if isinstance(error.__cause__, BrokenPipeError):

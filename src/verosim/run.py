@@ -19,7 +19,7 @@ from rich.text import Text
 from verosim import files, rules
 from verosim.errors import ArgumentError, FileError, RuleError
 from verosim.evaluate import Report, measure
-from verosim.files import Layout
+from verosim.files import Layout, disk
 from verosim.files.disk import STANDARD, atomic, check_writable
 from verosim.frames import Shape, enter, loosen
 from verosim.infer import explain, infer
@@ -286,8 +286,11 @@ def schema_tables(schema: Schema) -> Group:
 
 
 def check_targets(sources: Iterable[Any], out: str | Path, report: str | Path | None = None) -> None:
-    """Raise FileError where an output would overwrite an input or another output, or the report cannot be written."""
+    """Raise FileError where an input is missing, an output would overwrite it, or the report cannot be written."""
     read = [Path(s) for s in sources if isinstance(s, str | Path) and str(s) != STANDARD]
+    for path in read:
+        if not path.exists():
+            disk.load(path)  # says which name is near
     for target in [out] if report is None else [out, report]:
         if str(target) != STANDARD and any(_same(Path(target), path) for path in read):
             raise FileError(f"{target}: this is an input; write the output somewhere else.")
