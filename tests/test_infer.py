@@ -447,3 +447,9 @@ def test_american_names_stay_american_beside_spanish_numbers_and_machines_have_n
     frame = pl.DataFrame({"name": made("name"), "phone": made("phone:es_ES"), "ip": made("ip")})
     found = {c.name: c.provider for c in infer({"t": frame})["t"].columns}
     assert found == {"name": "name:en_US", "phone": "phone:es_ES", "ip": "ip"}
+
+
+def test_postcodes_of_four_digits_stay_so() -> None:
+    frame = pl.DataFrame({"zip": [f"{v:04d}" for v in range(7, 4000, 7)]})
+    column = infer({"t": frame})["t"]["zip"]
+    assert (column.provider, column.pattern) == ("postcode", "####")

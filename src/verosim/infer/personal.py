@@ -22,6 +22,7 @@ from verosim.providers import LOCALES
 from verosim.providers.packs import fold, pack
 
 SAMPLE: Final = 1000  # different values that are looked at
+FIVE: Final = "#####"
 FEW: Final = 20  # fewer different cities or employers than this are levels
 
 
@@ -182,10 +183,12 @@ def _street_or_address(values: list[str]) -> str:
 
 def _layout(provider: str, values: list[str]) -> str | None:
     """How most values lay out their digits, `(###) ###-####`: leading digits that all share stand as they are."""
-    if provider not in ("phone", "card", "national_id"):
+    if provider not in ("phone", "card", "national_id", "postcode"):
         return None
     layouts = [re.sub(r"\d", "#", v.strip()) for v in values]
     common = max(sorted(set(layouts)), key=layouts.count)
+    if common == FIVE and provider == "postcode":
+        return None  # as most providers write it
     if "#" not in common or re.search(r"[A-Za-z]", common) or 2 * layouts.count(common) < len(values):
         return None
     alike = [v.strip() for v, shape in zip(values, layouts, strict=True) if shape == common]
