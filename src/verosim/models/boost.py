@@ -40,12 +40,16 @@ class Boosted:
     trees: list[Tree]
     values: list[Floats]  # for each tree (leaves, K) float32
 
-    def probabilities(self, X: Array) -> Floats:
-        """X: (F, n) uint16 -> (n, K) float32, rows sum to 1."""
+    def scores(self, X: Array) -> Floats:
+        """log p, up to a constant for each row. X: (F, n) uint16 -> (n, K) float32."""
         scores = np.tile(self.prior.astype(np.float32), (X.shape[1], 1))
         for tree, values in zip(self.trees, self.values, strict=True):
             scores += values[tree.leaves(X)]
-        return softmax(scores)
+        return scores
+
+    def probabilities(self, X: Array) -> Floats:
+        """X: (F, n) uint16 -> (n, K) float32, rows sum to 1."""
+        return softmax(self.scores(X))
 
     def arrays(self) -> dict[str, Array]:
         values = np.concatenate([np.zeros((0, len(self.prior)), np.float32), *self.values])
@@ -74,7 +78,10 @@ def softmax(scores: Floats, axis: int = 1) -> Floats:
 def boost(
     X: Array, y: Array, n_classes: int, held: Array, rng: np.random.Generator, options: Options | None = None
 ) -> Boosted:
-    """Fit p(y | X). X: (F, n) uint16; y: (n,) 0 .. n_classes-1; held: (n,) bool, the rows that end the rounds."""
+    """Fit p(y | X). X: (F, n) uint16; y: (n,) 0 .. n_classes-1; held: (n,) bool, the rows that end the rounds.
+
+    Where none is held, there are `rounds` of them.
+    """
     options = options or Options()
     order, n = np.argsort(held, kind="stable"), int((~held).sum())  # training rows first, then those held
     X, y = np.take(X, order, axis=1), y[order]
@@ -97,7 +104,7 @@ def boost(
         values.append(np.ascontiguousarray(value.T, np.float32))
         scores += np.take(value.astype(np.float32), leaf, axis=1)
         loss = _loss(scores[:, n:], y[n:])
-        if loss < best - 1e-4:
+        if loss < best - 1e-4 or n == len(y):
             best, kept = loss, len(trees)
     return Boosted(prior, trees[:kept], values[:kept])
 

@@ -3,7 +3,7 @@
 Each column is drawn by the expert (experts.py) that makes held-out rows likelier. Trees are not pruned to the
 likelihood: what is too fine in one leaf averages out over a whole table, what is too coarse does not (see
 docs/decisions.md). A column asks only the few columns that it depends on most, so that cost grows linearly with
-columns.
+columns. At last a judge (judge.py) sends back rows that real ones seldom look like.
 """
 
 from __future__ import annotations
@@ -17,8 +17,12 @@ import numpy as np
 from verosim.errors import ModelFileError
 from verosim.models import Array, Codes, Field, Floats, Progress, State, pack_fields, saved_array, silent, unpack_fields
 from verosim.models.boost import boost
-from verosim.models.experts import Classes, Donors, to_codes
+from verosim.models.experts import Classes, Donors
+from verosim.models.features import features, outputs, rank
+from verosim.models.judge import DRAWN, LEAST_ROWS, MOST_ROWS, Judge
 from verosim.models.trees import Tree, grow
+
+TRIES = 8  # times that a row which the judge sends back is drawn again
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,15 +42,13 @@ class Conditional:
 
     target: int
     parents: tuple[int, ...]
-    ranks: Mapping[
-        int, Array
-    ]  # for each parent that is a category: level -> uint16, in the order that suits the target
+    ranks: Mapping[int, Array]  # for each parent that is a category: level -> uint16, as suits the target
     expert: Donors | Classes
     why: str
 
     def draw(self, fields: Sequence[Field], arrays: Mapping[int, Array], n: int, rng: np.random.Generator) -> Array:
         """(n,) values given the parents' `arrays`."""
-        drawn = self.expert.draw(_features(self.parents, self.ranks, fields, arrays, n), rng)
+        drawn = self.expert.draw(features(self.parents, self.ranks, fields, arrays, n), rng)
         return drawn.astype(np.float64 if fields[self.target].ordered else np.int32, copy=False)
 
 
@@ -73,14 +75,34 @@ class Chain:
                 strongest = np.argsort(-depends[target, before], kind="stable")[: options.max_features]
                 before = before[np.sort(strongest)]
             self.columns_.append(_fit_column(data, target, tuple(before.tolist()), held, options, rng))
+        self.judge_ = self._judge(data, rng)
         return self
 
+    def _judge(self, data: Codes, rng: np.random.Generator) -> Judge | None:
+        if data.n < LEAST_ROWS or len(self.columns_) < 2:
+            return None
+        real = data.take(np.sort(rng.choice(data.n, min(data.n, MOST_ROWS), replace=False)))
+        times = np.tile(np.arange(real.n), DRAWN)
+        return Judge.fit(real, self._draw(real.take(times), rng), rng)
+
     def sample(self, n: int, given: Codes | None, rng: np.random.Generator) -> Codes:
-        arrays: dict[int, Array] = dict(enumerate(given.arrays)) if given else {}
+        rows = self._draw(given or Codes((), (), n), rng)
+        todo = np.arange(n)
+        for _ in range(TRIES):
+            todo = todo[~self.judge_.keeps(rows.take(todo), rng)] if self.judge_ else todo[:0]
+            if not len(todo):
+                break
+            again = self._draw(rows.take(todo), rng)
+            for array, new in zip(rows.arrays[self.known_ :], again.arrays[self.known_ :], strict=True):
+                array[todo] = new
+        return Codes(self.fields_[self.known_ :], rows.arrays[self.known_ :], n)
+
+    def _draw(self, given: Codes, rng: np.random.Generator) -> Codes:
+        """Rows of all fields. given: has those known first; what else it has is not looked at."""
+        arrays = dict(enumerate(given.arrays[: self.known_]))
         for column in self.columns_:
-            arrays[column.target] = column.draw(self.fields_, arrays, n, rng)
-        wanted = range(self.known_, len(self.fields_))
-        return Codes(self.fields_[self.known_ :], tuple(arrays[i] for i in wanted), n)
+            arrays[column.target] = column.draw(self.fields_, arrays, given.n, rng)
+        return Codes(self.fields_, tuple(arrays[i] for i in range(len(self.fields_))), given.n)
 
     def explain(self) -> dict[str, str]:
         """For each field, in the order of the chain: what it depends on, which expert draws it, and why."""
@@ -100,7 +122,10 @@ class Chain:
             arrays |= {f"{c.target}.{part}": a for part, a in parts.items()}
             kind = type(c.expert).__name__
             columns.append({"target": c.target, "parents": list(c.parents), "expert": kind, "why": c.why})
-        return {**meta, "known": self.known_, "cell": self.cell_, "columns": columns}, arrays
+        if self.judge_:
+            arrays |= {f"judge.{part}": a for part, a in self.judge_.arrays().items()}
+        meta |= {"known": self.known_, "cell": self.cell_, "columns": columns, "judged": self.judge_ is not None}
+        return meta, arrays
 
     @classmethod
     def restore(cls, meta: Mapping[str, Any], arrays: Mapping[str, Array]) -> Self:
@@ -113,11 +138,16 @@ class Chain:
                 raise ValueError(f"{chain.known_} fields are given, in cells of {chain.cell_}")
             ready = set(range(chain.known_))
             chain.columns_ = [_restore_column(c, chain.fields_, ready, chain.cell_, arrays) for c in meta["columns"]]
+            chain.judge_ = Judge.restore(_part(arrays, "judge."), chain.fields_) if meta["judged"] else None
         except (KeyError, TypeError, ValueError, IndexError, OverflowError) as error:
             raise ModelFileError(f"the saved chain is damaged: {error}.") from error
         if ready != set(range(len(chain.fields_))):
             raise ModelFileError("the saved chain is damaged: it does not draw every column.")
         return chain
+
+
+def _part(arrays: Mapping[str, Array], head: str) -> dict[str, Array]:
+    return {name.removeprefix(head): a for name, a in arrays.items() if name.startswith(head)}
 
 
 def _restore_column(
@@ -128,8 +158,7 @@ def _restore_column(
     if not ready.issuperset(parents) or target in ready or not 0 <= target < len(fields):
         raise ModelFileError("the saved chain is damaged: a column depends on one that is not drawn before it.")
     ready.add(target)
-    head = f"{target}."
-    own = {name.removeprefix(head): a for name, a in arrays.items() if name.startswith(head)}
+    own = _part(arrays, f"{target}.")
     ranks = {p: saved_array(own, f"rank{p}", np.uint16) for p in parents if not fields[p].ordered}
     if any(len(rank) != fields[p].levels for p, rank in ranks.items()):
         raise ModelFileError(f"the saved levels of {fields[target].name!r} are damaged.")
@@ -149,9 +178,9 @@ def _fit_column(
 ) -> Conditional:
     """The expert that makes the held rows likelier; donors where a column has too many values for classes."""
     field, array, cell = data.fields[target], data.arrays[target], options.group / data.n
-    Y = _outputs(array, field, options.outputs, rng)
-    ranks = {p: _rank(data.arrays[p], data.fields[p].levels, Y) for p in parents if not data.fields[p].ordered}
-    X = _features(parents, ranks, data.fields, dict(enumerate(data.arrays)), data.n)
+    Y = outputs(array, field, options.outputs, rng)
+    ranks = {p: rank(data.arrays[p], data.fields[p].levels, Y) for p in parents if not data.fields[p].ordered}
+    X = features(parents, ranks, data.fields, dict(enumerate(data.arrays)), data.n)
     y, values = _classes(array, field, options.max_classes)
     min_leaf = min(options.min_leaf, max(5, data.n // 20)) if parents else data.n
     if not parents or not len(values) or not held.any():
@@ -184,14 +213,6 @@ def _tested(X: Array, Y: Floats, y: Array, held: Array, min_leaf: int) -> tuple[
     return tree, (counts[np.arange(len(tested)), y[held]] + prior[y[held]]) / (counts.sum(1) + 1)
 
 
-def _features(
-    parents: Sequence[int], ranks: Mapping[int, Array], fields: Sequence[Field], arrays: Mapping[int, Array], n: int
-) -> Array:
-    """(F, n) uint16 codes of the parents; one row of zeros where there are none."""
-    rows = [ranks[p][arrays[p]] if p in ranks else to_codes(arrays[p], fields[p]) for p in parents]
-    return np.stack(rows) if rows else np.zeros((1, n), np.uint16)
-
-
 def _classes(array: Array, field: Field, most: int) -> tuple[Array, Array]:
     """Class numbers (n,) and the value of each class; no values where the column has more than `most`."""
     if not field.ordered:
@@ -201,40 +222,11 @@ def _classes(array: Array, field: Field, most: int) -> tuple[Array, Array]:
     return y, values if fixed.all() and len(values) <= most else values[:0]
 
 
-def _outputs(array: Array, field: Field, width: int, rng: np.random.Generator) -> Floats:
-    """(n, m) centred functions of a column that tell its values apart: what trees are grown on, and dependence seen by.
-
-    Ordered: cosines of the position, the slow ones weighted most, and an indicator of each mark. Category: an indicator
-    of each level, or, where there are many, random signs, whose squared distances are those of indicators on average.
-    """
-    if field.ordered:
-        waves = np.arange(1, width + 1)
-        Y = np.cos(np.pi * array[:, None] * waves) * np.sqrt(2 / waves)
-        Y[array < 0] = 0.0
-        Y = np.concatenate([Y, *((array == -m)[:, None] for m in range(1, min(field.marks, 3) + 1))], 1)
-    elif field.levels <= width + 1:
-        Y = np.eye(field.levels)[array][:, 1:] if field.levels > 1 else np.zeros((len(array), 1))
-    else:
-        Y = (rng.choice([-1.0, 1.0], (field.levels, width)) / np.sqrt(width))[array]
-    return np.asarray(Y - Y.mean(0))
-
-
-def _rank(levels: Array, n_levels: int, Y: Floats) -> Array:
-    """level -> uint16 rank along the direction in which the mean outputs of levels differ most."""
-    counts = np.bincount(levels, minlength=n_levels)
-    means = np.stack([np.bincount(levels, y, n_levels) for y in Y.T], 1) / (counts + 10)[:, None]
-    spread = (means * counts[:, None]).T @ means
-    score = means @ np.linalg.eigh(spread)[1][:, -1]
-    rank = np.empty(n_levels, np.int64)
-    rank[np.argsort(score, kind="stable")] = np.arange(n_levels)
-    return (rank * 65_535 // max(n_levels - 1, 65_535)).astype(np.uint16)
-
-
 def _dependence(data: Codes, rng: np.random.Generator, rows: int = 2_000) -> Floats:
     """(d, d) how strongly the fields depend on each other: mean squared correlation of their outputs, on some rows."""
     if data.n > rows:
         data = data.take(np.sort(rng.choice(data.n, rows, replace=False)))
-    parts = [_outputs(a, f, 3, rng) for f, a in zip(data.fields, data.arrays, strict=True)]
+    parts = [outputs(a, f, 3, rng) for f, a in zip(data.fields, data.arrays, strict=True)]
     ends = np.cumsum([p.shape[1] for p in parts])
     Y = np.concatenate(parts, 1).astype(np.float32)
     Y /= np.maximum(np.sqrt((Y * Y).sum(0)), 1e-9)

@@ -14,23 +14,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from verosim.errors import ModelFileError
-from verosim.models import Array, Field, Floats, saved_array
+from verosim.models import Array, Field, saved_array
 from verosim.models.boost import Boosted
+from verosim.models.features import MARKS, SCALE, positions, to_codes
 from verosim.models.trees import Tree, pack, unpack
-
-MARKS = 64  # uint16 codes below are marks: MARKS - 1 is mark -1
-SCALE = 65_400  # steps of a position in a code
-
-
-def to_codes(array: Array, field: Field) -> Array:
-    """Positions and marks (n,) as uint16 codes that keep their order. Levels of a category are ranked by the caller."""
-    codes = np.where(array < 0, np.maximum(MARKS + array, 0), MARKS + np.minimum(array * SCALE, SCALE - 1))
-    return codes.astype(np.uint16)
-
-
-def positions(codes: Array) -> Floats:
-    """The middle of each code's step, or its mark."""
-    return np.where(codes < MARKS, codes - float(MARKS), (codes - float(MARKS) + 0.5) / SCALE)
 
 
 @dataclass(frozen=True, slots=True)
