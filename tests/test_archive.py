@@ -119,8 +119,10 @@ def harmless(path: Path) -> bool:
     """Whether the file was refused; else it draws rows, tells of itself, and can be written and saved."""
     try:
         synthesizer = vs.load(path)
-    except HONEST_ERRORS as error:  # which is no longer than a person reads
-        return len(str(error)) < 2000
+    except HONEST_ERRORS as error:
+        if len(str(error)) > 2000:
+            raise ValueError("longer than a person reads") from error
+        return True
     try:
         synthesizer.sample(dict.fromkeys(synthesizer.schema_, 20))
     except (vs.RuleError, *HONEST_ERRORS):  # a forged rule may be one that no row holds

@@ -249,12 +249,12 @@ def beside(source: str | Path, what: str, suffix: str | None = None, folder: Pat
         raise ArgumentError("data from standard input have no name: say where the output goes with --out.")
     path = Path(source)
     folder = path.parent if folder is None else folder
-    stem = path.name
-    while (end := stem.rpartition(".")[2].lower()) in files.FORMATS or end in ("gz", "zst"):
-        stem = stem[: -len(end) - 1]
+    stem, (head, _, end) = path.name, path.name.rpartition(".")
+    while head and (end.lower() in files.FORMATS or end.lower() in ("gz", "zst")):
+        stem, (head, _, end) = head, head.rpartition(".")
     if suffix is None and path.is_dir():
         return folder / f"{path.name}-{what}"  # a dot would make it the name of a file
-    return folder / f"{stem or path.name}.{what}{path.name[len(stem) :] if suffix is None else suffix}"
+    return folder / f"{stem}.{what}{path.name[len(stem) :] if suffix is None else suffix}"
 
 
 def default_output(synthesizer: Synthesizer, model_file: str | Path) -> Path:
