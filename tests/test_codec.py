@@ -337,6 +337,19 @@ def test_rare_levels_are_drawn_by_frequency() -> None:
     assert 0.70 < (new == "a").mean() < 0.80
 
 
+def test_where_rare_levels_are_many_the_kept_ones_do_not_stand_in_for_them() -> None:
+    codes = [f"P{n:04d}" for n in range(200)]
+    found = drawn(fitted(["common"] * 100 + codes, "category"), 3_000)
+    made = [level for level in found if level != "common"]
+    assert made
+    assert np.mean([level[0] == "P" and level[1:].isdecimal() for level in made]) > 0.9
+    assert not set(made) & set(codes)
+
+
+def test_few_rare_levels_are_replaced_by_kept_ones() -> None:
+    assert set(drawn(fitted(["a"] * 50 + ["b"] * 45 + ["rare"], "category"), 3_000)) == {"a", "b"}
+
+
 def test_levels_of_a_tiny_table_are_made_up_in_their_shape() -> None:
     real = ["Ana-17", "Bob-22", "Łéo-31"]
     codec = fitted(real)
@@ -633,7 +646,7 @@ def test_a_person_with_many_rows_counts_once() -> None:
     assert 100 not in set(drawn(codec))
     assert 200 in set(drawn(codec))
     levels = fitted(["a"] * 50 + ["b"] * 50, "category", unit=people)
-    assert set(drawn(levels)) == {"b"}
+    assert "a" not in set(drawn(levels))
     words = fitted(["mine"] * 50 + ["ours"] * 50, "text", unit=people)
     assert set(drawn(words)) == {"ours"}
 

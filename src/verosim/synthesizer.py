@@ -491,5 +491,13 @@ def _whole(name: str, value: Any, least: int) -> int:
 
 def _plain(schema: Schema) -> Schema:
     """The schema without its reasons, which tell counts of the real data."""
-    tables = (replace(t, columns=tuple(replace(c, reason="") for c in t.columns)) for t in schema.values())
-    return Schema({t.name: t for t in tables})
+
+    def plain(table: Table) -> Table:
+        columns = tuple(replace(c, reason="") for c in table.columns)
+        rules = tuple(
+            rule if isinstance(rule, str) else {name: part for name, part in rule.items() if name != "reason"}
+            for rule in table.rules
+        )
+        return replace(table, columns=columns, rules=rules)
+
+    return Schema({name: plain(table) for name, table in schema.items()})

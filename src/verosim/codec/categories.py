@@ -1,12 +1,13 @@
 """`Category`: one of some levels, without order; also for truth values and constants.
 
 Levels that fewer than k people hold are not kept: they share one code, which is decoded by drawing from the kept
-levels. If no level is kept, as in a tiny table, levels are made up. Whatever the dtype, levels are compared and saved
-as text keys.
+levels; or from levels made up in their place, where many rows have rare ones, or no level is kept, as in a tiny table.
+Whatever the dtype, levels are compared and saved as text keys.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from functools import cached_property
 from typing import Final, Self
@@ -24,6 +25,8 @@ from verosim.schema import Column, parse_dtype
 
 MADE_UP: Final = 1000  # most levels that are made up for one column
 LONG: Final = 200  # most characters of a level that is made up
+TRIES: Final = 20  # to make up a level that is not a real one, with less and less of its beginning kept
+MANY: Final = 0.1  # share of the rows with rare levels above which the kept ones cannot stand in for them
 
 # ------------------------------------------------------------------------------------------- values <-> text keys
 
@@ -51,9 +54,10 @@ def from_keys(keys: pl.Series, dtype: pl.DataType) -> pl.Series:
 # -------------------------------------------------------------------------------------------------- made up
 
 
-def like(text: str, rng: np.random.Generator, others: str = "") -> str:
-    """Another text of the same shape: digits for digits, letters for letters; `others`: letters beyond a-z to choose
-    from.
+def like(text: str, rng: np.random.Generator, others: str = "", same: int = 0) -> str:
+    """Another text of the same shape: digits for digits, letters for letters.
+
+    others: letters beyond a-z to choose from. same: how many characters stay at the beginning.
 
     >>> like("AB-104 x", np.random.default_rng(2))
     'VG-124 v'
@@ -66,11 +70,27 @@ def like(text: str, rng: np.random.Generator, others: str = "") -> str:
             return chr(rng.integers(26) + ord("A" if char.isupper() else "a"))
         return others[rng.integers(len(others))] if char.isalpha() and others else char
 
-    return "".join(map(change, text[:LONG]))
+    return text[:same] + "".join(map(change, text[same:LONG]))
 
 
-def make_up(keys: list[str], column: Column, dtype: pl.DataType) -> list[str]:
-    """Levels in place of the real `keys`: texts of the same shape, numbers with two digits; declared levels stay."""
+def _shared(keys: list[str], k: int) -> list[int]:
+    """For each key, how many characters at its beginning at least k of the keys have in common."""
+    shared = [0] * len(keys)
+    for length in range(1, LONG):
+        counts = Counter(key[:length] for key in keys if len(key) > length)
+        for i, key in enumerate(keys):
+            if len(key) > length and counts[key[:length]] >= k:
+                shared[i] = length
+        if max(counts.values(), default=0) < k:
+            break
+    return shared
+
+
+def make_up(keys: list[str], column: Column, dtype: pl.DataType, k: int) -> list[str]:
+    """Levels in place of the real `keys`: texts of the same shape, numbers with two digits; declared levels stay.
+
+    k: a beginning that so many keys share is kept.
+    """
     if dtype == pl.Boolean or column.levels:
         return keys
     rng = stream(0, "made-up levels", column.name)
@@ -80,8 +100,8 @@ def make_up(keys: list[str], column: Column, dtype: pl.DataType) -> list[str]:
         return [_coarse_key(key, dtype) for key in keys]
     others = "".join(sorted({c for key in keys for c in key[:LONG] if c.isalpha() and not c.isascii()}))
     real, made = set(keys), []
-    for key in keys:
-        tries = (like(key, rng, others) for _ in range(20))
+    for key, same in zip(keys, _shared(keys, k), strict=True):
+        tries = (like(key, rng, others, same * left // TRIES) for left in range(TRIES, -1, -1))
         made.append(next((text for text in tries if text not in real), like(key, rng, others)))
     return made
 
@@ -103,13 +123,13 @@ class Category:
     occur.
 
     A level that was never seen is encoded as rare, or as the commonest where there is no rare one. With one code only
-    there is nothing to learn, and no field. levels: (m,) values, kept or made up; counts: (m,) rows of each.
+    there is nothing to learn, and no field. levels: (m,) values, first the `kept`, then those made up; counts: (m,)
+    rows of each.
     """
 
-    def __init__(self, column: Column, levels: pl.Series, counts: Ints, made_up: bool, null: bool, rare: bool) -> None:
+    def __init__(self, column: Column, levels: pl.Series, counts: Ints, kept: int, null: bool, rare: bool) -> None:
         self.column, self.levels, self.counts = column, levels, counts
-        self.made_up, self.null, self.rare = made_up, null, rare
-        self.kept = 0 if made_up else len(levels)
+        self.kept, self.null, self.rare = kept, null, rare
         size = self.kept + null + rare
         self.fields = (Field(column.name, levels=size),) if size > 1 else ()
         self.note = ""
@@ -119,16 +139,19 @@ class Category:
         found = guard.holders(to_keys(series))
         null = found["value"].null_count() > 0 or series.is_empty()
         found = found.drop_nulls("value").sort("rows", "value", descending=[True, False])
-        held = found.filter(pl.col("holders") >= guard.k) if column.protect else found
-        rare = len(found) - len(held)
-        if rare == 0 or len(held):
-            codec = cls(column, *_pool(held["value"].to_list(), held["rows"], column), False, null, rare > 0)
-        else:
-            keys = make_up(found["value"].head(MADE_UP).to_list(), column, parse_dtype(column.dtype, column.levels))
-            codec = cls(column, *_pool(keys, found["rows"].head(MADE_UP), column), True, null, True)
-        if rare:
-            others = "levels made up in their place" if codec.made_up else "the other levels in their place"
-            codec.note = f"{rare:,} of {len(found):,} levels are held by fewer than {guard.k} people: {others}."
+        held = pl.col("holders") >= guard.k if column.protect else pl.lit(True)
+        kept, rare = found.filter(held), found.filter(~held)
+        levels, counts = _pool(kept["value"].to_list(), kept["rows"], column)
+        n_kept, others = len(levels), "the other levels in their place"
+        if int(rare["rows"].sum()) > MANY * int(found["rows"].sum()):
+            some = rare.head(MADE_UP)
+            keys = make_up(some["value"].to_list(), column, parse_dtype(column.dtype, column.levels), guard.k)
+            made, rows = _pool(keys, some["rows"], column, but=levels)
+            levels, counts = pl.concat([levels, made]), np.concatenate([counts, rows])
+            others = "levels made up in their place" if len(made) else others
+        codec = cls(column, levels, counts, n_kept, null, len(rare) > 0)
+        if len(rare):
+            codec.note = f"{len(rare):,} of {len(found):,} levels are held by fewer than {guard.k} people: {others}."
         return codec
 
     @cached_property
@@ -141,7 +164,8 @@ class Category:
 
     @cached_property
     def _cumulated(self) -> Ints:
-        return np.cumsum(self.counts)
+        stand_in = self.kept if self.kept < len(self.levels) else 0
+        return np.cumsum(np.where(np.arange(len(self.levels)) < stand_in, 0, self.counts))
 
     def encode(self, series: pl.Series) -> list[Array]:
         if not self.fields:
@@ -154,7 +178,7 @@ class Category:
         return [array]
 
     def decode(self, arrays: Sequence[Array], draw: Draw) -> pl.Series:
-        """(n,) values; `rare` draws from the levels by their counts."""
+        """(n,) values; `rare` draws by their counts from the levels made up, or else from all."""
         codes = arrays[0] if self.fields else np.zeros(len(draw.rows), dtype=np.int32)
         index = np.clip(codes, 0, self.kept + self.null + self.rare - 1).astype(np.int64)
         rare = np.flatnonzero(index == self.kept + self.null)
@@ -166,7 +190,7 @@ class Category:
         return self._values.gather(index)
 
     def state(self) -> State:
-        meta = {"made_up": self.made_up, "null": self.null, "rare": self.rare}
+        meta = {"kept": self.kept, "null": self.null, "rare": self.rare}
         return meta, {**pack(to_keys(self.levels)), "counts": self.counts}
 
     @classmethod
@@ -174,19 +198,21 @@ class Category:
         keys = saved.packed()
         levels = from_keys(pl.Series(keys, dtype=pl.String), parse_dtype(column.dtype, column.levels))
         saved.need(levels.null_count() == 0, "a level does not fit the dtype")
-        made_up, null, rare = saved.flag("made_up"), saved.flag("null"), saved.flag("rare")
+        kept, null, rare = saved.whole("kept", 0, len(keys)), saved.flag("null"), saved.flag("rare")
         saved.need(len(keys) > 0 or not rare, "rare levels need others to draw from")
         saved.need(len(keys) > 0 or null, "no level at all")
-        saved.need(rare or not made_up, "made-up levels need a rare code")
-        return cls(column, levels, saved.counts("counts", len(keys)), made_up, null, rare)
+        saved.need(rare or kept == len(keys), "made-up levels need a rare code")
+        return cls(column, levels, saved.counts("counts", len(keys)), kept, null, rare)
 
 
-def _pool(keys: list[str], rows: pl.Series, column: Column) -> tuple[pl.Series, Ints]:
-    """Levels of the column's dtype and their counts, each level once."""
+def _pool(keys: list[str], rows: pl.Series, column: Column, but: pl.Series | None = None) -> tuple[pl.Series, Ints]:
+    """Levels of the column's dtype and their counts, each level once; without those of `but`."""
     found = pl.DataFrame({"key": pl.Series(keys, dtype=pl.String), "rows": rows.cast(pl.Int64)})
     levels = from_keys(found["key"], parse_dtype(column.dtype, column.levels))
     found = found.filter(levels.is_not_null()).with_columns(key=to_keys(levels.drop_nulls()))
-    if found.is_empty() and keys:  # no made-up key fits the dtype
+    if but is not None:
+        found = found.filter(~pl.col("key").is_in(to_keys(but).to_list()))
+    if found.is_empty() and keys and not len(but if but is not None else []):  # no made-up key fits the dtype
         found = pl.DataFrame({"key": ["0"], "rows": [1]})
     found = found.group_by("key", maintain_order=True).agg(pl.col("rows").sum())
     return from_keys(found["key"], levels.dtype), found["rows"].to_numpy().astype(np.int64)

@@ -145,7 +145,7 @@ def fit_grid(values: Array, people: Ints | None = None, k: int = 5, protect: boo
         small[:] = False
     chunk = max(k, -(-int(held.holders[~atom].sum()) // KNOTS))
     pieces = [
-        _piece(held, _cuts(held, a, b, k, chunk), protect)
+        _piece(held, _cuts(held, a, b, k, chunk), k, protect)
         for start, stop in zip(starts[~small].tolist(), stops[~small].tolist(), strict=True)
         for a, b in _split(held, start, stop, k)
     ]
@@ -267,9 +267,9 @@ def _cuts(held: _Held, start: int, stop: int, k: int, chunk: int) -> list[int]:
     return cuts
 
 
-def _piece(held: _Held, cuts: list[int], protect: bool) -> _Segments:
+def _piece(held: _Held, cuts: list[int], k: int, protect: bool) -> _Segments:
     """One piece: each knot stands at the middle of its chunk's rows; the ends are stretched to the borders."""
-    knots = _knots(held, cuts) if protect else _real_knots(held, cuts)
+    knots = _knots(held, cuts, k) if protect else _real_knots(held, cuts)
     sums = np.concatenate([[0], np.cumsum(held.rows[cuts[0] : cuts[-1]])])[np.asarray(cuts) - cuts[0]]
     if len(knots) == 1:
         knots = np.repeat(knots, 2)
@@ -278,13 +278,14 @@ def _piece(held: _Held, cuts: list[int], protect: bool) -> _Segments:
     return _Segments(order, knots[:-1], knots[1:], widths * (sums[-1] / widths.sum()))
 
 
-def _knots(held: _Held, cuts: list[int]) -> Array:
+def _knots(held: _Held, cuts: list[int], k: int) -> Array:
     """The mean of each chunk, (c,), where a person counts once for a value.
 
     A lone chunk becomes two knots, half its mean distance below and above its mean: strictly between its lowest and
     highest value, whatever they are.
     """
-    value, starts = held.distinct[cuts[0] : cuts[-1]], np.asarray(cuts[:-1]) - cuts[0]
+    starts = np.asarray(cuts[:-1]) - cuts[0]
+    value = _tamed(held.distinct[cuts[0] : cuts[-1]], held.holders[cuts[0] : cuts[-1]], (k - 1) // 2)
     first, last = held.distinct[cuts[:-1]], held.distinct[np.asarray(cuts[1:]) - 1]
     weight = held.holders[cuts[0] : cuts[-1]] / np.repeat(np.diff(held.first[cuts]), np.diff(cuts))
     if value.dtype != np.uint64:
@@ -296,6 +297,18 @@ def _knots(held: _Held, cuts: list[int]) -> Array:
         means = means + np.array([-1, 1]) * (np.abs(above - means) @ weight) / 2
     steps = np.minimum(np.rint(means), _BELOW_2_64).astype(np.uint64)
     return np.asarray(first + np.minimum(steps, last - first))
+
+
+def _tamed(value: Array, holders: Ints, outermost: int) -> Array:
+    """The values of a piece, ascending, with those of so many people at either end drawn in to the next one's.
+
+    A mean in which one value is far larger than the rest is, nearly, a share of that value: it would tell of one person
+    (the dominance rule of statistical offices: Hundepool et al., Statistical Disclosure Control, 2012).
+    """
+    below, above = np.cumsum(holders), np.cumsum(holders[::-1])
+    low = value[min(int(np.searchsorted(below, outermost, side="right")), len(value) - 1)]
+    high = value[max(len(value) - 1 - int(np.searchsorted(above, outermost, side="right")), 0)]
+    return np.clip(value, low, max(low, high))
 
 
 def _real_knots(held: _Held, cuts: list[int]) -> Array:
