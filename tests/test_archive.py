@@ -416,6 +416,22 @@ def test_parts_of_two_models_do_not_fit(small: Path, whole: Path, tmp_path: Path
             vs.load(forge(tmp_path / "x.verosim", meta, rest))
 
 
+@pytest.mark.parametrize(
+    "layout",
+    [
+        {"columns": {"x": {"form": 0.5}}}, {"columns": {"x": {"form": "category"}}}, {"columns": {"x": {"null": []}}},
+        {"columns": {"x": {"quoted": 7}}}, {"columns": []}, {"columns": {"x": 5}}, {"delimiter": 5},
+        {"delimiter": ".."},
+        {"encoding": "no such"}, {"encoding": None}, {"tables": {"a": {"b": 1}}}, {"format": None}, {"other": 1}, [], 7,
+    ],
+)  # fmt: skip
+def test_a_forged_layout_is_refused(small: Path, tmp_path: Path, layout: Any) -> None:
+    meta, arrays = opened(small)
+    whole = {"format": "csv", **layout} if isinstance(layout, dict) else layout or [1]
+    with pytest.raises(vs.ModelFileError):
+        vs.load(forge(tmp_path / "x.verosim", {**meta, "layout": whole}, arrays))
+
+
 def test_a_forged_layout_writes_nowhere_else(small: Path, tmp_path: Path) -> None:
     """Where the files of a folder go is no business of a model file."""
     from verosim import run

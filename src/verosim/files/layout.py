@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Self
 
 from verosim.errors import ArgumentError, did_you_mean
+from verosim.forms import Form
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,16 +58,28 @@ class Layout:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Self:
-        """What `to_dict` gave; ArgumentError for a key that is not known."""
+        """What `to_dict` gave; ArgumentError or SchemaError for anything else."""
         plain = _known(cls, data)
         columns = {k: ColumnLayout(**_known(ColumnLayout, v)) for k, v in plain.pop("columns", {}).items()}
         tables = {k: cls.from_dict(v) for k, v in plain.pop("tables", {}).items()}
-        return cls(columns=columns, tables=tables, **plain)
+        for form in {column.form for column in columns.values()} - {None}:
+            Form.of(str(form))
+        layout = cls(columns=columns, tables=tables, **plain)
+        try:
+            "".encode(layout.encoding)
+        except LookupError as error:
+            raise ArgumentError(f"a layout's encoding: {error}.") from error
+        return layout
 
 
-def _known(kind: type[Any], data: Mapping[str, Any]) -> dict[str, Any]:
-    names = [f.name for f in fields(kind)]
-    for key in data:
-        if key not in names:
-            raise ArgumentError(f"a layout has no {key!r}; {did_you_mean(key, names)}")
+def _known(kind: type[Any], data: Any) -> dict[str, Any]:
+    if not isinstance(data, Mapping):
+        raise ArgumentError(f"a layout: a mapping was wanted, not {data!r}.")
+    types = {f.name: str(f.type) for f in fields(kind)}
+    for key, value in data.items():
+        if key not in types:
+            raise ArgumentError(f"a layout has no {key!r}; {did_you_mean(key, types)}")
+        wanted = {"str": (str,), "str | None": (str, type(None)), "bool": (bool,)}.get(types[key], (Mapping,))
+        if not isinstance(value, wanted):
+            raise ArgumentError(f"a layout's {key}: {types[key]} was wanted, not {value!r}.")
     return dict(data)
