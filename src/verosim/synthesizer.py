@@ -21,6 +21,7 @@ from typing import Any, Final, Self
 
 import numpy as np
 import polars as pl
+from threadpoolctl import threadpool_limits
 
 from verosim import archive
 from verosim.codec import TableCodec
@@ -314,6 +315,12 @@ class Synthesizer:
         train, _ = split(dataset, self.options, seed)
         self.seed_, self.schema_ = seed, _plain(schema)
         self.tables_: dict[str, TableModel] = {}
+        with threadpool_limits(1, "blas"):  # on small matrices more threads wait more than they work
+            self._fit_tables(dataset, train, seed, progress)
+        progress(1.0, "learned")
+        return self
+
+    def _fit_tables(self, dataset: Dataset, train: Dataset, seed: int, progress: Progress) -> None:
         for number, (name, frame) in enumerate(train.items()):
 
             def show(share: float, what: str, number: int = number) -> None:
@@ -321,8 +328,6 @@ class Synthesizer:
 
             rows = dataset[name].height
             self.tables_[name] = TableModel.fit(frame, self.schema_[name], self.options, seed, rows, show)
-        progress(1.0, "learned")
-        return self
 
     def sample(
         self,

@@ -14,7 +14,7 @@ import numpy as np
 
 from verosim.errors import ModelFileError
 from verosim.models import Array, Floats, saved_array
-from verosim.models.trees import Tree, grow, pack, unpack
+from verosim.models.trees import DIRECT, Ranks, Tree, grow, pack, unpack
 
 LARGEST = 1e6  # no log odds come near: a larger one was forged, and would overflow in sums
 
@@ -27,7 +27,6 @@ class Options:
     min_leaf: int = 20
     ridge: float = 3.0  # pulls the values of small leaves to 0
     sketch: int = 3  # gradient projections that a tree is grown on
-    share: float = 1.0  # rows that each tree is grown on; all give its values
     features: float = 1.0  # features that each tree may ask for
     patience: int = 5  # rounds without gain on held-out rows
 
@@ -88,46 +87,50 @@ def boost(
     counts = np.bincount(y[:n], minlength=n_classes) + 0.5
     prior = np.log(counts / counts.sum())
     scores = np.repeat(prior.astype(np.float32)[:, None], len(y), 1)  # (K, n): one class after the other
+    ranks = Ranks.of(X[:, :n], DIRECT)
     trees: list[Tree] = []
     values: list[Floats] = []
     best, kept = _loss(scores[:, n:], y[n:]), 0
     while n_classes > 1 and len(trees) < options.rounds and len(trees) - kept < options.patience:
         p = softmax(scores[:, :n].copy(), axis=0)
-        gradient = -p
-        gradient[y[:n], np.arange(n)] += 1
-        tree = _grow(X[:, :n], gradient, rng, options)
-        leaf = tree.leaves(X)
-        p *= 1 - p
-        slope, curve = (np.stack([np.bincount(leaf[:n], row, tree.n_leaves) for row in part]) for part in (gradient, p))
-        value = options.rate * np.clip(slope / (curve + options.ridge / n_classes), -4, 4)
+        tree, leaf = _grow(ranks, p, y[:n], rng, options)
+        member = _members(np.concatenate([leaf, tree.leaves(X[:, n:])]), tree.n_leaves)
+        chance, rows = p @ member[:n], np.bincount(leaf * n_classes + y[:n], minlength=tree.n_leaves * n_classes)
+        curve = chance - (p * p) @ member[:n]
+        step = (rows.reshape(-1, n_classes).T - chance) / (curve + options.ridge / n_classes)
+        value = (options.rate * np.clip(step, -4, 4)).astype(np.float32)
         trees.append(tree)
-        values.append(np.ascontiguousarray(value.T, np.float32))
-        scores += np.take(value.astype(np.float32), leaf, axis=1)
+        values.append(np.ascontiguousarray(value.T))
+        scores += value @ member.T
         loss = _loss(scores[:, n:], y[n:])
         if loss < best - 1e-4 or n == len(y):
             best, kept = loss, len(trees)
     return Boosted(prior, trees[:kept], values[:kept])
 
 
-def _grow(X: Array, gradient: Floats, rng: np.random.Generator, options: Options) -> Tree:
-    """A tree on some rows, some features and a sketch of the gradient (K, n)."""
-    n_classes, n = gradient.shape
+def _members(leaf: Array, n_leaves: int) -> Floats:
+    """(n, leaves) float32: 1 where a row is in a leaf. Sums over leaves become products of matrices."""
+    out = np.zeros((len(leaf), n_leaves), np.float32)
+    out[np.arange(len(leaf)), leaf] = 1
+    return out
+
+
+def _grow(X: Ranks, p: Floats, y: Array, rng: np.random.Generator, options: Options) -> tuple[Tree, Array]:
+    """A tree on some features and a sketch of the gradient, and the leaf of each row. p: (K, n) the chances now."""
+    n_classes, n_features = len(p), len(X.values)
     signs = rng.choice([-1.0, 1.0], (options.sketch, n_classes)).astype(np.float32) / np.sqrt(options.sketch)
     if n_classes <= options.sketch + 1:
         signs = np.eye(n_classes, dtype=np.float32)[1:]  # the gradient sums to 0: one class is redundant
-    asked = np.sort(rng.choice(len(X), max(1, round(len(X) * options.features)), replace=False))
-    if options.share < 1:
-        rows = np.sort(rng.choice(n, max(1, int(n * options.share)), replace=False))
-        X, gradient = np.take(X, rows, axis=1), np.take(gradient, rows, axis=1)
-    tree, _ = grow(
-        X[asked] if len(asked) < len(X) else X,
-        (signs @ gradient).T.astype(np.float64),
-        min_leaf=max(1, round(options.min_leaf * options.share)),
+    asked = np.sort(rng.choice(n_features, max(1, round(n_features * options.features)), replace=False))
+    tree, leaf = grow(
+        X.only(asked) if len(asked) < n_features else X,
+        (signs[:, y] - signs @ p).T.astype(np.float64),
+        min_leaf=options.min_leaf,
         max_depth=options.max_depth,
         min_gain=1e-3,
         ridge=options.ridge,
     )
-    return Tree(asked[tree.feature].astype(np.int32), tree.threshold, tree.left)
+    return Tree(asked[tree.feature].astype(np.int32), tree.threshold, tree.left), leaf
 
 
 def _loss(scores: Floats, y: Array) -> float:

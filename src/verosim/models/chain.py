@@ -66,7 +66,7 @@ class Chain:
         held = np.zeros(data.n, bool)
         held[rng.permutation(data.n)[: int(data.n * options.held_share)]] = True
         depends = _dependence(data, rng) if len(data.fields) > options.max_features + 1 else None
-        self.fields_, self.known_, self.cell_ = data.fields, known, options.group / data.n
+        self.fields_, self.known_, self.cell_ = data.fields, known, options.group / max(data.n, 1)
         self.columns_: list[Conditional] = []
         for target in range(known, len(data.fields)):
             progress((target - known) / len(rows.fields), data.fields[target].name)

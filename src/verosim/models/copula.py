@@ -192,7 +192,7 @@ def _latent(covariance: Floats, marginals: Sequence[Marginal], n: int) -> Floats
     regularization by thresholding, 2008; one factor for all would drown a few strong correlations among many columns).
     """
     size, terms, scale = len(covariance), _hermite(marginals), np.sqrt(np.maximum(np.diag(covariance), 1e-12))
-    noise = 2 * np.log(max(size, 2)) / n
+    noise = 2 * np.log(max(size, 2)) / max(n, 1)
     latent = np.eye(size)
     for i in range(1, size):
         signal = (covariance[i, :i] / scale[i] / scale[:i]) ** 2

@@ -24,7 +24,7 @@ MOST_ROWS: Final = 20_000
 DRAWN: Final = 2  # drawn rows for each real one: they cost nothing, and steady the odds
 MOST_FEATURES: Final = 40  # asked by one tree: the cost of wide tables stays bounded
 SURE: Final = 0.95  # share of the drawn rows whose odds are followed in full: the cost is 1 / the mean chance
-OPTIONS: Final = Options(rounds=40, rate=0.1, max_depth=6, min_leaf=30, ridge=1.0, sketch=1)
+OPTIONS: Final = Options(rounds=20, rate=0.2, max_depth=6, min_leaf=30, ridge=1.0, sketch=1)
 
 
 @dataclass(frozen=True, slots=True)

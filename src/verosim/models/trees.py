@@ -20,7 +20,10 @@ from verosim.errors import ModelFileError
 from verosim.models import Array, Floats, saved_array
 
 LOCAL = 32  # bins a node and feature: more cost time, and gave no better trees
+DIRECT = 64  # ranks a feature that need no zoom
 _BITS = LOCAL.bit_length() - 1
+_CELLS = 1 << 14  # bins of all nodes that are judged together
+_ONE = 2.0**24  # a row, in a sum that also holds its first output: exact to 2**-29 for sums of 2**24 rows
 _CHUNK = 16_384  # rows walked together: what they touch stays in the processor's cache
 
 
@@ -56,21 +59,58 @@ class Tree:
         return -1 - self.left[node]
 
 
+@dataclass(frozen=True, slots=True)
+class Ranks:
+    """Features to grow trees on: the rank of each code among those that occur, so that no bin is spent on a gap."""
+
+    ranks: Array  # (F, n) uint16
+    values: tuple[Array, ...]  # for each feature (2, ranks): the lowest and highest code of each rank, ascending
+
+    @classmethod
+    def of(cls, X: Array, most: int = 65_536) -> Ranks:
+        """X: (F, n) uint16 codes. A feature of more than `most` codes gets ranks of about as many rows each."""
+        ranks, values = np.empty_like(X), []
+        for row, codes in zip(ranks, X, strict=True):
+            counts = np.bincount(codes, minlength=1)
+            found = np.flatnonzero(counts)
+            rank = np.arange(len(found))
+            if len(found) > most:
+                middle = np.cumsum(counts[found]) - counts[found] / 2
+                rank = np.unique((middle * (most / len(codes))).astype(np.int64), return_inverse=True)[1]
+            begins = np.flatnonzero(np.diff(rank, prepend=-1))
+            values.append(np.stack([found[begins], found[np.append(begins[1:], len(found)) - 1]]))
+            table = np.zeros(len(counts), np.uint16)
+            table[found] = rank
+            row[:] = table[codes]
+        return cls(ranks, tuple(values))
+
+    def only(self, features: Array) -> Ranks:
+        """Some of the features."""
+        return Ranks(self.ranks[features], tuple(self.values[f] for f in features))
+
+    def threshold(self, feature: int, rank: int) -> int:
+        """The code half-way between those of a rank and the next."""
+        lowest, highest = self.values[feature]
+        return int(highest[rank] + lowest[rank + 1]) // 2
+
+
 @dataclass(slots=True)
 class _Level:
     """The nodes of one depth that may still be split, and their rows, which stand node by node in parallel arrays."""
 
     rows: Array  # (r,) numbers of the rows in the caller's arrays
     count: Array  # (k,) rows of each node
-    codes: Array  # (F, r) uint16
+    codes: Array  # (F, r) uint16 ranks
     outputs: Floats  # (m, r)
+    packed: Floats  # (r,) _ONE + the first output in units of `unit`: one histogram for counts and sums
+    unit: float
     ids: Array  # (k,) number of each node in the tree
-    low: Array  # (F, k) int32: the range of codes that can occur in the node
+    low: Array  # (F, k) int32: the range of ranks that can occur in the node
     high: Array  # (F, k)
 
 
 def grow(
-    X: Array,
+    X: Array | Ranks,
     Y: Floats,
     *,
     min_leaf: int,
@@ -78,21 +118,25 @@ def grow(
     min_gain: float = 0.0,
     ridge: float = 0.0,
 ) -> tuple[Tree, Array]:
-    """A tree on X (F, n) uint16 and Y (n, m), whose leaves hold at least `min_leaf` rows.
+    """A tree on X (F, n) uint16, or its ranks, and Y (n, m), whose leaves hold at least `min_leaf` rows.
 
     A split must lower the squared error by more than `min_gain`; `ridge` is added to the counts under each mean.
     Returns the tree, and the leaf of each row (n,).
     """
-    n = X.shape[1]
+    X = X if isinstance(X, Ranks) else Ranks.of(X)
+    n_features, n = X.ranks.shape
+    sizes = np.array([values.shape[1] for values in X.values])
     feature, threshold, left = (np.zeros(2 * n + 1, np.int32) for _ in range(3))
     left[:] = -1
     home, total = np.zeros(n, np.int64), 1
-    low, high = (limit.astype(np.int32)[:, None] for limit in (X.min(1, initial=65535), X.max(1, initial=0)))
-    level = _Level(np.arange(n), np.array([n]), X, np.ascontiguousarray(Y.T), np.zeros(1, np.int64), low, high)
+    low, high = np.zeros((n_features, 1), np.int32), np.maximum(sizes - 1, 0).astype(np.int32)[:, None]
+    outputs, unit = np.ascontiguousarray(Y.T), float(np.abs(Y[:, 0]).max(initial=1e-300))
+    packed = _ONE + outputs[0] / unit
+    level = _Level(np.arange(n), np.array([n]), X.ranks, outputs, packed, unit, np.zeros(1, np.int64), low, high)
     for _ in range(max_depth):
         if not len(level.ids) or len(level.rows) < 2 * min_leaf:
             break
-        gain, by, at = _best_splits(level, min_leaf, ridge)
+        gain, by, at = _best_splits(level, sizes, min_leaf, ridge)
         split = gain > min_gain
         if not split.any():
             break
@@ -104,39 +148,68 @@ def grow(
     number = np.zeros(total, np.int64)
     number[leaves] = np.arange(len(leaves))
     left[leaves] = -1 - number[leaves]
+    for node in np.flatnonzero(left[:total] >= 0).tolist():
+        threshold[node] = X.threshold(feature[node], threshold[node])
     return Tree(feature[:total].copy(), threshold[:total].copy(), left[:total].copy()), number[home]
 
 
-def _best_splits(level: _Level, min_leaf: int, ridge: float) -> tuple[Floats, Array, Array]:
-    """For each of the k nodes: the largest gain, its feature, and the code that is the last to go left."""
-    k, m = len(level.ids), len(level.outputs)
-    offset = np.repeat(np.arange(k) * LOCAL, level.count)
+def _best_splits(level: _Level, sizes: Array, min_leaf: int, ridge: float) -> tuple[Floats, Array, Array]:
+    """For each of the k nodes: the largest gain, its feature, and the rank that is the last to go left.
+
+    sizes: (F,) how many ranks a feature has. Where no feature has many, each rank has its bin, and nothing zooms.
+    """
+    k, most = len(level.ids), int(sizes.max(initial=1))
+    bins = most if most <= DIRECT else LOCAL
+    shift = np.maximum(0, np.ceil(np.log2(level.high - level.low + 1.0)).astype(np.int32) - _BITS)
+    shift[sizes <= bins] = 0
+    low = np.where(sizes[:, None] <= bins, 0, level.low)
+    base = np.repeat(np.arange(k) * bins, level.count)
     starts = np.concatenate([[0], np.cumsum(level.count)[:-1]])
     whole = np.add.reduceat(level.outputs, starts, axis=1)  # (m, k)
-    before = (whole**2).sum(0) / (level.count + ridge)
     best, by, at = np.full(k, -np.inf), np.zeros(k, np.int64), np.zeros(k, np.int64)
-    sums = np.empty((m, k, LOCAL))
-    for f, (codes, low, high) in enumerate(zip(level.codes, level.low, level.high, strict=True)):
-        shift = np.maximum(0, np.ceil(np.log2(high - low + 1.0)).astype(np.int32) - _BITS)
-        index = offset + ((codes - np.repeat(low, level.count)) >> np.repeat(shift, level.count))
-        n_left = np.bincount(index, minlength=k * LOCAL).reshape(k, LOCAL).cumsum(1)[:, :-1]
-        n_right = level.count[:, None] - n_left
-        allowed = (n_left >= min_leaf) & (n_right >= min_leaf)
-        if not allowed.any():
-            continue
-        for j, output in enumerate(level.outputs):
-            sums[j] = np.bincount(index, output, k * LOCAL).reshape(k, LOCAL)
-        in_left = sums.cumsum(2)[:, :, :-1]
-        in_right = whole[:, :, None] - in_left
-        score = np.einsum("mkb,mkb->kb", in_left, in_left) / np.maximum(n_left + ridge, 1e-9)
-        score += np.einsum("mkb,mkb->kb", in_right, in_right) / np.maximum(n_right + ridge, 1e-9)
-        score[~allowed] = -np.inf
-        step = score.argmax(1)
-        top = score[np.arange(k), step]
-        better = top > best
-        best[better], by[better] = top[better], f
-        at[better] = (low + ((step + 1) << shift) - 1)[better]
-    return best - before, by, at
+    together = max(1, _CELLS // (k * bins))  # features judged at once: few calls, small arrays
+    for first in range(0, len(sizes), together):
+        some = range(first, min(first + together, len(sizes)))
+        index = (_bins(level, f, base, low[f], shift[f], sizes[f] > bins) for f in some)
+        sums = np.array([_histograms(level, i, k * bins) for i in index]).reshape(len(some), -1, k, bins)
+        score = _scores(sums, level.count, whole, min_leaf, ridge)  # (features, k, bins - 1)
+        flat = score.transpose(1, 0, 2).reshape(k, -1)
+        place = flat.argmax(1) if flat.shape[1] else np.zeros(k, np.int64)
+        top = flat[np.arange(k), place] if flat.shape[1] else best
+        better = np.flatnonzero(top > best)
+        feature, step = first + place[better] // (bins - 1), place[better] % (bins - 1)
+        best[better], by[better] = top[better], feature
+        at[better] = low[feature, better] + ((step + 1) << shift[feature, better]) - 1
+    return best - (whole**2).sum(0) / (level.count + ridge), by, at
+
+
+def _bins(level: _Level, f: int, base: Array, low: Array, shift: Array, zoom: bool) -> Array:
+    """(r,) the bin of each row for feature f, counted through all nodes."""
+    if not zoom:
+        return base + level.codes[f]
+    return base + ((level.codes[f] - np.repeat(low, level.count)) >> np.repeat(shift, level.count))
+
+
+def _histograms(level: _Level, index: Array, size: int) -> Floats:
+    """(1 + m, size) in each bin: the rows, and the sum of each output."""
+    packed = np.bincount(index, level.packed, size)
+    count = np.rint(packed / _ONE)
+    others = (np.bincount(index, output, size) for output in level.outputs[1:])
+    return np.stack([count, (packed - count * _ONE) * level.unit, *others])
+
+
+def _scores(sums: Floats, count: Array, whole: Floats, min_leaf: int, ridge: float) -> Floats:
+    """(F, k, bins - 1) what a cut after each bin takes off the squared error, up to a term of the node.
+
+    sums: (F, 1 + m, k, bins) rows and outputs. A cut that leaves a side too few rows has -inf.
+    """
+    left = sums.cumsum(3)[..., :-1]
+    n_left, in_left = left[:, 0], left[:, 1:]
+    n_right, in_right = count[:, None] - n_left, whole[:, :, None] - in_left
+    score = np.einsum("fmkb,fmkb->fkb", in_left, in_left) / np.maximum(n_left + ridge, 1e-9)
+    score += np.einsum("fmkb,fmkb->fkb", in_right, in_right) / np.maximum(n_right + ridge, 1e-9)
+    score[(n_left < min_leaf) | (n_right < min_leaf)] = -np.inf
+    return score
 
 
 def _children(level: _Level, split: Array, by: Array, at: Array, ids: Array, home: Array, min_leaf: int) -> _Level:
@@ -157,7 +230,8 @@ def _children(level: _Level, split: Array, by: Array, at: Array, ids: Array, hom
     key = child[rows].astype(np.uint16) if len(ids) < 65_536 else child[rows]  # short keys are sorted by radix
     rows = rows[np.argsort(key, kind="stable")]
     codes, outputs = (np.take(a, rows, axis=1) for a in (level.codes, level.outputs))
-    return _Level(level.rows[rows], count[large], codes, outputs, ids[large], low[:, large], high[:, large])
+    packed, ids, low, high = level.packed[rows], ids[large], low[:, large], high[:, large]
+    return _Level(level.rows[rows], count[large], codes, outputs, packed, level.unit, ids, low, high)
 
 
 # ------------------------------------------------------------------------------------------- to arrays and back
