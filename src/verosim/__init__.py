@@ -27,13 +27,15 @@ from verosim.errors import (
 if TYPE_CHECKING:
     from verosim.run import fit, inspect, load, synth
     from verosim.schema import Column, Schema, Table
-    from verosim.synthesizer import Options, Synthesizer
+    from verosim.synthesizer import Synthesizer
+    from verosim.table_model import Options
 
 __version__ = "0.1.0"
 _LAZY = {  # imported when first asked for: `import verosim` is quick
     **dict.fromkeys(("fit", "inspect", "load", "synth"), "verosim.run"),
     **dict.fromkeys(("Column", "Schema", "Table"), "verosim.schema"),
-    **dict.fromkeys(("Options", "Synthesizer"), "verosim.synthesizer"),
+    "Options": "verosim.table_model",
+    "Synthesizer": "verosim.synthesizer",
 }
 
 __all__ = [

@@ -78,7 +78,7 @@ def synth(
 ) -> None:
     """Learn a file and write a synthetic one that looks like it, with a report of how good and private it is."""
     from verosim import run
-    from verosim.synthesizer import Options
+    from verosim.table_model import Options
 
     _only_one(as_json, out)
     options = Options(model=model.value, k=k, unit=unit, holdout=holdout)
@@ -113,7 +113,7 @@ def fit(
 ) -> None:
     """Learn a file and keep what was learned in a model file, to draw rows from later."""
     from verosim import run
-    from verosim.synthesizer import Options
+    from verosim.table_model import Options
 
     options = Options(model=model.value, k=k, unit=unit, holdout=holdout)
     with _progress(quiet) as progress:

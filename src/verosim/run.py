@@ -25,7 +25,8 @@ from verosim.frames import Shape, enter, loosen
 from verosim.infer import explain, infer
 from verosim.models import Progress, silent
 from verosim.schema import Schema
-from verosim.synthesizer import Options, Synthesizer, check_sizes, rare_values, split
+from verosim.synthesizer import Synthesizer, check_sizes, rare_values, split
+from verosim.table_model import Options
 
 MEASURED: Final = 20_000  # synthetic rows that the measure looks at, at most
 SEED: Final = 0  # of every call that is given none: two runs give the same

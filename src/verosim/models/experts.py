@@ -27,7 +27,7 @@ class Donors:
     tree: Tree
     codes: Array  # (r,) category: int32 levels. Ordered: uint16 codes, ascending in a leaf, no finer than `cell`
     starts: Array  # (leaves + 1,) int64
-    low: Array  # (r,) where the positions that a donor may give begin. Category: its level
+    low: Array  # (r,) where the positions that a donor may give begin; an atom's middle exactly. Category: its level
     width: Array  # (r,) and how wide they are: 0 for atoms and marks. Category: empty
 
     @classmethod
@@ -44,7 +44,7 @@ class Donors:
 
     @classmethod
     def _of(cls, tree: Tree, codes: Array, starts: Array, field: Field, cell: float) -> Donors:
-        low, width = _intervals(codes, starts, field, cell) if field.ordered else (codes, np.zeros(0, np.float32))
+        low, width = _intervals(codes, starts, field, cell) if field.ordered else (codes, np.zeros(0))
         return cls(tree, codes, starts, low, width)
 
     def draw(self, X: Array, rng: np.random.Generator) -> Array:
@@ -54,7 +54,7 @@ class Donors:
         donor = begin + (rng.random(len(leaf)) * (self.starts[leaf + 1] - begin)).astype(np.int64)
         if not len(self.width):
             return self.low[donor]
-        return self.low[donor].astype(np.float64) + rng.random(len(leaf)) * self.width[donor]
+        return self.low[donor] + rng.random(len(leaf)) * self.width[donor]
 
     def arrays(self) -> dict[str, Array]:
         return {**pack([self.tree]), "codes": self.codes, "starts": self.starts}
@@ -104,7 +104,7 @@ def _intervals(codes: Array, starts: Array, field: Field, cell: float) -> tuple[
     width = np.minimum(position + above, 1 - 1e-6) - low
     middle = field.atoms.mean(1)[atom] if len(field.atoms) else position
     low = np.where(position < 0, position, np.where(fixed, middle, low))
-    return low.astype(np.float32), np.where(fixed, 0.0, width).astype(np.float32)
+    return low, np.where(fixed, 0.0, width)
 
 
 @dataclass(frozen=True, slots=True)

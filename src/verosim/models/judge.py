@@ -23,7 +23,8 @@ LEAST_ROWS: Final = 2_000  # of fewer real rows, what tells them apart is chance
 MOST_ROWS: Final = 20_000
 DRAWN: Final = 2  # drawn rows for each real one: they cost nothing, and steady the odds
 MOST_FEATURES: Final = 40  # asked by one tree: the cost of wide tables stays bounded
-SURE: Final = 0.95  # share of the drawn rows whose odds are followed in full: the cost is 1 / the mean chance
+SURE: Final = (0.95, 0.9, 0.8, 0.7, 0.6, 0.5)  # share of the drawn rows whose odds are followed in full: as large ...
+KEPT: Final = 0.4  # ... as lets so many rows stay: the cost of sampling and the harm of a mistaken judge are bounded
 OPTIONS: Final = Options(rounds=20, rate=0.2, max_depth=6, min_leaf=30, ridge=1.0, sketch=1)
 
 
@@ -49,12 +50,11 @@ class Judge:
         X, none_held = _all(rows, ranks), np.zeros(rows.n, bool)
         options = replace(OPTIONS, features=min(1.0, MOST_FEATURES / len(rows.fields)))
         boosted = boost(X, is_real, 2, none_held, rng, options)
-        return cls(boosted, ranks, float(np.quantile(_log_odds(boosted, X[:, real.n :]), SURE)))
+        return cls(boosted, ranks, _top(_log_odds(boosted, X[:, real.n :])))
 
     def keeps(self, rows: Codes, rng: np.random.Generator) -> Array:
         """(n,) which of the drawn rows stay."""
-        chance = np.exp(np.minimum(_log_odds(self.boosted, _all(rows, self.ranks)) - self.top, 0.0))
-        return np.asarray(rng.random(rows.n) < chance)
+        return np.asarray(rng.random(rows.n) < _chance(_log_odds(self.boosted, _all(rows, self.ranks)), self.top))
 
     def arrays(self) -> dict[str, Array]:
         ranks = {f"rank{i}": levels for i, levels in self.ranks.items()}
@@ -74,6 +74,16 @@ class Judge:
 
 def _all(rows: Codes, ranks: Mapping[int, Array]) -> Array:
     return features(range(len(rows.fields)), ranks, rows.fields, dict(enumerate(rows.arrays)), rows.n)
+
+
+def _top(log_odds: Floats) -> float:
+    """The log odds from which drawn rows always stay."""
+    tops = np.quantile(log_odds, SURE).tolist()
+    return float(next((top for top in tops if _chance(log_odds, top).mean() >= KEPT), tops[-1]))
+
+
+def _chance(log_odds: Floats, top: float) -> Floats:
+    return np.exp(np.minimum(log_odds - top, 0.0))
 
 
 def _log_odds(boosted: Boosted, X: Array) -> Floats:

@@ -51,11 +51,12 @@ class Tree:
         flat, place = np.ascontiguousarray(X).reshape(-1), self._asks * n
         node = np.zeros(n, np.int64)
         for start in range(0, n, _CHUNK):
-            row = np.arange(start, min(start + _CHUNK, n))
-            at = np.zeros(len(row), np.int64)
+            stop = min(start + _CHUNK, n)
+            row, at = np.arange(start, stop), np.zeros(stop - start, np.int64)
             for _ in range(self._depth):
-                at = self._next.take(at) + (flat.take(place.take(at) + row) > self._above.take(at))
-            node[row] = at
+                code = flat.take(place.take(at, mode="clip") + row, mode="clip")
+                at = self._next.take(at, mode="clip") + (code > self._above.take(at, mode="clip"))
+            node[start:stop] = at
         return -1 - self.left[node]
 
 
@@ -75,8 +76,9 @@ class Ranks:
             found = np.flatnonzero(counts)
             rank = np.arange(len(found))
             if len(found) > most:
-                middle = np.cumsum(counts[found]) - counts[found] / 2
-                rank = np.unique((middle * (most / len(codes))).astype(np.int64), return_inverse=True)[1]
+                rows = np.minimum(counts[found], len(codes) / most)  # a spike leaves the other ranks to the others
+                middle = np.cumsum(rows) - rows / 2
+                rank = np.unique((middle * (most / rows.sum())).astype(np.int64), return_inverse=True)[1]
             begins = np.flatnonzero(np.diff(rank, prepend=-1))
             values.append(np.stack([found[begins], found[np.append(begins[1:], len(found)) - 1]]))
             table = np.zeros(len(counts), np.uint16)

@@ -1,0 +1,265 @@
+"""One table, learned: `TableModel`.
+
+    read the rules -> reduce -> encode -> model          fit
+    model -> decode -> restore -> hold the rules         blocks
+
+A table's rows come in blocks of `BLOCK`; each draws from its own keyed streams, so that the same seed gives the same
+rows for any number of rows asked, any chunk size and any number of workers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any, Final
+
+import numpy as np
+import polars as pl
+
+from verosim.codec import TableCodec
+from verosim.draws import BLOCK, stream
+from verosim.errors import (
+    ArgumentError,
+    ModelFileError,
+    RuleError,
+)
+from verosim.models import Array, Codes, Model, Progress, State, model_class
+from verosim.rules import Reduction, Rule, Unique, parse, reduce
+from verosim.schema import Table
+
+_TRIES: Final = 1000  # times that rows which break a rule are drawn again
+_HOPELESS: Final = 30  # times after which it is clear what share of the rows holds ...
+_RAREST: Final = 0.002  # ... and that it is one with which the block will be full in time
+_TRIAL: Final = 64  # rows drawn to see that a model file is whole
+_PART: Final = 512  # rows drawn again together, at the least: fewer cost as much. BLOCK is a multiple
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How a dataset is learned. Raises ArgumentError for a value that cannot be."""
+
+    model: str = "chain"  # the engine: chain, copula or independent
+    k: int = 5  # values that fewer people hold are not reproduced
+    unit: str | None = None  # the column that says whom a row belongs to; otherwise each row is its own person
+    holdout: float = 0.1  # share of the people that the model never sees, kept to measure it
+
+    def __post_init__(self) -> None:
+        model_class(self.model)
+        whole("k", self.k, 1)
+        if self.unit is not None and not isinstance(self.unit, str):
+            raise ArgumentError(f"unit: the name of a column was wanted, not {self.unit!r}.")
+        if isinstance(self.holdout, bool) or not isinstance(self.holdout, int | float) or not 0 <= self.holdout < 1:
+            raise ArgumentError(f"holdout is a share of the rows, from 0 to below 1, not {self.holdout!r}.")
+
+
+def whole(name: str, value: Any, least: int) -> int:
+    """A whole number of at least `least`, or an ArgumentError."""
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
+        raise ArgumentError(f"{name}: a whole number of {least} or more was wanted, not {value!r}.")
+    return int(value)
+
+
+class TableModel:
+    """One table, learned: rules, codec and model."""
+
+    def __init__(self, reduction: Reduction, codec: TableCodec, model: Model, order: Array, rows: int) -> None:
+        self.table, self.reduction, self.codec, self.model = reduction.original, reduction, codec, model
+        self.order = order  # (fields,) which field of the codec the model sees first, second ...
+        self.rows = rows  # of the real table, hold-out included
+        self.row_rules = tuple(r for r in reduction.remaining if not isinstance(r, Unique))
+        self.unique_rules = tuple(r for r in reduction.remaining if isinstance(r, Unique))
+
+    @classmethod
+    def fit(
+        cls, frame: pl.DataFrame, table: Table, options: Options, seed: int, real_rows: int, progress: Progress
+    ) -> TableModel:
+        unit = frame[options.unit] if options.unit in frame.columns else None
+        reduced, reduction = reduce(frame, rules_of(table), table, k=options.k)
+        codec = TableCodec(reduction.table, options.k).fit(reduced, unit)
+        rows = codec.encode(reduced)
+        first = {name: place for place, name in enumerate(reduction.table.order)}
+        order = np.argsort([first.get(owner, len(first)) for owner in codec.owners], kind="stable")
+        model = model_class(options.model)().fit(
+            _in_order(rows, order), None, stream(seed, table.name, "fit"), progress
+        )
+        return cls(reduction, codec, model, order, real_rows)
+
+    # ------------------------------------------------------------------------------------------------ drawing
+
+    def blocks(self, rows: int, seed: int, workers: int) -> Iterator[pl.DataFrame]:
+        """The first `rows` rows, block by block; the blocks are drawn by `workers` threads, a few ahead."""
+        numbers = range(-(-rows // BLOCK))
+        drawn = _ahead(lambda n: self.block(n, seed, rows - n * BLOCK), numbers, workers)
+        seen: list[set[int]] = [set() for _ in self.unique_rules]
+        for number, frame in zip(numbers, drawn, strict=True):
+            yield self._without_repeats(frame, number, seen, seed) if self.unique_rules else frame
+
+    def block(self, number: int, seed: int, asked: int = BLOCK) -> pl.DataFrame:
+        """Rows number * BLOCK and after, at most `asked` of them, which hold every rule but uniqueness."""
+        rows, asked = np.arange(number * BLOCK, (number + 1) * BLOCK), min(asked, BLOCK)
+        return self._holding(rows, np.arange(asked), seed, number).head(asked)
+
+    def trial(self, seed: int) -> pl.DataFrame:
+        """A few rows, whatever rules they break."""
+        frame = self._draw(np.arange(_TRIAL), seed, "trial")
+        _holds(frame, self.row_rules)
+        _repeats(frame, self.unique_rules, [set() for _ in self.unique_rules])
+        return frame
+
+    def _draw(self, rows: Array, seed: int, *key: int | str) -> pl.DataFrame:
+        rng = stream(seed, self.table.name, *key)
+        codes = _in_order(self.model.sample(len(rows), None, rng), np.argsort(self.order))
+        return self.reduction.restore(self.codec.decode(codes, rows, rng, seed))
+
+    def _holding(self, rows: Array, needed: Array, seed: int, *key: int | str) -> pl.DataFrame:
+        """Rows of these numbers (n,); those that break a rule are drawn again, each in its place.
+
+        needed: the places whose rows must hold. The others are drawn again with them, so that a row is the same
+        whatever is needed beside it.
+        """
+        frame = self._draw(rows, seed, *key, "rows", 0)
+        parts, where, todo = [frame], np.arange(len(rows)), np.flatnonzero(~_holds(frame, self.row_rules))
+        n_drawn, n_good = len(rows), len(rows) - len(todo)
+        for attempt in range(1, _TRIES + 1):
+            if not np.isin(needed, todo).any():
+                return pl.concat(parts)[where] if len(parts) > 1 else frame
+            if attempt > _HOPELESS and n_good < _RAREST * n_drawn:
+                break
+            wanted = np.tile(todo, -(-min(BLOCK, _PART * attempt) // len(todo)))
+            frame = self._draw(rows[wanted], seed, *key, "rows", attempt)
+            held = np.flatnonzero(_holds(frame, self.row_rules))
+            place, first = np.unique(wanted[held], return_index=True)
+            where[place] = sum(map(len, parts)) + np.arange(len(place))
+            parts.append(frame[held[first]])
+            todo = np.setdiff1d(todo, place, assume_unique=True)
+            n_drawn, n_good = n_drawn + len(wanted), n_good + len(held)
+        worst = max(self.row_rules, key=lambda rule: rule.count(frame))
+        raise RuleError(
+            f"table {self.table.name!r}: the rule `{worst}` cannot be held: {1 - n_good / n_drawn:.2%} of the "
+            f"{n_drawn:,} rows drawn broke the rules. Loosen it, or learn from data in which more rows hold it."
+        )
+
+    def _without_repeats(self, frame: pl.DataFrame, number: int, seen: list[set[int]], seed: int) -> pl.DataFrame:
+        """The first rows of a block; those that repeat an earlier row, where a rule says unique, are drawn again.
+
+        A row is replaced only for the sake of rows before it, by rows drawn for its number: so the rows after it, and
+        whether they are asked for, change nothing. seen: for each rule what the blocks before hold; is added to.
+        """
+        for attempt in range(_TRIES):
+            bad = np.flatnonzero(_repeats(frame, self.unique_rules, seen))
+            if not len(bad):
+                for known, (hashes, complete) in zip(seen, _keys(frame, self.unique_rules), strict=True):
+                    known.update(hashes[complete].tolist())
+                return frame
+            parts = np.unique(bad // _PART)
+            others = []
+            for part in parts.tolist():
+                rows = number * BLOCK + np.arange(part * _PART, (part + 1) * _PART)
+                needed = bad[bad // _PART == part] % _PART
+                others.append(self._holding(rows, needed, seed, number, "again", part, attempt))
+            order = np.arange(frame.height)
+            order[bad] = frame.height + np.searchsorted(parts, bad // _PART) * _PART + bad % _PART
+            frame = pl.concat([frame, *others])[order]
+        named, made = ", ".join(map(str, self.unique_rules)), number * BLOCK + int(bad[0])
+        raise RuleError(
+            f"table {self.table.name!r}: no new values are left for the rule `{named}` after {made:,} rows. "
+            "Ask for fewer rows, or leave the rule out."
+        )
+
+    # --------------------------------------------------------------------------------------------- model file
+
+    def state(self) -> State:
+        codec, codec_arrays = self.codec.state()
+        model, model_arrays = self.model.state()
+        meta: dict[str, Any] = {"reduction": self.reduction.to_dict(), "codec": codec, "model": model}
+        meta |= {"order": self.order.tolist(), "rows": self.rows}
+        arrays = {f"codec/{name}": a for name, a in codec_arrays.items()}
+        return meta, arrays | {f"model/{name}": a for name, a in model_arrays.items()}
+
+    @classmethod
+    def restore(cls, engine: str, meta: Mapping[str, Any], arrays: Mapping[str, Array]) -> TableModel:
+        """What `state` gave, checked. Raises ModelFileError."""
+        part = {
+            of: {n.removeprefix(f"{of}/"): a for n, a in arrays.items() if n.startswith(f"{of}/")}
+            for of in ("codec", "model")
+        }
+        reduction = Reduction.from_dict(meta["reduction"])
+        codec = TableCodec.restore(meta["codec"], part["codec"])
+        model = model_class(engine).restore(meta["model"], part["model"])
+        order = np.array(meta["order"], np.int64)
+        if sorted(order) != list(range(len(codec.fields))) or codec.table != reduction.table:
+            raise ModelFileError("the parts of the model do not fit each other.")
+        drawn = model.sample(0, None, stream(0)).fields
+        if [(f.name, f.levels, f.marks) for f in drawn] != [
+            (f.name, f.levels, f.marks) for f in (codec.fields[i] for i in order)
+        ]:
+            raise ModelFileError("the model does not draw what the codec reads.")
+        return cls(reduction, codec, model, order, whole("rows", meta["rows"], 0))
+
+
+def _in_order(codes: Codes, order: Array) -> Codes:
+    """The same rows with the fields in another order."""
+    return Codes(tuple(codes.fields[i] for i in order), tuple(codes.arrays[i] for i in order), codes.n)
+
+
+def _holds(frame: pl.DataFrame, rules: Iterable[Rule]) -> Array:
+    """(n,) which rows hold all rules."""
+    good = np.ones(frame.height, bool)
+    for rule in rules:
+        good &= rule.check(frame).to_numpy()
+    return good
+
+
+def _keys(frame: pl.DataFrame, rules: Iterable[Unique]) -> Iterator[tuple[Array, Array]]:
+    """For each rule: a hash of each row's values, and whether none of them is missing."""
+    for rule in rules:
+        part = frame.select(rule.columns)
+        complete = part.select(pl.all_horizontal(pl.all().is_not_null())).to_series()
+        yield part.hash_rows(0).to_numpy(), complete.to_numpy()
+
+
+def _repeats(frame: pl.DataFrame, rules: Iterable[Unique], seen: Iterable[set[int]]) -> Array:
+    """(n,) which rows repeat an earlier row of the frame, or one already seen."""
+    bad = np.zeros(frame.height, bool)
+    for known, (hashes, complete) in zip(seen, _keys(frame, rules), strict=True):
+        again = np.ones(frame.height, bool)
+        again[np.unique(hashes, return_index=True)[1]] = False
+        if known:
+            again |= np.fromiter((h in known for h in hashes.tolist()), bool, len(hashes))
+        bad |= again & complete
+    return bad
+
+
+def rules_of(table: Table) -> tuple[Rule, ...]:
+    """The table's rules, and what its key and unique columns say; ids and unique people are made so."""
+    rules = parse(table.rules, table)
+    made = {c.name for c in table.columns if c.kind == "id" or (c.kind == "personal" and c.unique)}
+    keys = {table.primary_key, *((c.name,) for c in table.columns if c.unique)} - {()}
+    held = {rule.of for rule in rules if isinstance(rule, Unique)}
+    return (*rules, *(Unique(of=key) for key in sorted(keys - held) if not made & {*key}))
+
+
+def _ahead(make: Any, numbers: Iterable[int], workers: int) -> Iterator[pl.DataFrame]:
+    """make(number) for each number, in order, by threads that work at most two blocks a worker ahead."""
+    if workers == 1:
+        yield from map(make, numbers)
+        return
+    pool, todo = ThreadPoolExecutor(workers), iter(numbers)
+    try:
+        waiting = [pool.submit(make, n) for n in islice(todo, 2 * workers)]
+        while waiting:
+            yield waiting.pop(0).result()
+            waiting += [pool.submit(make, n) for n in islice(todo, 1)]
+    finally:
+        pool.shutdown(cancel_futures=True)  # whoever reads has enough, or something failed
+
+
+def people_of(frame: pl.DataFrame, unit: str | None) -> Array:
+    """(n,) whom each row belongs to, numbered from 0; rows of nobody belong to one."""
+    if unit is None or unit not in frame.columns:
+        return np.arange(frame.height)
+    text = frame[unit].cast(pl.String) if isinstance(frame[unit].dtype, pl.Categorical | pl.Enum) else frame[unit]
+    people = text.rank("dense").fill_null(0).cast(pl.Int64).to_numpy()
+    return people - people.min(initial=len(people))
