@@ -42,8 +42,9 @@ class Boosted:
     def scores(self, X: Array) -> Floats:
         """log p, up to a constant for each row. X: (F, n) uint16 -> (n, K) float32."""
         scores = np.tile(self.prior.astype(np.float32), (X.shape[1], 1))
+        step = np.empty_like(scores)
         for tree, values in zip(self.trees, self.values, strict=True):
-            scores += values[tree.leaves(X)]
+            scores += np.take(values, tree.leaves(X), axis=0, out=step, mode="clip")
         return scores
 
     def probabilities(self, X: Array) -> Floats:

@@ -22,7 +22,7 @@ from verosim.models.features import features, outputs, rank
 from verosim.models.judge import DRAWN, LEAST_ROWS, MOST_ROWS, Judge
 from verosim.models.trees import Tree, grow
 
-TRIES = 8  # times that a row which the judge sends back is drawn again
+TRIES = 4  # times that a row which the judge sends back is drawn again
 
 
 @dataclass(frozen=True, slots=True)

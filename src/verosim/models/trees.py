@@ -52,8 +52,9 @@ class Tree:
         node = np.zeros(n, np.int64)
         for start in range(0, n, _CHUNK):
             stop = min(start + _CHUNK, n)
-            row, at = np.arange(start, stop), np.zeros(stop - start, np.int64)
-            for _ in range(self._depth):
+            row = np.arange(start, stop)
+            at = self._next[0] + (X[self._asks[0], start:stop] > self._above[0])  # all rows ask the first node
+            for _ in range(1, self._depth):
                 code = flat.take(place.take(at, mode="clip") + row, mode="clip")
                 at = self._next.take(at, mode="clip") + (code > self._above.take(at, mode="clip"))
             node[start:stop] = at
