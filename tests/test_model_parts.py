@@ -14,12 +14,14 @@ from verosim.draws import stream
 from verosim.errors import ModelFileError
 from verosim.evaluate.detector import classify
 from verosim.evaluate.fidelity import auc
-from verosim.models import Array, Field
+from verosim.models import Array, Codes, Field
 from verosim.models.boost import Boosted, boost, softmax
+from verosim.models.boost import Options as Boosting
 from verosim.models.copula import FARTHEST, normal_score, normal_share
 from verosim.models.experts import Donors
+from verosim.models.judge import Judge
 from verosim.models.marginal import Marginal
-from verosim.models.trees import Tree, grow, pack, unpack
+from verosim.models.trees import Ranks, Tree, grow, pack, unpack
 
 # ------------------------------------------------------------------------------------------------------ trees
 
@@ -90,6 +92,18 @@ def test_rows_fall_where_they_grew(codes: Array, min_leaf: int, seed: int) -> No
     assert counts.min() >= min(min_leaf, codes.shape[1])
     (again,) = unpack(pack([tree]), [len(codes)])
     assert again.leaves(codes).tolist() == leaf.tolist()
+
+
+def test_a_spike_leaves_the_other_ranks_to_the_others() -> None:
+    """900 rows of one code and 100 of others each: with 11 ranks the spike has one, the others ten of ten rows."""
+    codes = np.concatenate([np.full(900, 5), np.arange(100, 200)]).astype(np.uint16)[None]
+    found = Ranks.of(codes, 11)
+    assert 10 <= found.values[0].shape[1] <= 11
+    assert np.bincount(found.ranks[0]).tolist()[0] == 900
+    assert np.bincount(found.ranks[0])[1:].max() <= 20
+    assert found.values[0][:, 0].tolist() == [5, 5]
+    tree, leaf = grow(found, (codes[0] > 150)[:, None].astype(float), min_leaf=5)
+    assert tree.leaves(codes).tolist() == leaf.tolist()
 
 
 def by_hand() -> Tree:
@@ -181,6 +195,58 @@ def test_a_detector_sees_nothing_in_noise_and_all_that_is_apart() -> None:
     odds, gains = classify(codes, label, 3, rng)
     assert auc(odds, label) > 0.99
     assert gains.argmax() == 1
+
+
+def test_without_held_rows_all_rounds_are_kept() -> None:
+    X, y = np.tile(np.arange(100, dtype=np.uint16), (1, 2)), np.tile(np.arange(100) >= 50, 2).astype(int)
+    boosted = boost(X, y, 2, np.zeros(200, bool), stream(0), Boosting(rounds=7, min_leaf=5))
+    assert len(boosted.trees) == 7
+    chance = boosted.probabilities(X)[:, 1]
+    assert chance[y == 1].min() > 0.7 > 0.3 > chance[y == 0].max()
+
+
+# ------------------------------------------------------------------------------------------------- the judge
+
+
+def flags(share: float, n: int = 6_000) -> Codes:
+    """Two fields that do not depend on each other; of the first this share is 1."""
+    first = (np.arange(n) < share * n).astype(np.int32)
+    return Codes((Field("a", levels=2), Field("b")), (first, stream(int(share * 100)).random(n)), n)
+
+
+def test_a_judge_keeps_rows_in_proportion_to_their_odds() -> None:
+    """Half of the real rows, a quarter of the drawn ones have it: odds 2 and 2/3, so a third of the others stay."""
+    judge = Judge.fit(flags(0.5), flags(0.25, 12_000), stream(1))
+    fresh = flags(0.25, 30_000)
+    kept = judge.keeps(fresh, stream(2))
+    has = fresh.arrays[0] == 1
+    assert abs(kept[~has].mean() / kept[has].mean() - 1 / 3) < 0.06
+    again = Judge.restore(judge.arrays(), fresh.fields)
+    assert again.keeps(fresh, stream(2)).tolist() == kept.tolist()
+
+
+def test_a_judge_lets_enough_rows_stay() -> None:
+    """However easily it tells drawn rows from real ones."""
+    judge = Judge.fit(flags(0.99), flags(0.01, 12_000), stream(1))
+    assert judge.keeps(flags(0.01, 30_000), stream(2)).mean() > 0.35
+
+
+@pytest.mark.parametrize("part", ["top", "rank0", "values"])
+def test_a_damaged_judge_is_refused(part: str) -> None:
+    judge = Judge.fit(flags(0.5), flags(0.25, 12_000), stream(1))
+    with pytest.raises(ModelFileError):
+        Judge.restore(judge.arrays() | {part: judge.arrays()[part][:-1]}, flags(0.5).fields)
+    with pytest.raises(ModelFileError):
+        Judge.restore(judge.arrays() | {"top": np.array([np.nan])}, flags(0.5).fields)
+
+
+def test_donors_give_the_middle_of_an_atom_exactly() -> None:
+    """What is drawn must look to a tree as what was learned does."""
+    field = Field("a", atoms=np.array([[0.1, 0.4000001], [0.5, 0.77777777]]))
+    rows = np.repeat(field.atoms.mean(1), 30)
+    tree, _ = grow(np.zeros((1, 60), np.uint16), rows[:, None], min_leaf=60)
+    donors = Donors.fill(tree, np.zeros((1, 60), np.uint16), rows, field, 0.1)
+    assert set(donors.draw(np.zeros((1, 200), np.uint16), stream(0))) == set(field.atoms.mean(1))
 
 
 # ---------------------------------------------------------------------------------------------- marginals

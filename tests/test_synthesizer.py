@@ -110,6 +110,34 @@ def test_unique_rows_are_the_same_for_any_workers() -> None:
     assert_frame_equal(synthesizer.sample(BLOCK + 500), drawn)
 
 
+def test_values_of_every_type_come_from_other_processes_as_they_are() -> None:
+    n = 60
+    ages = pl.Series([i % 20 for i in range(n)])
+    frame = pl.DataFrame(
+        {
+            "whole": ages.cast(pl.Int128) * pl.Series([10**20], dtype=pl.Int128),
+            "money": ages.cast(pl.Decimal(10, 2)),
+            "grade": pl.Series(["low", "high"] * 30, dtype=pl.Enum(["low", "high"])),
+            "colour": pl.Series(["red", "blue", None] * 20, dtype=pl.Categorical),
+            "day": pl.Series([dt.date(2020, 1, 1 + i % 20) for i in range(n)]),
+            "time": pl.Series([dt.time(i % 20) for i in range(n)]),
+            "length": pl.Series([dt.timedelta(hours=i % 20) for i in range(n)]),
+            "moment": pl.Series([dt.datetime(2020, 1, 1 + i % 20) for i in range(n)]).dt.replace_time_zone("UTC"),
+            "yes": pl.Series([True, False] * 30),
+        }
+    )
+    synthesizer = vs.fit(frame, seed=1, model="independent")
+    assert_frame_equal(synthesizer.sample(BLOCK + 9, workers=2), synthesizer.sample(BLOCK + 9))
+
+
+def test_an_error_in_another_process_is_the_error_here() -> None:
+    frame = pl.DataFrame({"x": range(2_000), "y": [x * x for x in range(2_000)]})
+    never = vs.fit(frame, schema_of(frame, "y = x * x"), seed=1, model="independent")
+    for workers in (1, 2):
+        with pytest.raises(vs.RuleError, match="cannot be held"):
+            never.sample(BLOCK + 1, workers=workers)
+
+
 def test_blocks_left_early_leave_nothing_running(plain: vs.Synthesizer) -> None:
     blocks = plain.blocks("table", 900_000, workers=2)
     assert next(blocks).height == BLOCK

@@ -53,7 +53,7 @@ Model = Annotated[Engine, typer.Option(help="The engine that learns.")]
 K = Annotated[int, typer.Option("--k", min=1, help="Values that fewer people hold are not reproduced.")]
 Unit = Annotated[str | None, typer.Option(help="The column that says whom a row belongs to.")]
 Holdout = Annotated[float, typer.Option(min=0, max=0.9, help="Share of the rows kept to measure with, never learned.")]
-Workers = Annotated[int, typer.Option(min=0, help="Threads that draw rows; 0: one a processor core.")]
+Workers = Annotated[int, typer.Option(min=0, help="Processes that draw rows; 0: as many as pay.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 ENGINE = Engine["chain"]
@@ -85,7 +85,7 @@ def synth(
     with _progress(quiet) as progress:
         done = run.synth(
             source, out, schema=schema, rows=rows, scale=scale, seed=seed, options=options, report=report,
-            workers=workers or _cores(), progress=progress,
+            workers=workers, progress=progress,
         )  # fmt: skip
     if as_json:
         _print_json({**_outcome(done), "rows": dict(done.rows)})
@@ -149,7 +149,7 @@ def sample(
     run.check_targets((model_file,), out)
     files.check_writable(out)
     with _progress(quiet) as progress:
-        run.write(synthesizer, out, sizes, seed=seed, workers=workers or _cores(), progress=progress)
+        run.write(synthesizer, out, sizes, seed=seed, workers=workers, progress=progress)
     if as_json:
         _print_json({"out": str(out), "rows": sizes})
     elif not quiet:
@@ -255,10 +255,6 @@ def _top(
 ) -> None:
     if context.invoked_subcommand is None:
         _print(context.get_help())
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _print(what: Any, soft_wrap: bool = True) -> None:

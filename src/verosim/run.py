@@ -27,6 +27,7 @@ from verosim.models import Progress, silent
 from verosim.schema import Schema
 from verosim.synthesizer import Synthesizer, check_sizes, rare_values, split
 from verosim.table_model import Options
+from verosim.workers import fitting
 
 MEASURED: Final = 20_000  # synthetic rows that the measure looks at, at most
 SEED: Final = 0  # of every call that is given none: two runs give the same
@@ -215,7 +216,7 @@ def write(
 
     def counted(name: str, rows: int) -> Any:
         nonlocal done
-        for block in synthesizer.blocks(name, rows, seed, workers):
+        for block in synthesizer.blocks(name, rows, seed, workers or fitting(rows)):
             done += block.height
             progress(done / total, f"{done:,} rows")
             yield block

@@ -18,6 +18,7 @@ import polars as pl
 from threadpoolctl import threadpool_limits
 
 from verosim import archive
+from verosim import workers as by_workers
 from verosim.draws import stream
 from verosim.errors import (
     ArgumentError,
@@ -107,7 +108,7 @@ class Synthesizer:
         """New rows: a frame, or a mapping of them, of the kind that was learned.
 
         rows: how many, for several tables by name (those not named are not drawn); by default as many as the real data,
-        times `scale`. The same seed gives the same rows, whatever `workers` (threads); by default it is that of `fit`.
+        times `scale`. The same seed, by default that of `fit`, gives the same rows, whatever `workers` (processes).
         """
         sizes = self.sizes(rows, scale)
         dataset = {name: pl.concat(self.blocks(name, n, seed, workers)) for name, n in sizes.items()}
@@ -140,7 +141,8 @@ class Synthesizer:
                     f"table {table!r}, column {column!r}: its pattern holds {room:,} different ids, and {rows:,} rows "
                     "are asked. Ask for fewer rows, or give it a wider `pattern` in the schema."
                 )
-        return model.blocks(rows, seed, workers)
+        drawn = None if workers == 1 else by_workers.blocks(model, self.options.model, rows, seed, workers)
+        return model.blocks(rows, seed, drawn)
 
     @property
     def notes(self) -> list[str]:

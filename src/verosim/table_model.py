@@ -10,9 +10,7 @@ rows for any number of rows asked, any chunk size and any number of workers.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import islice
 from typing import Any, Final
 
 import numpy as np
@@ -88,10 +86,10 @@ class TableModel:
 
     # ------------------------------------------------------------------------------------------------ drawing
 
-    def blocks(self, rows: int, seed: int, workers: int) -> Iterator[pl.DataFrame]:
-        """The first `rows` rows, block by block; the blocks are drawn by `workers` threads, a few ahead."""
+    def blocks(self, rows: int, seed: int, drawn: Iterable[pl.DataFrame] | None = None) -> Iterator[pl.DataFrame]:
+        """The first `rows` rows, block by block. drawn: the blocks, where others draw them (workers.py)."""
         numbers = range(-(-rows // BLOCK))
-        drawn = _ahead(lambda n: self.block(n, seed, rows - n * BLOCK), numbers, workers)
+        drawn = (self.block(n, seed, rows - n * BLOCK) for n in numbers) if drawn is None else drawn
         seen: list[set[int]] = [set() for _ in self.unique_rules]
         for number, frame in zip(numbers, drawn, strict=True):
             yield self._without_repeats(frame, number, seen, seed) if self.unique_rules else frame
@@ -239,21 +237,6 @@ def rules_of(table: Table) -> tuple[Rule, ...]:
     keys = {table.primary_key, *((c.name,) for c in table.columns if c.unique)} - {()}
     held = {rule.of for rule in rules if isinstance(rule, Unique)}
     return (*rules, *(Unique(of=key) for key in sorted(keys - held) if not made & {*key}))
-
-
-def _ahead(make: Any, numbers: Iterable[int], workers: int) -> Iterator[pl.DataFrame]:
-    """make(number) for each number, in order, by threads that work at most two blocks a worker ahead."""
-    if workers == 1:
-        yield from map(make, numbers)
-        return
-    pool, todo = ThreadPoolExecutor(workers), iter(numbers)
-    try:
-        waiting = [pool.submit(make, n) for n in islice(todo, 2 * workers)]
-        while waiting:
-            yield waiting.pop(0).result()
-            waiting += [pool.submit(make, n) for n in islice(todo, 1)]
-    finally:
-        pool.shutdown(cancel_futures=True)  # whoever reads has enough, or something failed
 
 
 def people_of(frame: pl.DataFrame, unit: str | None) -> Array:

@@ -77,7 +77,9 @@ class Ranks:
             found = np.flatnonzero(counts)
             rank = np.arange(len(found))
             if len(found) > most:
-                rows = np.minimum(counts[found], len(codes) / most)  # a spike leaves the other ranks to the others
+                rows = counts[found].astype(np.float64)
+                for _ in range(5):  # a spike counts as one rank, and leaves the others to the others
+                    rows = np.minimum(rows, rows.sum() / most)
                 middle = np.cumsum(rows) - rows / 2
                 rank = np.unique((middle * (most / rows.sum())).astype(np.int64), return_inverse=True)[1]
             begins = np.flatnonzero(np.diff(rank, prepend=-1))
