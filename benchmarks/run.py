@@ -42,7 +42,11 @@ def _speed_rows(results: dict[str, dict[str, Any]]) -> Iterator[str]:
         if "error" in r:
             yield f"| {r['what']} | {r['bar']} | failed | | not met |"
         else:
-            rate = f" ({r['rows_per_cpu_s']:,} rows/s)" if "rows_per_cpu_s" in r else ""
+            rate = (
+                f" ({r['rows_per_cpu_s']:,} rows a CPU s, {r['rows_per_wall_s']:,} a s)"
+                if "rows_per_cpu_s" in r
+                else ""
+            )
             met = "met" if r["met"] else "**not met**"
             yield f"| {r['what']} | {r['bar']} | {r['cpu_s']:.2f}{rate} | {r['peak_mb']:,} | {met} |"
 

@@ -44,7 +44,8 @@ class Case:
         late = self.max_cpu_s is not None and cost.cpu_s > self.max_cpu_s
         large = self.max_mb is not None and cost.peak_mb > self.max_mb
         spent_on_it = {"cpu_s": round(cost.cpu_s, 2), "wall_s": round(cost.wall_s, 2), "peak_mb": round(cost.peak_mb)}
-        per_second = {"rows_per_cpu_s": round(self.rows / cost.cpu_s)} if self.rows else {}
+        rows = self.rows
+        per_second = {f"rows_per_{of}": round(rows / spent_on_it[of]) for of in ("cpu_s", "wall_s")} if rows else {}
         return {"what": self.what, "bar": self.bar(), **spent_on_it, **per_second, "met": not (late or large)}
 
 

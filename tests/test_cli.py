@@ -215,11 +215,9 @@ def test_quiet_prints_nothing(home: Path, verosim: Callable[..., Ran]) -> None:
 def test_notes_of_a_wide_table_are_a_few_lines_and_all_in_the_report(home: Path, verosim: Callable[..., Ran]) -> None:
     pl.DataFrame({f"c{j}": [i * (j + 3) % 89 + 0.25 for i in range(60)] for j in range(30)}).write_csv("wide.csv")
     _, out, _ = verosim("synth", "wide.csv", *QUICK)
-    assert out.count("note: ") == 6
-    more = re.search(r"and (\d+) more notes: wide.report.json has all", out)
-    assert more
+    assert out.count("note: ") <= 6
+    assert "note: c0, c1, c2, c3, c4, c5 and 24 more columns: some values are held by fewer than 5 people: " in out
     notes = json.loads(Path("wide.report.json").read_text())["notes"]
-    assert len(notes) == 6 + int(more[1])
     assert sum(note.startswith("c") for note in notes) == 30
 
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from enum import Enum
@@ -26,7 +27,8 @@ from verosim.models import MODELS, silent
 if TYPE_CHECKING:
     from verosim.run import Outcome
 
-SHOWN: Final = 6  # notes that are printed
+SHOWN: Final = 6  # notes that are printed, and columns in a note
+_RARE: Final = re.compile(r"(.+): [0-9,]+ (?:of [0-9,]+ )?((?:values|levels) are held by fewer than .*)", re.DOTALL)
 WRONG_USE: Final[Any] = typer.BadParameter.__base__  # typer's error for wrong options; its module is no public one
 
 app = typer.Typer(
@@ -290,13 +292,26 @@ def _outcome(done: Outcome) -> dict[str, Any]:
 
 def _show_found(done: Outcome, show: Callable[..., None]) -> None:
     """The measures of each table, and the first notes: a wide table has many."""
-    notes = [note for found in done.reports.values() for note in found.notes] + list(done.notes)
+    notes = [note for found in done.reports.values() for note in found.notes] + _together(done.notes)
     for found in done.reports.values():
         show(replace(found, notes=()).summary())
     for note in notes[:SHOWN]:
         show(f"  note: {note}")
     if len(notes) > SHOWN:
         show(f"  and {len(notes) - SHOWN} more notes: {done.report_path or '--json'} has all")
+
+
+def _together(notes: Iterable[str]) -> list[str]:
+    """The notes, with one for all columns of which the same is said but for numbers."""
+    same: dict[str, list[str]] = {}
+    for note in notes:
+        rare = _RARE.fullmatch(note)
+        same.setdefault(f": some {rare[2]}" if rare else note, []).append(rare[1] if rare else "")
+    return [_listed(columns) + what for what, columns in same.items()]
+
+
+def _listed(columns: list[str]) -> str:
+    return ", ".join(columns[:SHOWN]) + (f" and {len(columns) - SHOWN} more columns" if len(columns) > SHOWN else "")
 
 
 @contextmanager

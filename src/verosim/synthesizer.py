@@ -144,6 +144,11 @@ class Synthesizer:
         drawn = None if workers == 1 else by_workers.blocks(model, self.options.model, rows, seed, workers)
         return model.blocks(rows, seed, drawn)
 
+    def __repr__(self) -> str:
+        """What was learned, in a line."""
+        learned = (f"{name}: {m.rows:,} x {len(m.table.columns)}" for name, m in getattr(self, "tables_", {}).items())
+        return f"<Synthesizer {self.options.model}: {', '.join(learned) or 'nothing learned yet'}>"
+
     @property
     def notes(self) -> list[str]:
         """What was protected, merged or made up on the way: a sentence each."""

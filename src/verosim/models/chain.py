@@ -185,7 +185,9 @@ def _fit_column(
     min_leaf = min(options.min_leaf, max(5, data.n // 20)) if parents else data.n
     if not parents or not len(values) or not held.any():
         tree, _ = grow(X, Y, min_leaf=min_leaf)
-        return Conditional(target, parents, ranks, Donors.fill(tree, X, array, field, cell), f"{tree.n_leaves} leaves")
+        return Conditional(
+            target, parents, ranks, Donors.fill(tree, X, array, field, cell), f"{tree.n_leaves} groups of rows"
+        )
 
     classes = Classes(boost(X, y, len(values), held, rng), values)
     tree, chance = _tested(X, Y, y, held, min_leaf)
