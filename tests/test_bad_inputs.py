@@ -297,8 +297,8 @@ SHAPE = [
     Refused(2, "no rows", x().clear(), "table 'table'.*no rows.*Give"),
     Refused(2, "no rows in any table", {"a": x().clear(), "b": x().clear()}, "a, b.*no rows.*Give"),
     RefusedFile(2, "only a header", b"a,b\n", "t.csv.*no rows"),
-    Works(2, "one of two tables is empty", {"a": x(*"pqr" * 9), "b": x(1).clear()},
-          lambda new, _: new["b"].is_empty(), rows=None),
+    *(Works(2, f"one of two tables is empty, {m}", {"a": x(*"pqr" * 9), "b": x(1).clear()},
+            lambda new, _: new["b"].is_empty(), rows=None, model=m) for m in MODELS),
     *(Works(3, f"one row, {m}", ONE_ROW, note="few", model=m) for m in MODELS),
     # 4, 5: there are no batches; few rows are few for trees, folds, grids and hold-outs
     *(Works(4, f"{n} rows, {m}", x(*range(n)), model=m) for n in (2, 3, 21) for m in ("chain", "copula")),

@@ -16,6 +16,7 @@ import numpy as np
 
 from verosim.errors import ModelFileError
 from verosim.models import Array, Codes, Field, Floats, Progress, State, pack_fields, saved_array, silent, unpack_fields
+from verosim.models.boost import Options as Boosting
 from verosim.models.boost import boost
 from verosim.models.experts import Classes, Donors
 from verosim.models.features import features, outputs, rank
@@ -69,12 +70,13 @@ class Chain:
         self.fields_, self.known_, self.cell_ = data.fields, known, options.group / max(data.n, 1)
         self.columns_: list[Conditional] = []
         for target in range(known, len(data.fields)):
-            progress((target - known) / len(rows.fields), data.fields[target].name)
+            progress((target - known) / (len(rows.fields) + 1), data.fields[target].name)
             before = np.arange(target)
             if depends is not None and len(before) > options.max_features:
                 strongest = np.argsort(-depends[target, before], kind="stable")[: options.max_features]
                 before = before[np.sort(strongest)]
             self.columns_.append(_fit_column(data, target, tuple(before.tolist()), held, options, rng))
+        progress(len(rows.fields) / (len(rows.fields) + 1), "whole rows")
         self.judge_ = self._judge(data, rng)
         return self
 
@@ -189,7 +191,7 @@ def _fit_column(
             target, parents, ranks, Donors.fill(tree, X, array, field, cell), f"{tree.n_leaves} groups of rows"
         )
 
-    classes = Classes(boost(X, y, len(values), held, rng), values)
+    classes = Classes(boost(X, y, len(values), held, rng, _boosting(data)), values)
     tree, chance = _tested(X, Y, y, held, min_leaf)
     boosted = classes.boosted.probabilities(np.take(X, np.flatnonzero(held), axis=1))
     nats = {"donors": _nats(chance), "classes": _nats(boosted[np.arange(held.sum()), y[held]])}
@@ -197,6 +199,12 @@ def _fit_column(
     if nats["classes"] <= nats["donors"]:
         return Conditional(target, parents, ranks, classes, why)
     return Conditional(target, parents, ranks, Donors.fill(tree, X, array, field, cell), why)
+
+
+def _boosting(data: Codes) -> Boosting:
+    """Slow learning is better learning: the fewer cells a table has, the more rounds it can afford."""
+    rate = min(max(data.n * len(data.fields) / 1.5e6, 0.1), 0.3)
+    return Boosting(rate=rate, patience=round(1.5 / rate))
 
 
 def _nats(chance: Floats) -> float:

@@ -165,13 +165,15 @@ def _best_splits(level: _Level, sizes: Array, min_leaf: int, ridge: float) -> tu
     """
     k, most = len(level.ids), int(sizes.max(initial=1))
     bins = most if most <= DIRECT else LOCAL
+    best, by, at = np.full(k, -np.inf), np.zeros(k, np.int64), np.zeros(k, np.int64)
+    if bins < 2:
+        return best, by, at
     shift = np.maximum(0, np.ceil(np.log2(level.high - level.low + 1.0)).astype(np.int32) - _BITS)
     shift[sizes <= bins] = 0
     low = np.where(sizes[:, None] <= bins, 0, level.low)
     base = np.repeat(np.arange(k) * bins, level.count)
     starts = np.concatenate([[0], np.cumsum(level.count)[:-1]])
     whole = np.add.reduceat(level.outputs, starts, axis=1)  # (m, k)
-    best, by, at = np.full(k, -np.inf), np.zeros(k, np.int64), np.zeros(k, np.int64)
     together = max(1, _CELLS // (k * bins))  # features judged at once: few calls, small arrays
     for first in range(0, len(sizes), together):
         some = range(first, min(first + together, len(sizes)))
@@ -179,8 +181,8 @@ def _best_splits(level: _Level, sizes: Array, min_leaf: int, ridge: float) -> tu
         sums = np.array([_histograms(level, i, k * bins) for i in index]).reshape(len(some), -1, k, bins)
         score = _scores(sums, level.count, whole, min_leaf, ridge)  # (features, k, bins - 1)
         flat = score.transpose(1, 0, 2).reshape(k, -1)
-        place = flat.argmax(1) if flat.shape[1] else np.zeros(k, np.int64)
-        top = flat[np.arange(k), place] if flat.shape[1] else best
+        place = flat.argmax(1)
+        top = flat[np.arange(k), place]
         better = np.flatnonzero(top > best)
         feature, step = first + place[better] // (bins - 1), place[better] % (bins - 1)
         best[better], by[better] = top[better], feature
