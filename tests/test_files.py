@@ -399,7 +399,7 @@ def test_one_table_name_in_two_files(tmp_path: Path) -> None:
         ("t.csv", b"a,b\n", "no rows"),
         ("t.csv", b"a,b\n1,\0\n", "NUL bytes"),
         ("t.csv", b"\xff\xfea\x00b", "marked as utf-16"),
-        ("t.csv.gz", gzip.compress(b"a,b\n1,2\n" * 100)[:-9], "damaged or cut off"),
+        ("t.csv.gz", gzip.compress(b"a,b\n1,2\n" * 100, mtime=0)[:-9], "damaged or cut off"),
         ("t.csv.zst", zstd.compress(b"a,b\n1,2\n" * 100)[:-5], "damaged or cut off"),
         ("t.parquet", b"PAR1 nothing", "not a whole parquet file"),
         ("t.arrow", b"ARROW1 nothing", "not a whole arrow file"),
