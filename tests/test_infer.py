@@ -214,6 +214,12 @@ def test_categories_and_enums_keep_their_levels() -> None:
     assert one("size", drawn(["S", "L", "M"]), pl.Categorical()).levels == ("S", "M", "L")
 
 
+@pytest.mark.parametrize("value", [10**20, -(2**63) - 1])
+def test_an_id_past_64_bits_is_a_number(value: int) -> None:
+    assert one("index", [value, value - 7], pl.Int128()).kind == "number"
+    assert one("index", [7, 10**6], pl.Int128()).kind == "id"
+
+
 def test_numbers_of_every_type_are_exact() -> None:
     big = one("bytes", [2**64 - 1, 2**63, 5], pl.UInt64())
     assert (big.minimum, big.maximum, big.step) == (None, None, None)  # extremes are a person's own

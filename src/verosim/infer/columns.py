@@ -85,6 +85,8 @@ def _numeric_id(blank: Column, series: pl.Series, facts: Facts) -> Column | None
     if not facts.unique or series.dtype.is_decimal() or not _whole(series):
         return None
     low, high = int(series.min()), int(series.max())  # type: ignore[arg-type]
+    if low < -(2**63) or high >= 2 ** (64 if low >= 0 else 63):
+        return None  # ids are made of 64 bits
     counts = low in (0, 1) and high - low + 1 == facts.rows >= MANY
     words = personal.words_of(series.name).split()
     named = _named_id(words)
