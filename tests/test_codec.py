@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal, assert_series_equal
 from polars.testing.parametric import dataframes
@@ -535,6 +535,8 @@ DTYPES = [
     dataframes(allowed_dtypes=DTYPES, max_cols=5, max_size=40, allow_null=True, allow_chunks=False), st.integers(1, 6)
 )
 @settings(deadline=None, max_examples=60, suppress_health_check=list(HealthCheck))
+@example(pl.DataFrame({"x": [Decimal("99499999999999991.808")]}, schema={"x": pl.Decimal(20, 3)}), 2)
+@example(pl.DataFrame({"x": [Decimal("-99999999999999999.999")] * 3}, schema={"x": pl.Decimal(20, 3)}), 5)
 def test_any_frame_comes_back_in_its_own_shape(frame: pl.DataFrame, k: int) -> None:
     table = Table("t", tuple(column_of(s) for s in frame))
     codec = TableCodec(table, k=k).fit(frame)

@@ -174,13 +174,23 @@ class Axis:
         values, segments = self.grid.at(np.maximum(codes, 0.0))
         values = np.where(self.grid.is_atom[segments], values, self._settle(values))
         if not self.marks or codes.min(initial=0.0) >= 0:
-            return self.ticks.backward(values)
+            return self._exactly_within(values)
         what = np.array([0, *(MARKS.index(mark) + 1 for mark in self.marks)])
         what = what[np.clip(-codes, 0, len(self.marks)).astype(np.int64)]
         if self.ticks.way == "float":
             values = np.where(what > 1, np.array([0, 0, np.nan, np.inf, -np.inf])[what], values)
-        series = self.ticks.backward(values)
+        series = self._exactly_within(values)
         return series.zip_with(pl.Series(what != 1), pl.Series([None], dtype=series.dtype))
+
+    def _exactly_within(self, values: Array) -> pl.Series:
+        """The values as a series; wide ones, which were rounded to floats, within the limits to the last digit."""
+        series = self.ticks.backward(values)
+        if self.ticks.way != "wide":
+            return series
+        low, high = (
+            end if own is None else own for end, own in zip(WIDE, (self.limits.low, self.limits.high), strict=True)
+        )
+        return series.clip(int(low), int(high))
 
     def _settle(self, values: Array) -> Array:
         """Round to digits or steps, and keep within the limits: (n,) as the grid gave them."""

@@ -35,7 +35,9 @@ def limits_of(column: Column, dtype: pl.DataType, unit: int = 1) -> Limits:
 
 
 def _range(dtype: pl.DataType) -> tuple[Fraction | None, Fraction | None]:
-    """The lowest and highest tick of a dtype, where it has fewer than 64 bits."""
+    """The lowest and highest tick of a dtype, where they are not those of its bits."""
+    if isinstance(dtype, pl.Decimal):
+        return Fraction(1 - 10**dtype.precision), Fraction(10**dtype.precision - 1)
     if dtype.is_integer():
         low, high = pl.select(low=dtype.min(), high=dtype.max()).row(0)  # type: ignore[attr-defined]
         return Fraction(low), Fraction(high)
