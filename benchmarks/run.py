@@ -3,6 +3,7 @@
     python benchmarks/run.py [--seeds 3] [--data FOLDER] [--only speed|quality]
 
 Writes results/DATE.json and results/DATE.md. What needs data or libraries that are not here is skipped, and says so.
+With --only, the other half stays as it was measured earlier on the same day.
 """
 
 from __future__ import annotations
@@ -84,17 +85,21 @@ def main() -> None:
     if skipped:
         print(f"quality: skipped, {skipped}")
     date = dt.datetime.now(dt.UTC).date().isoformat()
+    file = HERE / "results" / f"{date}.json"
+    earlier = json.loads(file.read_text(encoding="utf-8")) if given.only and file.exists() else {}
     result = {
         "date": date,
         "machine": machine(),
-        "speed": {} if given.only == "quality" else speed.measure(list(speed.CASES)),
-        "quality": {} if skipped else quality.measure(given.data, list(quality.SETS), given.seeds),
+        "speed": earlier.get("speed", {}) if given.only == "quality" else speed.measure(list(speed.CASES)),
+        "quality": earlier.get("quality", {})
+        if skipped
+        else quality.measure(given.data, list(quality.SETS), given.seeds),
         "skipped": skipped,
     }
-    (HERE / "results").mkdir(exist_ok=True)
+    file.parent.mkdir(exist_ok=True)
     text = table(result)
-    (HERE / "results" / f"{date}.json").write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
-    (HERE / "results" / f"{date}.md").write_text(text, encoding="utf-8")
+    file.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+    file.with_suffix(".md").write_text(text, encoding="utf-8")
     show(text)
     print(text)
 
