@@ -4,14 +4,16 @@
     model -> decode -> restore -> hold the rules         blocks
 
 A table's rows come in blocks of `BLOCK`; each draws from its own keyed streams, so that the same seed gives the same
-rows for any number of rows asked, any chunk size and any number of workers.
+rows for any number of rows asked, any chunk size and any number of workers. A table may be learned, and its rows drawn,
+*given* those of another frame, row by row: some of its own columns, a label, a parent's row.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any, Final
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from copy import copy
+from dataclasses import dataclass, replace
+from typing import Any, Final, Protocol, Self
 
 import numpy as np
 import polars as pl
@@ -25,9 +27,11 @@ from verosim.errors import (
 )
 from verosim.models import Array, Codes, Model, Progress, State, model_class
 from verosim.rules import Reduction, Rule, Unique, parse, reduce
+from verosim.rules.parsing import types_of
 from verosim.schema import Table
 
 _TRIES: Final = 1000  # times that rows which break a rule are drawn again
+_TRIES_GIVEN: Final = 100  # of a row given another, for which no way may be left to hold the rule
 _HOPELESS: Final = 30  # times after which it is clear what share of the rows holds ...
 _RAREST: Final = 0.002  # ... and that it is one with which the block will be full in time
 _TRIAL: Final = 64  # rows drawn to see that a model file is whole
@@ -59,74 +63,138 @@ def whole(name: str, value: Any, least: int) -> int:
     return int(value)
 
 
-class TableModel:
-    """One table, learned: rules, codec and model."""
+class Wish(Protocol):
+    """What must hold in each row: a rule, or what a call asks for. The frame has the given columns beside its own."""
 
-    def __init__(self, reduction: Reduction, codec: TableCodec, model: Model, order: Array, rows: int) -> None:
+    def check(self, frame: pl.DataFrame) -> pl.Series: ...
+
+    def count(self, frame: pl.DataFrame) -> int: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """Rows that others are learned given: a frame, and what its columns mean.
+
+    A column that the learned table has as well is not drawn, but taken over from here.
+    """
+
+    frame: pl.DataFrame
+    table: Table
+
+
+@dataclass(frozen=True, slots=True)
+class _Beside:
+    """The given rows of a block, and how the model sees them: None where it does not."""
+
+    frame: pl.DataFrame
+    codes: Codes | None
+
+    def take(self, rows: Array) -> _Beside:
+        return _Beside(self.frame[rows], self.codes.take(rows) if self.codes else None)
+
+
+class TableModel:
+    """One table, learned: rules, codec and model. known: the codec of given rows, where it was learned given some."""
+
+    def __init__(
+        self,
+        reduction: Reduction,
+        codec: TableCodec,
+        model: Model,
+        order: Array,
+        rows: int,
+        known: TableCodec | None = None,
+    ) -> None:
         self.table, self.reduction, self.codec, self.model = reduction.original, reduction, codec, model
         self.order = order  # (fields,) which field of the codec the model sees first, second ...
         self.rows = rows  # of the real table, hold-out included
-        self.row_rules = tuple(r for r in reduction.remaining if not isinstance(r, Unique))
+        self.known = known
+        self.temperature = 1.0
+        self.row_rules: tuple[Wish, ...] = tuple(r for r in reduction.remaining if not isinstance(r, Unique))
         self.unique_rules = tuple(r for r in reduction.remaining if isinstance(r, Unique))
 
     @classmethod
     def fit(
-        cls, frame: pl.DataFrame, table: Table, options: Options, seed: int, real_rows: int, progress: Progress
-    ) -> TableModel:
+        cls,
+        frame: pl.DataFrame,
+        table: Table,
+        options: Options,
+        seed: int,
+        real_rows: int,
+        progress: Progress,
+        given: Given | None = None,
+    ) -> Self:
+        """given: as many rows as `frame`, given which those are learned."""
         unit = frame[options.unit] if options.unit in frame.columns else None
-        reduced, reduction = reduce(frame, rules_of(table), table, k=options.k)
-        codec = TableCodec(reduction.table, options.k).fit(reduced, unit)
-        rows = codec.encode(reduced)
-        first = {name: place for place, name in enumerate(reduction.table.order)}
+        taken = {*given.table.names} if given else set[str]()
+        reduced, reduction = reduce(frame, rules_of(table), table, k=options.k, keep=taken & {*table.names})
+        drawn = _without(reduction.table, taken)
+        codec = TableCodec(drawn, options.k).fit(reduced.select(drawn.names), unit)
+        known = TableCodec(given.table, options.k).fit(given.frame) if given else None
+        codes = known.encode(given.frame) if known and given else None
+        first = {name: place for place, name in enumerate(drawn.order)}
         order = np.argsort([first.get(owner, len(first)) for owner in codec.owners], kind="stable")
-        model = model_class(options.model)().fit(
-            _in_order(rows, order), None, stream(seed, table.name, "fit"), progress
-        )
-        return cls(reduction, codec, model, order, real_rows)
+        rows = _in_order(codec.encode(reduced.select(drawn.names)), order)
+        model = model_class(options.model)().fit(rows, codes, stream(seed, table.name, "fit"), progress)
+        return cls(reduction, codec, model, order, real_rows, known)
+
+    def directed(self, *wishes: Wish, temperature: float = 1.0) -> Self:
+        """The same model, whose rows hold these wishes too and are drawn at this temperature."""
+        new = copy(self)
+        new.row_rules, new.temperature = (*self.row_rules, *wishes), temperature
+        return new
 
     # ------------------------------------------------------------------------------------------------ drawing
 
     def blocks(self, rows: int, seed: int, drawn: Iterable[pl.DataFrame] | None = None) -> Iterator[pl.DataFrame]:
         """The first `rows` rows, block by block. drawn: the blocks, where others draw them (workers.py)."""
-        numbers = range(-(-rows // BLOCK))
-        drawn = (self.block(n, seed, rows - n * BLOCK) for n in numbers) if drawn is None else drawn
-        seen: list[set[int]] = [set() for _ in self.unique_rules]
-        for number, frame in zip(numbers, drawn, strict=True):
-            yield self._without_repeats(frame, number, seen, seed) if self.unique_rules else frame
+        return blocks(lambda number: self, rows, seed, drawn)
 
-    def block(self, number: int, seed: int, asked: int = BLOCK) -> pl.DataFrame:
-        """Rows number * BLOCK and after, at most `asked` of them, which hold every rule but uniqueness."""
-        rows, asked = np.arange(number * BLOCK, (number + 1) * BLOCK), min(asked, BLOCK)
-        return self._holding(rows, np.arange(asked), seed, number).head(asked)
+    def block(self, number: int, seed: int, asked: int = BLOCK, given: pl.DataFrame | None = None) -> pl.DataFrame:
+        """Rows number * BLOCK and after, at most `asked` of them, which hold every rule but uniqueness.
+
+        given: the given rows of the block, at most BLOCK: it has as many.
+        """
+        rows = number * BLOCK + np.arange(BLOCK if given is None else given.height)
+        asked = min(asked, len(rows))
+        return self._holding(rows, self._beside(given), np.arange(asked), seed, number).head(asked)
 
     def trial(self, seed: int) -> pl.DataFrame:
         """A few rows, whatever rules they break."""
-        frame = self._draw(np.arange(_TRIAL), seed, "trial")
+        frame = self._draw(np.arange(_TRIAL), None, seed, "trial")
         _holds(frame, self.row_rules)
         _repeats(frame, self.unique_rules, [set() for _ in self.unique_rules])
         return frame
 
-    def _draw(self, rows: Array, seed: int, *key: int | str) -> pl.DataFrame:
-        rng = stream(seed, self.table.name, *key)
-        codes = _in_order(self.model.sample(len(rows), None, rng), np.argsort(self.order))
-        return self.reduction.restore(self.codec.decode(codes, rows, rng, seed))
+    def _beside(self, given: pl.DataFrame | None) -> _Beside | None:
+        return None if given is None else _Beside(given, self.known.encode(given) if self.known else None)
 
-    def _holding(self, rows: Array, needed: Array, seed: int, *key: int | str) -> pl.DataFrame:
+    def _draw(self, rows: Array, beside: _Beside | None, seed: int, *key: int | str) -> pl.DataFrame:
+        """Rows of these numbers (n,), with the given columns beside their own."""
+        rng = stream(seed, self.table.name, *key)
+        codes = self.model.sample(len(rows), beside.codes if beside else None, rng, self.temperature)
+        frame = self.codec.decode(_in_order(codes, np.argsort(self.order)), rows, rng, seed)
+        if beside is None:
+            return self.reduction.restore(frame)
+        given = beside.frame.get_columns()
+        return self.reduction.restore(frame.with_columns(given)).with_columns(given)
+
+    def _holding(self, rows: Array, beside: _Beside | None, needed: Array, seed: int, *key: int | str) -> pl.DataFrame:
         """Rows of these numbers (n,); those that break a rule are drawn again, each in its place.
 
         needed: the places whose rows must hold. The others are drawn again with them, so that a row is the same
         whatever is needed beside it.
         """
-        frame = self._draw(rows, seed, *key, "rows", 0)
+        frame = self._draw(rows, beside, seed, *key, "rows", 0)
         parts, where, todo = [frame], np.arange(len(rows)), np.flatnonzero(~_holds(frame, self.row_rules))
         n_drawn, n_good = len(rows), len(rows) - len(todo)
-        for attempt in range(1, _TRIES + 1):
+        for attempt in range(1, 1 + (_TRIES_GIVEN if beside else _TRIES)):
             if not np.isin(needed, todo).any():
-                return pl.concat(parts)[where] if len(parts) > 1 else frame
+                return (pl.concat(parts)[where] if len(parts) > 1 else frame).select(self.table.names)
             if attempt > _HOPELESS and n_good < _RAREST * n_drawn:
                 break
             wanted = np.tile(todo, -(-min(BLOCK, _PART * attempt) // len(todo)))
-            frame = self._draw(rows[wanted], seed, *key, "rows", attempt)
+            frame = self._draw(rows[wanted], beside.take(wanted) if beside else None, seed, *key, "rows", attempt)
             held = np.flatnonzero(_holds(frame, self.row_rules))
             place, first = np.unique(wanted[held], return_index=True)
             where[place] = sum(map(len, parts)) + np.arange(len(place))
@@ -134,17 +202,23 @@ class TableModel:
             todo = np.setdiff1d(todo, place, assume_unique=True)
             n_drawn, n_good = n_drawn + len(wanted), n_good + len(held)
         worst = max(self.row_rules, key=lambda rule: rule.count(frame))
+        broken = f"{1 - n_good / n_drawn:.2%} of the {n_drawn:,} rows drawn broke the rules"
+        if beside:
+            broken += f", and all drawn for row {rows[needed[np.isin(needed, todo)][0]]:,} of those given"
         raise RuleError(
-            f"table {self.table.name!r}: the rule `{worst}` cannot be held: {1 - n_good / n_drawn:.2%} of the "
-            f"{n_drawn:,} rows drawn broke the rules. Loosen it, or learn from data in which more rows hold it."
+            f"table {self.table.name!r}: the rule `{worst}` cannot be held: {broken}. "
+            "Loosen it, or learn from data in which more rows hold it."
         )
 
-    def _without_repeats(self, frame: pl.DataFrame, number: int, seen: list[set[int]], seed: int) -> pl.DataFrame:
+    def without_repeats(
+        self, frame: pl.DataFrame, number: int, seen: list[set[int]], seed: int, given: pl.DataFrame | None
+    ) -> pl.DataFrame:
         """The first rows of a block; those that repeat an earlier row, where a rule says unique, are drawn again.
 
         A row is replaced only for the sake of rows before it, by rows drawn for its number: so the rows after it, and
         whether they are asked for, change nothing. seen: for each rule what the blocks before hold; is added to.
         """
+        beside = self._beside(given) if self.unique_rules else None
         for attempt in range(_TRIES):
             bad = np.flatnonzero(_repeats(frame, self.unique_rules, seen))
             if not len(bad):
@@ -154,9 +228,10 @@ class TableModel:
             parts = np.unique(bad // _PART)
             others = []
             for part in parts.tolist():
-                rows = number * BLOCK + np.arange(part * _PART, (part + 1) * _PART)
+                places = np.arange(part * _PART, min((part + 1) * _PART, BLOCK if given is None else given.height))
                 needed = bad[bad // _PART == part] % _PART
-                others.append(self._holding(rows, needed, seed, number, "again", part, attempt))
+                own = beside.take(places) if beside else None
+                others.append(self._holding(number * BLOCK + places, own, needed, seed, number, "again", part, attempt))
             order = np.arange(frame.height)
             order[bad] = frame.height + np.searchsorted(parts, bad // _PART) * _PART + bad % _PART
             frame = pl.concat([frame, *others])[order]
@@ -174,27 +249,61 @@ class TableModel:
         meta: dict[str, Any] = {"reduction": self.reduction.to_dict(), "codec": codec, "model": model}
         meta |= {"order": self.order.tolist(), "rows": self.rows}
         arrays = {f"codec/{name}": a for name, a in codec_arrays.items()}
-        return meta, arrays | {f"model/{name}": a for name, a in model_arrays.items()}
+        arrays |= {f"model/{name}": a for name, a in model_arrays.items()}
+        if self.known:
+            meta["known"], known_arrays = self.known.state()
+            arrays |= {f"known/{name}": a for name, a in known_arrays.items()}
+        return meta, arrays
 
     @classmethod
     def restore(cls, engine: str, meta: Mapping[str, Any], arrays: Mapping[str, Array]) -> TableModel:
         """What `state` gave, checked. Raises ModelFileError."""
         part = {
             of: {n.removeprefix(f"{of}/"): a for n, a in arrays.items() if n.startswith(f"{of}/")}
-            for of in ("codec", "model")
+            for of in ("codec", "model", "known")
         }
         reduction = Reduction.from_dict(meta["reduction"])
         codec = TableCodec.restore(meta["codec"], part["codec"])
         model = model_class(engine).restore(meta["model"], part["model"])
+        known = TableCodec.restore(meta["known"], part["known"]) if "known" in meta else None
         order = np.array(meta["order"], np.int64)
-        if sorted(order) != list(range(len(codec.fields))) or codec.table != reduction.table:
+        taken = {*known.table.names} if known else set[str]()
+        if sorted(order) != list(range(len(codec.fields))) or codec.table != _without(reduction.table, taken):
             raise ModelFileError("the parts of the model do not fit each other.")
-        drawn = model.sample(0, None, stream(0)).fields
+        none = known.encode(pl.DataFrame(schema=types_of(known.table))) if known else None
+        drawn = model.sample(0, none, stream(0)).fields
         if [(f.name, f.levels, f.marks) for f in drawn] != [
             (f.name, f.levels, f.marks) for f in (codec.fields[i] for i in order)
         ]:
             raise ModelFileError("the model does not draw what the codec reads.")
-        return cls(reduction, codec, model, order, whole("rows", meta["rows"], 0))
+        return cls(reduction, codec, model, order, whole("rows", meta["rows"], 0), known)
+
+
+def blocks(
+    model_of: Callable[[int], TableModel],
+    rows: int,
+    seed: int,
+    drawn: Iterable[pl.DataFrame] | None = None,
+    given: Callable[[int], pl.DataFrame] | None = None,
+) -> Iterator[pl.DataFrame]:
+    """The first `rows` rows, each block by the model for its number, given the rows for its number.
+
+    drawn: the blocks, where others draw them (workers.py).
+    """
+    numbers, seen = range(-(-rows // BLOCK)), list[set[int]]()
+    ready = iter(drawn) if drawn is not None else None
+    for number in numbers:
+        model, beside = model_of(number), given(number) if given else None
+        seen = seen or [set() for _ in model.unique_rules]
+        frame = next(ready) if ready else model.block(number, seed, rows - number * BLOCK, beside)
+        yield model.without_repeats(frame, number, seen, seed, beside) if seen else frame
+
+
+def _without(table: Table, names: Collection[str]) -> Table:
+    """The table without these columns and its rules."""
+    columns = tuple(c for c in table.columns if c.name not in names)
+    key, order = (tuple(n for n in of if n not in names) for of in (table.primary_key, table.order))
+    return replace(table, columns=columns, primary_key=key, order=order, rules=())
 
 
 def _in_order(codes: Codes, order: Array) -> Codes:
@@ -202,7 +311,7 @@ def _in_order(codes: Codes, order: Array) -> Codes:
     return Codes(tuple(codes.fields[i] for i in order), tuple(codes.arrays[i] for i in order), codes.n)
 
 
-def _holds(frame: pl.DataFrame, rules: Iterable[Rule]) -> Array:
+def _holds(frame: pl.DataFrame, rules: Iterable[Wish]) -> Array:
     """(n,) which rows hold all rules."""
     good = np.ones(frame.height, bool)
     for rule in rules:

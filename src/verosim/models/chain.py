@@ -47,9 +47,16 @@ class Conditional:
     expert: Donors | Classes
     why: str
 
-    def draw(self, fields: Sequence[Field], arrays: Mapping[int, Array], n: int, rng: np.random.Generator) -> Array:
+    def draw(
+        self,
+        fields: Sequence[Field],
+        arrays: Mapping[int, Array],
+        n: int,
+        rng: np.random.Generator,
+        temperature: float = 1.0,
+    ) -> Array:
         """(n,) values given the parents' `arrays`."""
-        drawn = self.expert.draw(features(self.parents, self.ranks, fields, arrays, n), rng)
+        drawn = self.expert.draw(features(self.parents, self.ranks, fields, arrays, n), rng, temperature)
         return drawn.astype(np.float64 if fields[self.target].ordered else np.int32, copy=False)
 
 
@@ -87,23 +94,23 @@ class Chain:
         times = np.tile(np.arange(real.n), DRAWN)
         return Judge.fit(real, self._draw(real.take(times), rng), rng)
 
-    def sample(self, n: int, given: Codes | None, rng: np.random.Generator) -> Codes:
-        rows = self._draw(given or Codes((), (), n), rng)
+    def sample(self, n: int, given: Codes | None, rng: np.random.Generator, temperature: float = 1.0) -> Codes:
+        rows = self._draw(given or Codes((), (), n), rng, temperature)
         todo = np.arange(n)
         for _ in range(TRIES):
             todo = todo[~self.judge_.keeps(rows.take(todo), rng)] if self.judge_ else todo[:0]
             if not len(todo):
                 break
-            again = self._draw(rows.take(todo), rng)
+            again = self._draw(rows.take(todo), rng, temperature)
             for array, new in zip(rows.arrays[self.known_ :], again.arrays[self.known_ :], strict=True):
                 array[todo] = new
         return Codes(self.fields_[self.known_ :], rows.arrays[self.known_ :], n)
 
-    def _draw(self, given: Codes, rng: np.random.Generator) -> Codes:
+    def _draw(self, given: Codes, rng: np.random.Generator, temperature: float = 1.0) -> Codes:
         """Rows of all fields. given: has those known first; what else it has is not looked at."""
         arrays = dict(enumerate(given.arrays[: self.known_]))
         for column in self.columns_:
-            arrays[column.target] = column.draw(self.fields_, arrays, given.n, rng)
+            arrays[column.target] = column.draw(self.fields_, arrays, given.n, rng, temperature)
         return Codes(self.fields_, tuple(arrays[i] for i in range(len(self.fields_))), given.n)
 
     def explain(self) -> dict[str, str]:

@@ -62,12 +62,13 @@ class Copula:
         self._noise = np.ascontiguousarray(factor[known:, known:].T)
         return self
 
-    def sample(self, n: int, given: Codes | None, rng: np.random.Generator) -> Codes:
-        drawn = self.marginals_[self.known_ :]
+    def sample(self, n: int, given: Codes | None, rng: np.random.Generator, temperature: float = 1.0) -> Codes:
+        drawn = [m.at(temperature) for m in self.marginals_[self.known_ :]]
         scores = rng.standard_normal((n, len(drawn))) @ self._noise
         if given and self.known_:
             pairs = zip(self.marginals_, given.arrays, strict=False)
             scores += np.stack([normal_score(m.shares(a, rng.random(n))) for m, a in pairs], 1) @ self._weights
+        scores[:, [m.field.ordered for m in drawn]] *= np.sqrt(temperature)
         arrays = tuple(m.quantile(normal_share(z)) for m, z in zip(drawn, scores.T, strict=True))
         return Codes(self.fields_[self.known_ :], arrays, n)
 

@@ -14,9 +14,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from verosim.errors import ModelFileError
-from verosim.models import Array, Field, saved_array
+from verosim.models import Array, Field, Floats, saved_array
 from verosim.models.boost import Boosted
 from verosim.models.features import MARKS, SCALE, positions, to_codes
+from verosim.models.marginal import spread
 from verosim.models.trees import Tree, pack, unpack
 
 
@@ -47,14 +48,31 @@ class Donors:
         low, width = _intervals(codes, starts, field, cell) if field.ordered else (codes, np.zeros(0))
         return cls(tree, codes, starts, low, width)
 
-    def draw(self, X: Array, rng: np.random.Generator) -> Array:
-        """X: (F, n) uint16 -> (n,) levels or positions."""
+    def draw(self, X: Array, rng: np.random.Generator, temperature: float = 1.0) -> Array:
+        """X: (F, n) uint16 -> (n,) levels or positions; at a temperature those nearer to the leaf's median, or its
+        commoner levels."""
         leaf = self.tree.leaves(X)
-        begin = self.starts[leaf]
-        donor = begin + (rng.random(len(leaf)) * (self.starts[leaf + 1] - begin)).astype(np.int64)
+        begin, chance = self.starts[leaf], rng.random(len(leaf))
+        if temperature != 1 and not len(self.width):
+            return self.low[self._commoner(leaf, chance, temperature)]
+        size = self.starts[leaf + 1] - begin
+        donor = begin + (spread(chance, temperature) * size).astype(np.int64)
         if not len(self.width):
             return self.low[donor]
         return self.low[donor] + rng.random(len(leaf)) * self.width[donor]
+
+    def _commoner(self, leaf: Array, chance: Floats, temperature: float) -> Array:
+        """A donor for each leaf (n,): a level that c of its donors hold has the weight c ** (1 / temperature)."""
+        first = np.diff(self.codes, prepend=self.codes[:1] - 1) != 0
+        first[self.starts[:-1]] = True  # equal codes stand side by side in a leaf
+        held = np.diff(np.flatnonzero(np.append(first, True)))
+        held = np.repeat(held, held)
+        most = np.repeat(np.maximum.reduceat(held, self.starts[:-1]), np.diff(self.starts))
+        weight = (held / most) ** (1 / temperature - 1)  # of the leaf's commonest level: 1
+        below = np.concatenate([[0.0], np.cumsum(weight)])
+        begin, end = below[self.starts[leaf]], below[self.starts[leaf + 1]]
+        donor = np.searchsorted(below, begin + chance * (end - begin), "right") - 1
+        return np.clip(donor, self.starts[leaf], self.starts[leaf + 1] - 1)
 
     def arrays(self) -> dict[str, Array]:
         return {**pack([self.tree]), "codes": self.codes, "starts": self.starts}
@@ -114,9 +132,12 @@ class Classes:
     boosted: Boosted
     values: Array  # (K,) the level, position or mark of each class
 
-    def draw(self, X: Array, rng: np.random.Generator) -> Array:
+    def draw(self, X: Array, rng: np.random.Generator, temperature: float = 1.0) -> Array:
         """X: (F, n) uint16 -> (n,) levels or positions."""
-        cumulated = self.boosted.probabilities(X).cumsum(1)
+        chances = self.boosted.probabilities(X)
+        if temperature != 1:
+            chances = (chances / chances.max(1, keepdims=True)) ** (1 / temperature)
+        cumulated = chances.cumsum(1)
         chance = rng.random(len(cumulated))[:, None] * cumulated[:, -1:]
         return self.values[np.minimum((cumulated <= chance).sum(1), len(self.values) - 1)]
 

@@ -31,8 +31,8 @@ class Independent:
             self.marginals_.append(Marginal.of(array, field, self.options.group))
         return self
 
-    def sample(self, n: int, given: Codes | None, rng: np.random.Generator) -> Codes:
-        return Codes(self.fields_, tuple(m.quantile(rng.random(n)) for m in self.marginals_), n)
+    def sample(self, n: int, given: Codes | None, rng: np.random.Generator, temperature: float = 1.0) -> Codes:
+        return Codes(self.fields_, tuple(m.draw(n, rng, temperature) for m in self.marginals_), n)
 
     def explain(self) -> dict[str, str]:
         """For each field: how it is drawn."""

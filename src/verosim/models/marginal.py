@@ -7,7 +7,7 @@ between atoms. A model file holds the number of rows in each cell, and nothing e
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -62,6 +62,21 @@ class Marginal:
         middle = np.append(field.atoms.mean(1) if len(field.atoms) else [], np.nan)[atom]  # -1: no atom, NaN
         return np.where(low < 0, low, middle)
 
+    def at(self, temperature: float) -> Marginal:
+        """A category with the commoner levels commoner (below 1), or all more alike (above 1).
+
+        >>> Marginal(Field("flag", levels=2), 0, np.array([1, 3])).at(0.5).counts.tolist()
+        [1.0, 9.0]
+        """
+        if temperature == 1 or self.field.ordered or not self.counts.any():
+            return self
+        return replace(self, counts=(self.counts / self.counts[self.counts > 0].min()) ** (1 / temperature))
+
+    def draw(self, n: int, rng: np.random.Generator, temperature: float) -> Array:
+        """(n,) codes: levels at the temperature, positions nearer to the median or further from it."""
+        shares = rng.random(n)
+        return self.at(temperature).quantile(spread(shares, temperature) if self.field.ordered else shares)
+
     def quantile(self, shares: Floats) -> Array:
         """The codes (n,) at these shares of the rows (n,), in [0, 1)."""
         cell = np.searchsorted(self.ends[1:], shares, "right")
@@ -78,6 +93,21 @@ class Marginal:
         low, high, begin = self.edges[cell], self.edges[cell + 1], self.ends[cell]
         inside = np.where(np.isnan(self.only[cell]), (array - low) / (high - low), inside)
         return np.asarray(begin + inside * (self.ends[cell + 1] - begin))
+
+
+def spread(shares: Floats, temperature: float) -> Floats:
+    """Shares in [0, 1) drawn nearer to the middle (temperature below 1) or further from it; 1 changes none.
+
+    The log odds of each are scaled by sqrt(temperature), by which the scores of a bell curve are.
+
+    >>> spread(np.array([0.0, 0.1, 0.5, 0.9]), 0.25).round(2).tolist()
+    [0.0, 0.25, 0.5, 0.75]
+    """
+    if temperature == 1:
+        return shares
+    scale = np.sqrt(temperature)
+    low, high = shares**scale, (1 - shares) ** scale
+    return np.minimum(low / (low + high), np.nextafter(1.0, 0.0))
 
 
 def _edges(field: Field, intervals: int) -> Floats:
