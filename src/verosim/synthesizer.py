@@ -1,6 +1,7 @@
 """The learned source: `Synthesizer` learns a dataset and draws new ones.
 
 Each table is a `TableModel` (table_model.py), which knows how; here they are learned together, drawn, saved and loaded.
+What a call asks of the rows beyond their number is the work of control/.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from threadpoolctl import threadpool_limits
 
 from verosim import archive
 from verosim import workers as by_workers
+from verosim.control import Balance, Control, Controlled, derived
 from verosim.draws import stream
 from verosim.errors import (
     ArgumentError,
@@ -30,7 +32,7 @@ from verosim.errors import (
     did_you_mean,
 )
 from verosim.files import Layout
-from verosim.frames import Shape
+from verosim.frames import Shape, enter, leave_completed, loosen
 from verosim.models import Array, Progress, silent
 from verosim.rules import verify
 from verosim.schema import Schema, Table
@@ -83,6 +85,7 @@ class Synthesizer:
         train, _ = split(dataset, self.options, seed)
         self.seed_, self.schema_ = seed, _plain(schema)
         self.tables_: dict[str, TableModel] = {}
+        self._controlled: dict[str, Controlled] = {}
         with threadpool_limits(1, "blas"):  # on small matrices more threads wait more than they work
             self._fit_tables(dataset, train, seed, progress)
         progress(1.0, "learned")
@@ -104,17 +107,74 @@ class Synthesizer:
         scale: float | None = None,
         seed: int | None = None,
         workers: int = 1,
+        where: Mapping[str, Any] | str | None = None,
+        balance: Balance | None = None,
+        edges: float | None = None,
+        fair: Mapping[str, Any] | None = None,
+        temperature: float = 1.0,
+        m: int | None = None,
     ) -> Any:
         """New rows: a frame, or a mapping of them, of the kind that was learned.
 
         rows: how many, for several tables by name (those not named are not drawn); by default as many as the real data,
         times `scale`. The same seed, by default that of `fit`, gives the same rows, whatever `workers` (processes).
+        where: {column: value, [values] or (low, high)}, or an expression, that each row meets. balance: a column whose
+        levels come equally often, or {column: {level: share}}. edges: the share of rows at the borders of what there
+        is. fair: {target: [columns that it is made independent of]}. temperature: below 1 more typical rows, above 1
+        more variety. m: a list of so many samples, by seeds derived from this one, the first by this one.
         """
-        sizes = self.sizes(rows, scale)
-        dataset = {name: pl.concat(self.blocks(name, n, seed, workers)) for name, n in sizes.items()}
-        frames = {n: self.shape.leave_table(n, f) for n, f in dataset.items()} if self.shape else dict(dataset)
+        sizes, control = self.sizes(rows, scale), Control(where, balance, edges, fair, temperature)
+        if control.any and len(sizes) > 1:
+            raise ArgumentError("what is asked of the rows is asked of one table: name one table, rows={table: n}.")
+        if m is not None:
+            seeds = self.seeds(m, seed)
+            return [self._sample(sizes, each, workers, control) for each in seeds]
+        return self._sample(sizes, seed, workers, control)
+
+    def _sample(self, sizes: Mapping[str, int], seed: int | None, workers: int, control: Control) -> Any:
+        drawn = {name: pl.concat(self.blocks(name, n, seed, workers, control)) for name, n in sizes.items()}
+        frames = {n: self.shape.leave_table(n, f) for n, f in drawn.items()} if self.shape else dict(drawn)
         one = self.shape.one if self.shape else len(self.tables_) == 1
         return frames.popitem()[1] if one else frames
+
+    def complete(self, frame: Any, *, table: str | None = None, seed: int | None = None) -> Any:
+        """The rows of a frame that has some of the columns, in their order and untouched, with the others drawn.
+
+        Missing values that are given are values given. Raises DataError for columns or values that were not learned.
+        """
+        name, given, shape = self._entered(frame, table)
+        full = self._control(name).complete(given, self._seed(seed))
+        learned = self.shape.tables.get(name) if self.shape else None
+        return leave_completed(full, shape.tables[name], learned, name)
+
+    def impute(self, frame: Any, m: int | None = None, *, table: str | None = None, seed: int | None = None) -> Any:
+        """A frame with its missing cells drawn given all others, which stay; m: a list of so many, drawn apart."""
+        name, given, shape = self._entered(frame, table)
+        number = 1 if m is None else whole("m", m, 1)
+        filled = [shape.leave_table(name, f) for f in self._control(name).impute(given, self._seed(seed), number)]
+        return filled[0] if m is None else filled
+
+    def _entered(self, frame: Any, table: str | None) -> tuple[str, pl.DataFrame, Shape]:
+        """The name of the table that a frame is of, its rows, and what kind of frame it is."""
+        if table is None and len(self._fitted) > 1:
+            raise ArgumentError(f"there are {len(self.tables_)} tables: say with `table` which this is a frame of.")
+        name = next(iter(self.tables_)) if table is None else table
+        self._table(name)
+        dataset, shape = loosen(*enter(frame, name))
+        if list(dataset) != [name]:
+            raise ArgumentError("one frame was wanted, not a mapping of them.")
+        return name, dataset[name], shape
+
+    def _control(self, name: str) -> Controlled:
+        return self._controlled.setdefault(name, Controlled(self._table(name), self.seed_))
+
+    def _seed(self, seed: int | None) -> int:
+        return self.seed_ if seed is None else whole("seed", seed, 0)
+
+    def seeds(self, m: int, seed: int | None = None) -> list[int]:
+        """The seeds of m samples: this one, and those derived from it."""
+        first = self._seed(seed)
+        return [first, *(derived(first, "sample", number) for number in range(1, whole("m", m, 1)))]
 
     def sizes(self, rows: int | Mapping[str, int] | None = None, scale: float | None = None) -> dict[str, int]:
         """How many rows each table gets; see `sample`."""
@@ -128,21 +188,35 @@ class Synthesizer:
             raise ArgumentError(f"there are {len(tables)} tables: give rows as {{table: rows}}, or a scale.")
         return {name: int(rows) for name in tables}
 
-    def blocks(self, table: str, rows: int, seed: int | None = None, workers: int = 1) -> Iterator[pl.DataFrame]:
-        """The rows of one table as polars frames, a block at a time; for 0 rows one frame without any."""
-        model = self._table(table)
+    def blocks(
+        self, table: str, rows: int, seed: int | None = None, workers: int = 1, control: Control | None = None
+    ) -> Iterator[pl.DataFrame]:
+        """The rows of one table as polars frames, a block at a time; for 0 rows one frame without any.
+
+        control: what is asked of them; see `sample`. What it asks beyond a temperature is drawn in this process.
+        """
+        model, control = self._table(table), control or Control()
         whole("workers", workers, 1)
-        seed = self.seed_ if seed is None else whole("seed", seed, 0)
-        if whole("rows", rows, 0) == 0:
-            return iter([model.block(0, seed).head(0)])
+        seed = self._seed(seed)
         for column, room in model.codec.rooms.items():
-            if rows > room:
+            if whole("rows", rows, 0) > room:
                 raise RuleError(
                     f"table {table!r}, column {column!r}: its pattern holds {room:,} different ids, and {rows:,} rows "
                     "are asked. Ask for fewer rows, or give it a wider `pattern` in the schema."
                 )
+        if control.any:
+            asked = self._control(table).blocks(control, max(whole("rows", rows, 0), 1), seed)
+            return asked if rows else (frame.head(0) for frame in asked)
+        if whole("rows", rows, 0) == 0:
+            return iter([model.block(0, seed).head(0)])
+        model = model.directed(temperature=control.temperature)
         drawn = None if workers == 1 else by_workers.blocks(model, self.options.model, rows, seed, workers)
         return model.blocks(rows, seed, drawn)
+
+    @property
+    def effects(self) -> tuple[str, ...]:
+        """What the last draw that was asked for fairness did, a sentence each."""
+        return tuple(effect for controlled in self._controlled.values() for effect in controlled.effects)
 
     def __repr__(self) -> str:
         """What was learned, in a line."""
@@ -207,7 +281,7 @@ class Synthesizer:
         new.layout = Layout.from_dict(meta["layout"]) if meta["layout"] else None
         new.report, new.schema_ = dict(meta["report"]), Schema.from_dict(meta["schema"])
         new.seed_, new.entry = whole("seed", meta["seed"], 0), tuple(map(str, meta["entry"]))
-        new.tables_ = {}
+        new.tables_, new._controlled = {}, {}
         for i, (name, part) in enumerate(meta["tables"].items()):
             own = {n.removeprefix(f"{i}/"): a for n, a in arrays.items() if n.startswith(f"{i}/")}
             new.tables_[name] = TableModel.restore(new.options.model, part, own)

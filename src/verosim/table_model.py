@@ -144,6 +144,12 @@ class TableModel:
         new.row_rules, new.temperature = (*self.row_rules, *wishes), temperature
         return new
 
+    def unruled(self) -> Self:
+        """The same model, whose rows may break the rules that are not held by construction."""
+        new = copy(self)
+        new.row_rules = new.unique_rules = ()
+        return new
+
     # ------------------------------------------------------------------------------------------------ drawing
 
     def blocks(self, rows: int, seed: int, drawn: Iterable[pl.DataFrame] | None = None) -> Iterator[pl.DataFrame]:

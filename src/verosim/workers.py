@@ -37,7 +37,7 @@ def blocks(model: TableModel, engine: str, rows: int, seed: int, workers: int) -
     with TemporaryDirectory(prefix="verosim-") as folder:
         path = Path(folder, "table.verosim")
         meta, arrays = model.state()
-        archive.write(path, {"engine": engine, "table": meta}, arrays)
+        archive.write(path, {"engine": engine, "table": meta, "temperature": model.temperature}, arrays)
         crew = [_start(path, rows, seed, first, workers) for first in range(min(workers, n_blocks))]
         try:
             for number in range(n_blocks):
@@ -70,7 +70,7 @@ def main(path: str, *numbers: str) -> None:
     """Write blocks first, first + step, first + 2 * step ... of the model in a file to standard output."""
     rows, seed, first, step = map(int, numbers)
     meta, arrays = archive.read(path)
-    model = TableModel.restore(meta["engine"], meta["table"], arrays)
+    model = TableModel.restore(meta["engine"], meta["table"], arrays).directed(temperature=meta["temperature"])
     for number in range(first, -(-rows // BLOCK), step):
         buffer = BytesIO()
         model.block(number, seed, rows - number * BLOCK).write_ipc_stream(buffer)

@@ -151,6 +151,11 @@ class TableCodec:
         """How many rows each column of ids has different ones for; past that they repeat."""
         return {name: codec.room for name, codec in self._fitted.items() if isinstance(codec, Id)}
 
+    @property
+    def patterns(self) -> dict[str, str]:
+        """By which pattern each column of ids is made."""
+        return {name: codec.pattern for name, codec in self._fitted.items() if isinstance(codec, Id) and codec.pattern}
+
     def encode(self, frame: pl.DataFrame) -> Codes:
         """Arrays of the frame's rows, in the order of `fields`. What was not seen in `fit` takes the nearest code."""
         series = self._series(frame)

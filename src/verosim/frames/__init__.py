@@ -29,7 +29,7 @@ from verosim.frames import cells, from_arrow, from_pandas, from_polars, loose
 from verosim.frames.columns import TableShape, first_line, from_plain, to_plain
 from verosim.schema import parse_dtype
 
-__all__ = ["Shape", "enter", "leave", "loosen"]
+__all__ = ["Shape", "enter", "leave", "leave_completed", "loosen"]
 
 _DOORS: Final[dict[str, ModuleType]] = {"polars": from_polars, "pandas": from_pandas, "pyarrow": from_arrow}
 
@@ -175,6 +175,23 @@ def loosen(dataset: Mapping[str, pl.DataFrame], shape: Shape) -> tuple[dict[str,
     """The dataset with categories that were made from the data as Categorical, in place of Enum; see loose.py."""
     tables = {name: loose.loosen(dataset[name], table) for name, table in shape.tables.items()}
     return {n: frame for n, (frame, _) in tables.items()}, replace(shape, tables={n: t for n, (_, t) in tables.items()})
+
+
+def leave_completed(frame: pl.DataFrame, given: TableShape, learned: TableShape | None, table: str) -> Any:
+    """Rows of which some columns came in as `given`, and the others are made: as the kind of frame that came in.
+
+    learned: the table that the others are like. Where it was of another library, or none is known, columns that the
+    given library cannot hold as they are make it a polars frame.
+    """
+    known = {c.name: c for c in given.columns}
+    made = frame.select(n for n in frame.columns if n not in known)
+    if learned is None or learned.library != given.library:
+        learned = from_polars.enter(made, table)[1]
+    known = {c.name: c for c in learned.columns} | (known if learned.library == given.library else {})
+    plain = {c.name: c for c in from_polars.enter(frame, table)[1].columns}
+    columns = tuple(known.get(name, plain[name]) for name in frame.columns)
+    shape = replace(learned, columns=columns, labels=given.labels, title=given.title, lazy=given.lazy)
+    return Shape({table: shape}, True).leave_table(table, frame)
 
 
 def leave(dataset: Mapping[str, pl.DataFrame], shape: Shape) -> Any:

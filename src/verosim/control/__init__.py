@@ -1,0 +1,175 @@
+"""Control over what a fitted table draws, whatever its engine: `Control` says what is asked, `Controlled` does it.
+
+conditions.py   what a row must be
+strata.py       kinds of rows and their shares: conditions, balance, edges
+pool.py         rows that the model drew itself, from which all else is learned
+kinds.py        rows of the kinds asked for
+filling.py      cells drawn given others: complete, impute
+parity.py       a target independent of sensitive columns
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final, TypeVar
+
+import polars as pl
+
+from verosim.control import conditions, parity, strata
+from verosim.control.filling import Gaps, completed, conform, rest_of
+from verosim.control.kinds import KindsOfRows
+from verosim.control.parity import Parity
+from verosim.control.pool import Pool, derived
+from verosim.control.strata import Balance, Strata
+from verosim.draws import BLOCK
+from verosim.errors import ArgumentError, DataError
+from verosim.table_model import TableModel, blocks
+
+__all__ = ["Balance", "Control", "Controlled", "derived"]
+
+T = TypeVar("T")
+COLDEST: Final = 0.05
+HOTTEST: Final = 20.0
+
+
+@dataclass(frozen=True, slots=True)
+class Control:
+    """What a call asks of the rows it draws. Raises ArgumentError for a value that cannot be."""
+
+    where: Mapping[str, Any] | str | None = None  # what each row must be
+    balance: Balance | None = None  # a column whose levels come equally often, or {column: {level: share}}
+    edges: float | None = None  # the share of rows at the borders of what there is
+    fair: Mapping[str, Any] | None = None  # {target: [columns that it is independent of]}
+    temperature: float = 1.0  # below 1 more typical rows, above 1 more variety
+
+    def __post_init__(self) -> None:
+        warm = self.temperature
+        if isinstance(warm, bool) or not isinstance(warm, int | float) or not COLDEST <= warm <= HOTTEST:
+            raise ArgumentError(f"temperature: from {COLDEST} to {HOTTEST:g} was wanted, 1 as learned, not {warm!r}.")
+
+    @property
+    def kinds(self) -> bool:
+        """Whether rows of some kinds are asked for."""
+        return self.where is not None or self.balance is not None or self.edges is not None
+
+    @property
+    def any(self) -> bool:
+        """Whether more than plain rows, at any temperature, are asked for."""
+        return self.kinds or self.fair is not None
+
+
+class Controlled:
+    """A fitted table, drawn as asked. What is learned for one call is kept for the next that asks the same."""
+
+    def __init__(self, model: TableModel, seed: int) -> None:
+        self.model, self.pool = model, Pool(model, seed)
+        self.effects: tuple[str, ...] = ()  # what the last call did, a sentence each
+        self._kept: dict[object, Any] = {}
+
+    def _keep(self, key: object, make: Callable[[], T]) -> T:
+        if key not in self._kept:
+            self._kept[key] = make()
+        kept: T = self._kept[key]
+        return kept
+
+    # ---------------------------------------------------------------------------------------------- drawing rows
+
+    def blocks(self, control: Control, rows: int, seed: int) -> Iterator[pl.DataFrame]:
+        """The first `rows` rows as asked, block by block; fewer rows are the head of more."""
+        self.effects = ()
+        fair = parity.parse(control.fair, self.model.table) if control.fair is not None else []
+        kinds = self._kinds(control) if control.kinds else None
+        drawn = self._plain(kinds, control.temperature, rows if not fair else -(-rows // BLOCK) * BLOCK, seed)
+        for target, sensitive in fair:
+            drawn = self._fair(drawn, control, kinds, target, sensitive, seed)
+        return (frame.head(rows - number * BLOCK) for number, frame in enumerate(drawn)) if fair else drawn
+
+    def _plain(self, kinds: KindsOfRows | None, temperature: float, rows: int, seed: int) -> Iterator[pl.DataFrame]:
+        if kinds is None:
+            return self.model.directed(temperature=temperature).blocks(rows, seed)
+        kinds.first  # noqa: B018  (what cannot be is said now, not with the first row)
+        return blocks(lambda number: kinds.model(number, temperature), rows, seed, given=lambda _: kinds.labels)
+
+    def _kinds(self, control: Control) -> KindsOfRows:
+        wanted = self._strata(control)
+        return self._keep(("kinds", wanted.text), lambda: KindsOfRows(self.pool, wanted))
+
+    def _strata(self, control: Control) -> Strata:
+        table, parts, asked = self.pool.table, list[Strata](), None
+        if control.where is not None:
+            asked = conditions.parse(control.where, table)
+            parts.append(strata.meeting(asked))
+        if control.edges is not None:
+            strata.check_edges(control.edges)
+        rows = self.pool.rows
+        if asked is not None:
+            asked.refuse_unknown(rows)
+        if control.balance is not None:
+            parts.append(strata.balanced(control.balance, table, rows))
+        if control.edges is not None:
+            parts.append(strata.edged(control.edges, table, rows))
+        out, *others = parts
+        for part in others:
+            out = strata.crossed(out, part, rows)
+        return out
+
+    def _fair(
+        self,
+        drawn: Iterator[pl.DataFrame],
+        control: Control,
+        kinds: KindsOfRows | None,
+        target: str,
+        sensitive: tuple[str, ...],
+        seed: int,
+    ) -> Iterator[pl.DataFrame]:
+        if kinds is not None and target in kinds.strata.columns:
+            raise ArgumentError(
+                f"fair: {target!r} is drawn again, so `where`, `balance` and `edges` cannot ask for it."
+            )
+
+        def base() -> pl.DataFrame:
+            """Rows like those that the target is drawn again in."""
+            if kinds is None and control.temperature == 1:
+                return self.pool.rows
+            return pl.concat(self._plain(kinds, control.temperature, 3 * BLOCK, self.pool.seed))
+
+        key = ("fair", target, sensitive, control.temperature, kinds.strata.text if kinds else "")
+        made = self._keep(key, lambda: Parity(self.pool, target, sensitive, base()))
+        made.before[:], made.after[:] = 0, 0
+        for number, frame in enumerate(drawn):
+            yield made.apply(frame, number, seed)
+        self.effects = (*self.effects, made.effect)
+
+    # ---------------------------------------------------------------------------------------------- filling cells
+
+    def complete(self, frame: pl.DataFrame, seed: int) -> pl.DataFrame:
+        """The rows of a frame that has some of the columns, with the others drawn given them. Raises DataError."""
+        known = conform(frame, self.pool.table)
+        names = [n for n in self.pool.table.names if n in known.columns]
+        if not names or not known.height:
+            raise DataError("there is nothing given.", table=self.pool.table.name, fix="Give some columns and rows.")
+        if len(names) == len(self.pool.table.names):
+            raise DataError("all columns are given.", table=self.pool.table.name, fix="To fill missing cells, impute.")
+        model = self._keep(("complete", *names), lambda: rest_of(self.pool, names))
+        drawn = completed(model, known.select(names), seed)
+        return drawn.with_columns(frame.get_columns())
+
+    def impute(self, frame: pl.DataFrame, seed: int, m: int) -> list[pl.DataFrame]:
+        """The frame with its missing cells filled, m times. Raises DataError."""
+        known = conform(frame, self.pool.table)
+        missing = [n for n in self.pool.table.names if n not in known.columns]
+        if missing:
+            fix = "Complete the frame first: complete(frame) draws whole columns."
+            raise DataError("the column is missing.", table=self.pool.table.name, column=missing[0], fix=fix)
+        gaps = Gaps(self.pool, known.select(self.pool.table.names))
+        out = []
+        for number in range(m):
+            filled = gaps.filled(derived(seed, "impute", number))
+            out.append(frame.with_columns(_fill(frame[name], filled[name], rows) for name, rows in gaps.gaps.items()))
+        return out
+
+
+def _fill(series: pl.Series, filled: pl.Series, rows: Any) -> pl.Series:
+    """A column as it came in, with the cells of these rows filled."""
+    return series.clone().scatter(rows, filled[rows].cast(series.dtype))

@@ -1,0 +1,119 @@
+"""Missing cells, drawn given those that are there: whole columns (`complete`), or cells here and there (`impute`).
+
+`impute` draws by chained equations (van Buuren and Groothuis-Oudshoorn, mice, 2011): each column with gaps is drawn
+given all others, in turn and several times over, beginning with values drawn from the column alone. What is learned of
+a column is learned from rows in which it has a value.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+import numpy as np
+import polars as pl
+
+from verosim.control.conditions import MADE
+from verosim.control.pool import FEWEST, LEARNED, Pool, derived, part_of
+from verosim.draws import BLOCK, stream
+from verosim.errors import DataError, did_you_mean
+from verosim.models import Array
+from verosim.rules import Implication, parse
+from verosim.rules.parsing import types_of
+from verosim.schema import Table
+from verosim.table_model import Given, TableModel, blocks
+
+ROUNDS: Final = 5  # times that each column with gaps is drawn again, where several have gaps
+
+
+def conform(frame: pl.DataFrame, table: Table) -> pl.DataFrame:
+    """The frame with its columns in the types of the table. Raises DataError for a column unknown, or a value lost."""
+    types, out = types_of(table), []
+    for series in frame.get_columns():
+        name = series.name
+        if name not in types:
+            fix = did_you_mean(name, table.names)
+            raise DataError("no such column was learned.", table=table.name, column=name, fix=fix)
+        cast = series.cast(types[name], strict=False)
+        back = cast.cast(series.dtype, strict=False) if cast.dtype != series.dtype else series
+        lost = np.flatnonzero(~back.eq_missing(series).to_numpy())
+        if len(lost):
+            row = int(lost[0])
+            reason = f"{series[row]!r} is no value of {types[name]}, which was learned."
+            raise DataError(reason, table=table.name, column=name, row=row, fix="Cast the column.")
+        out.append(cast)
+    return pl.DataFrame(out)
+
+
+def rest_of(pool: Pool, names: Sequence[str]) -> TableModel:
+    """The columns of a table but these, given these."""
+    rows = pool.rows[pool.some(pool.rows, LEARNED, "complete", *names)]
+    return pool.learn(rows, Given(rows.select(names), part_of(pool.table, names)), "complete", *names)
+
+
+def in_chunks(frame: pl.DataFrame) -> Iterator[pl.DataFrame]:
+    for start in range(0, frame.height, BLOCK):
+        yield frame[start : start + BLOCK]
+
+
+def completed(model: TableModel, frame: pl.DataFrame, seed: int) -> pl.DataFrame:
+    """All columns of the rows of a frame, whose columns are those that `model` was given."""
+    chunks = list(in_chunks(frame))
+    return pl.concat(blocks(lambda number: model, frame.height, seed, given=chunks.__getitem__))
+
+
+# ------------------------------------------------------------------------------------------------------- impute
+
+
+class Gaps:
+    """Which cells of a frame are to be filled, and the models that fill them, one a column, the fullest first."""
+
+    def __init__(self, pool: Pool, frame: pl.DataFrame) -> None:
+        self.pool, self.frame = pool, frame
+        gaps = {c.name: _gaps(frame, pool.table, c.name) for c in pool.table.columns if c.kind not in (*MADE, "empty")}
+        self.gaps = dict(sorted(((n, g) for n, g in gaps.items() if len(g)), key=lambda item: len(item[1])))
+        self.models = {name: self._learned(name) for name in self.gaps}
+
+    def _learned(self, name: str) -> TableModel:
+        rows = self.pool.rows.filter(_there(self.pool.rows[name]))
+        if rows.height < FEWEST:
+            reason = (
+                f"only {rows.height:,} of {self.pool.rows.height:,} drawn rows have a value here: too few to learn."
+            )
+            fix = "Fill it by hand, or leave the column out."
+            raise DataError(reason, table=self.pool.table.name, column=name, fix=fix)
+        return self.pool.learn_column(rows, name, "impute", name)
+
+    def filled(self, seed: int) -> pl.DataFrame:
+        """The frame with its gaps filled, the same for the same seed."""
+        frame = self.frame
+        for name, gaps in self.gaps.items():  # to begin with: any value that the column has
+            values = self.pool.rows[name].filter(_there(self.pool.rows[name]))
+            rng = stream(seed, self.pool.table.name, "impute", name)
+            frame = _put(frame, name, gaps, values[rng.integers(len(values), size=len(gaps))])
+        last = ROUNDS - 1 if len(self.gaps) > 1 else 0
+        for turn in range(last + 1):
+            for name, gaps in self.gaps.items():
+                model = self.models[name] if turn == last else self.models[name].unruled()  # others may not fit yet
+                drawn = completed(model, frame[gaps].drop(name), derived(seed, "impute", turn, name))
+                frame = _put(frame, name, gaps, drawn[name])
+        return frame
+
+
+def _there(series: pl.Series) -> pl.Series:
+    there = series.is_not_null()
+    return there & series.is_not_nan().fill_null(True) if series.dtype.is_float() else there
+
+
+def _gaps(frame: pl.DataFrame, table: Table, name: str) -> Array:
+    """The rows with no value in a column, but where a rule says that there is none."""
+    open_ = ~_there(frame[name])
+    for rule in parse(table.rules, table):
+        if isinstance(rule, Implication) and rule.emptied == name:
+            open_ &= ~rule.when.evaluate(frame).fill_null(False)
+    return np.flatnonzero(open_.to_numpy())
+
+
+def _put(frame: pl.DataFrame, name: str, rows: Array, values: pl.Series) -> pl.DataFrame:
+    """The frame with these values in these rows of a column."""
+    return frame.with_columns(frame[name].clone().scatter(rows, values).alias(name))
