@@ -25,6 +25,8 @@ from verosim.errors import (
 )
 
 if TYPE_CHECKING:
+    from verosim.augmenting import augment
+    from verosim.evaluate.combining import combine
     from verosim.run import fit, inspect, load, synth
     from verosim.schema import Column, Schema, Table
     from verosim.synthesizer import Synthesizer
@@ -33,6 +35,8 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 _LAZY = {  # imported when first asked for: `import verosim` is quick
     **dict.fromkeys(("fit", "inspect", "load", "synth"), "verosim.run"),
+    "augment": "verosim.augmenting",
+    "combine": "verosim.evaluate.combining",
     **dict.fromkeys(("Column", "Schema", "Table"), "verosim.schema"),
     "Options": "verosim.table_model",
     "Synthesizer": "verosim.synthesizer",
@@ -53,6 +57,8 @@ __all__ = [
     "Synthesizer",
     "Table",
     "VerosimError",
+    "augment",
+    "combine",
     "fit",
     "inspect",
     "load",

@@ -49,6 +49,8 @@ Out = Annotated[Path | None, typer.Option("--out", "-o", help="Where the output 
 Rows = Annotated[int | None, typer.Option(min=0, help="How many rows; by default as many as the real data.")]
 Scale = Annotated[float | None, typer.Option(min=0, help="How many rows, as a multiple of the real data.")]
 Seed = Annotated[int, typer.Option(min=0, help="Fixes all chance: the same seed gives the same rows.")]
+OwnSeed = Annotated[int | None, typer.Option(min=0, help="Fixes all chance; by default that of the fit.")]
+ModelFile = Annotated[Path, typer.Argument(metavar="MODEL", help="What verosim fit wrote.")]
 SchemaFile = Annotated[Path | None, typer.Option("--schema", help="A schema file (see inspect), in place of guesses.")]
 ReportFile = Annotated[Path | None, typer.Option("--report", help="Where the report goes (JSON).")]
 Model = Annotated[Engine, typer.Option(help="The engine that learns.")]
@@ -56,6 +58,9 @@ K = Annotated[int, typer.Option("--k", min=1, help="Values that fewer people hol
 Unit = Annotated[str | None, typer.Option(help="The column that says whom a row belongs to.")]
 Holdout = Annotated[float, typer.Option(min=0, max=0.9, help="Share of the rows kept to measure with, never learned.")]
 Workers = Annotated[int, typer.Option(min=0, help="Processes that draw rows; 0: as many as pay.")]
+Replicates = Annotated[
+    int | None, typer.Option("-m", min=1, help="How many files, drawn apart: out.1.csv, out.2.csv ...")
+]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 ENGINE = Engine["chain"]
@@ -132,30 +137,128 @@ def fit(
 
 @app.command(epilog="Example: verosim sample adult.verosim --rows 1000000 --out adult.parquet")
 def sample(
-    model_file: Annotated[Path, typer.Argument(metavar="MODEL", help="What verosim fit wrote.")],
+    model_file: ModelFile,
     out: Out = None,
     rows: Rows = None,
     scale: Scale = None,
-    seed: Annotated[int | None, typer.Option(min=0, help="Fixes all chance; by default that of the fit.")] = None,
+    seed: OwnSeed = None,
     workers: Workers = 0,
+    where: Annotated[
+        str | None, typer.Option(help="What each row must be: \"income = '>50K' and age between 60 and 80\".")
+    ] = None,
+    balance: Annotated[
+        str | None, typer.Option(help="A column whose levels come equally often; or fraud: yes=0.3.")
+    ] = None,
+    edges: Annotated[
+        float | None, typer.Option(min=0, max=1, help="Share of rows at the borders of what there is.")
+    ] = None,
+    fair: Annotated[str | None, typer.Option(help="A target made independent of others: income: sex, race.")] = None,
+    temperature: Annotated[float, typer.Option(help="Below 1 more typical rows, above 1 more variety.")] = 1.0,
+    m: Replicates = None,
     quiet: Quiet = False,
     as_json: AsJson = False,
 ) -> None:
     """Draw rows from a model file."""
     from verosim import files, run
+    from verosim.control import Control
 
     _only_one(as_json, out)
+    control = Control.of_text(where, balance, edges, fair, temperature)
     synthesizer = run.load(model_file)
     out = out or run.default_output(synthesizer, model_file)
     sizes = synthesizer.sizes(rows, scale)
     run.check_targets((model_file,), out)
     files.check_writable(out)
     with _progress(quiet) as progress:
-        run.write(synthesizer, out, sizes, seed=seed, workers=workers, progress=progress)
+        outs = run.write_samples(
+            synthesizer, out, sizes, m=m, seed=seed, workers=workers, control=control, progress=progress
+        )
     if as_json:
-        _print_json({"out": str(out), "rows": sizes})
+        wrote = {"out": str(out)} if m is None else {"out": list(map(str, outs))}
+        _print_json({**wrote, "rows": sizes, "effects": list(synthesizer.effects)})
     elif not quiet:
-        _printer(out)(f"wrote {sum(sizes.values()):,} rows to {_shown(out)}")
+        for effect in synthesizer.effects:
+            _printer(out)(effect)
+        _printer(out)(f"wrote {sum(sizes.values()):,} rows to {', '.join(map(_shown, outs))}")
+
+
+@app.command(epilog="Example: verosim complete adult.verosim some-columns.csv --out whole-rows.csv")
+def complete(
+    model_file: ModelFile,
+    given: Annotated[Path, typer.Argument(help="A file with some of the columns.")],
+    out: Out = None,
+    seed: OwnSeed = None,
+    quiet: Quiet = False,
+) -> None:
+    """Draw the columns that a file lacks, given those that it has."""
+    from verosim import run
+
+    with _progress(quiet) as progress:
+        progress(0.0, "drawing the other columns")
+        rows, wrote = run.complete_file(model_file, given, out, seed=seed)
+    if not quiet:
+        _printer(wrote)(f"wrote {rows:,} rows to {_shown(wrote)}")
+
+
+@app.command(epilog="Example: verosim impute survey.csv -m 5")
+def impute(
+    source: Source,
+    out: Out = None,
+    m: Replicates = None,
+    model_file: Annotated[
+        Path | None, typer.Option("--model-file", help="What verosim fit wrote, in place of learning the file.")
+    ] = None,
+    seed: Seed = 0,
+    schema: SchemaFile = None,
+    model: Model = ENGINE,
+    k: K = 5,
+    unit: Unit = None,
+    quiet: Quiet = False,
+) -> None:
+    """Fill the missing cells of a file with values drawn given all others; -m gives several versions."""
+    from verosim import run
+    from verosim.table_model import Options
+
+    options = Options(model=model.value, k=k, unit=unit)
+    with _progress(quiet) as progress:
+        cells, outs = run.impute_file(
+            source, out, model=model_file, m=m, schema=schema, seed=seed, options=options, progress=progress
+        )
+    if not quiet:
+        _printer(outs[0])(f"filled {cells:,} cells; wrote {', '.join(map(_shown, outs))}")
+
+
+@app.command(epilog="Example: verosim augment claims.csv --target fraud")
+def augment(
+    source: Source,
+    target: Annotated[str, typer.Option(help="The column to be predicted.")],
+    out: Out = None,
+    rows: Annotated[int | None, typer.Option(min=1, help="Real and synthetic rows together.")] = None,
+    balance: Annotated[bool, typer.Option(help="Bring all classes of the target to one size.")] = True,
+    splits: Annotated[int, typer.Option(min=0, help="How often the gain is measured; 0: not.")] = 5,
+    seed: Seed = 0,
+    schema: SchemaFile = None,
+    model: Model = ENGINE,
+    k: K = 5,
+    unit: Unit = None,
+    quiet: Quiet = False,
+    as_json: AsJson = False,
+) -> None:
+    """Add synthetic rows to the real ones, for a small or unbalanced set, and measure what they are worth."""
+    from verosim import augmenting
+    from verosim.table_model import Options
+
+    _only_one(as_json, out)
+    options = Options(model=model.value, k=k, unit=unit)
+    with _progress(quiet) as progress:
+        done, wrote = augmenting.augment_file(
+            source, target, out, rows=rows, balance=balance, splits=splits, schema=schema, seed=seed, options=options,
+            progress=progress,
+        )  # fmt: skip
+    if as_json:
+        _print_json({"out": wrote, "rows": done.rows, "gains": [gain.to_dict() for gain in done.gains]})
+    elif not quiet:
+        _printer(wrote)(f"{done.summary()}\nwrote {_shown(wrote)}")
 
 
 @app.command(epilog="Example: verosim inspect adult.csv --out adult.schema.yaml")

@@ -17,6 +17,7 @@ from rich.table import Table as Grid
 from rich.text import Text
 
 from verosim import files, rules
+from verosim.control import Control
 from verosim.errors import ArgumentError, FileError, RuleError
 from verosim.evaluate import Report, measure
 from verosim.files import Layout, disk
@@ -209,14 +210,15 @@ def write(
     *,
     seed: int | None = None,
     workers: int = 1,
+    control: Control | None = None,
     progress: Progress = silent,
 ) -> None:
-    """Draw rows and write them as they come, looking like the file that was learned."""
+    """Draw rows, as asked, and write them as they come, looking like the file that was learned."""
     total, done = max(1, sum(sizes.values())), 0
 
     def counted(name: str, rows: int) -> Any:
         nonlocal done
-        for block in synthesizer.blocks(name, rows, seed, workers or fitting(rows)):
+        for block in synthesizer.blocks(name, rows, seed, workers or fitting(rows), control):
             done += block.height
             progress(done / total, f"{done:,} rows")
             yield block
@@ -228,6 +230,96 @@ def write(
         files.write(frames[name], out, layout, table=name)
     else:
         files.write(frames, out, layout)
+
+
+def write_samples(
+    synthesizer: Synthesizer,
+    out: str | Path,
+    sizes: Mapping[str, int],
+    *,
+    m: int | None = None,
+    seed: int | None = None,
+    workers: int = 1,
+    control: Control | None = None,
+    progress: Progress = silent,
+) -> list[Path]:
+    """Write one sample, or m of them side by side, drawn apart: adult.synthetic.1.csv and so on. -> the files."""
+    if m is None:
+        write(synthesizer, out, sizes, seed=seed, workers=workers, control=control, progress=progress)
+        return [Path(out)]
+    outs = numbered(out, m)
+    for number, (path, own) in enumerate(zip(outs, synthesizer.seeds(m, seed), strict=True)):
+        part = _part(progress, number / m, (number + 1) / m)
+        write(synthesizer, path, sizes, seed=own, workers=workers, control=control, progress=part)
+    return outs
+
+
+def complete_file(
+    model: str | Path, given: str | Path, out: str | Path | None = None, *, seed: int | None = None
+) -> tuple[int, str]:
+    """Draw the columns that a file lacks, given those that it has. -> how many rows were written, and where."""
+    out = out or beside(given, "completed")
+    check_targets((model, given), out)
+    files.check_writable(out)
+    synthesizer, source = load(model), files.read(given)
+    name, frame = _only(source.dataset)
+    full = synthesizer.complete(frame, table=_table_like(name, synthesizer), seed=seed)
+    looks = synthesizer.layout.columns if synthesizer.layout else {}
+    files.write(full, out, replace(source.layout, columns={**looks, **source.layout.columns}), table=name)
+    return frame.height, str(out)
+
+
+def impute_file(
+    source: str | Path,
+    out: str | Path | None = None,
+    *,
+    model: str | Path | None = None,
+    m: int | None = None,
+    schema: Schema | str | Path | None = None,
+    seed: int = SEED,
+    options: Options | None = None,
+    progress: Progress = silent,
+) -> tuple[int, list[Path]]:
+    """Fill the missing cells of a file, by a model file or by what is learned of the file itself.
+
+    -> how many cells were filled in each file, and the files.
+    """
+    out = out or beside(source, "imputed")
+    check_targets((source, schema, model), out)
+    files.check_writable(out)
+    opened = open_data(source)
+    name, frame = _only(opened.dataset)
+    if model is None:
+        found = described(opened.dataset, schema)
+        whole = replace(options or Options(), holdout=0.0)
+        synthesizer = Synthesizer(whole).fit(opened.dataset, found, seed, _part(progress, 0.0, 0.7))
+    else:
+        synthesizer = load(model)
+    progress(0.7, "filling the gaps")
+    outs = [Path(out)] if m is None else numbered(out, m)
+    filled = synthesizer.impute(frame, len(outs), table=_table_like(name, synthesizer), seed=seed)
+    for path, part in zip(outs, filled, strict=True):
+        files.write(part, path, opened.layout, table=name)
+    gone = frame.null_count().sum_horizontal() - filled[0].null_count().sum_horizontal()
+    return int(gone.item()), outs
+
+
+def numbered(out: str | Path, m: int) -> list[Path]:
+    """The names of m files: out.csv -> out.1.csv, out.2.csv ..."""
+    if str(out) == STANDARD:
+        raise ArgumentError("several files cannot go to standard output: give --out a name.")
+    return [beside(out, str(number)) for number in range(1, m + 1)]
+
+
+def _table_like(name: str, synthesizer: Synthesizer) -> str:
+    """The learned table that a file's table is of: that of its name, or the only one."""
+    return name if name in synthesizer.tables_ else _only(synthesizer.tables_)[0]
+
+
+def _only(tables: Mapping[str, Any]) -> tuple[str, Any]:
+    if len(tables) != 1:
+        raise ArgumentError(f"one table was wanted, not {len(tables)}: {', '.join(tables)}.")
+    return next(iter(tables.items()))
 
 
 def save_reports(reports: Mapping[str, Report], notes: Iterable[str], path: str | Path) -> None:

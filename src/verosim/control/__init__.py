@@ -48,6 +48,29 @@ class Control:
         if isinstance(warm, bool) or not isinstance(warm, int | float) or not COLDEST <= warm <= HOTTEST:
             raise ArgumentError(f"temperature: from {COLDEST} to {HOTTEST:g} was wanted, 1 as learned, not {warm!r}.")
 
+    @classmethod
+    def of_text(
+        cls,
+        where: str | None = None,
+        balance: str | None = None,
+        edges: float | None = None,
+        fair: str | None = None,
+        temperature: float = 1.0,
+    ) -> Control:
+        """What a command line says: a balance as `fraud` or `fraud: yes=0.3, no=0.7`, parity as `income: sex, race`.
+
+        >>> asked = Control.of_text(balance="fraud: yes=0.3", fair="income: sex, race")
+        >>> asked.balance, asked.fair
+        ({'fraud': {'yes': 0.3}}, {'income': ['sex', 'race']})
+        """
+        target, sensitive = _listed(fair) if fair else ("", [])
+        if fair and not sensitive:
+            raise ArgumentError(f"fair: a target and its columns were wanted, as in income: sex, race, not {fair!r}.")
+        column, levels = _listed(balance) if balance else ("", [])
+        pairs = [level.rpartition("=") for level in levels]
+        shares: Balance | None = {column: {level.strip(): _share(share) for level, _, share in pairs}}
+        return cls(where, shares if pairs else balance, edges, {target: sensitive} if fair else None, temperature)
+
     @property
     def kinds(self) -> bool:
         """Whether rows of some kinds are asked for."""
@@ -57,6 +80,19 @@ class Control:
     def any(self) -> bool:
         """Whether more than plain rows, at any temperature, are asked for."""
         return self.kinds or self.fair is not None
+
+
+def _listed(text: str) -> tuple[str, list[str]]:
+    """`income: sex, race` -> a name, and those after it."""
+    name, _, rest = text.partition(":")
+    return name.strip(), [part.strip() for part in rest.split(",") if part.strip()]
+
+
+def _share(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError as error:
+        raise ArgumentError(f"balance: a share was wanted, as in fraud: yes=0.3, not {text!r}.") from error
 
 
 class Controlled:
