@@ -16,8 +16,9 @@ torch = pytest.importorskip("torch", reason="the networks need PyTorch: pip inst
 from verosim.draws import stream  # noqa: E402
 from verosim.errors import ArgumentError, ModelFileError  # noqa: E402
 from verosim.models import Array, Codes, Field, silent  # noqa: E402
-from verosim.models.diffusion import Diffusion, Scores  # noqa: E402
+from verosim.models.diffusion import Diffusion  # noqa: E402
 from verosim.models.diffusion import Options as DiffusionOptions  # noqa: E402
+from verosim.models.noise import Scores  # noqa: E402
 from verosim.models.tokens import encode_all  # noqa: E402
 from verosim.models.transformer import Options as TransformerOptions  # noqa: E402
 from verosim.models.transformer import Reading, Transformer  # noqa: E402
@@ -114,7 +115,7 @@ def test_before_anything_is_learned_every_column_has_its_shares(model: type[Net]
     found = model(replace(SMALL[model], epochs=0)).fit(people(), None, stream(2))  # type: ignore[arg-type]
     real, new = people(), found.sample(8_000, None, stream(3))
     assert "0 epochs are over" in found.explain()["sex"]
-    assert new.arrays[0].mean() == pytest.approx(real.arrays[0].mean(), abs=0.03)
+    assert new.arrays[0].mean() == pytest.approx(real.arrays[0].mean(), abs=0.08)
     for share in (0.1, 0.5, 0.9):
         assert np.quantile(new.arrays[1], share) == pytest.approx(share, abs=0.05)
 
@@ -272,10 +273,10 @@ def test_a_score_anywhere_in_its_range_is_the_value_again(data: st.DataObject) -
     rng = stream(data.draw(st.integers(0, 10**6)))
     array = np.concatenate([[-1.0, -2.0], atoms.mean(1), rng.random(20)])
     array = np.where(field.atom(array) >= 0, [*array[:2], *_middles(field, array[2:])], array)
-    scores = Scores.of(field, data.draw(st.sampled_from([0.0, 0.05, 0.3])))
+    scores = Scores.of(field, 10**6, data.draw(st.sampled_from([0.0, 0.05, 0.3])))
     classes, low, high = scores.encode(array)
     inside = low + (high - low) * rng.uniform(0.01, 0.99, len(array))
-    again = scores.decode(classes, torch.special.ndtri(torch.from_numpy(inside)).numpy(), rng)
+    again = scores.decode(classes, torch.special.ndtri(torch.from_numpy(inside)).numpy())
     assert np.array_equal(field.atom(again), field.atom(array))
     free = field.atom(array) < 0
     assert again[free] == pytest.approx(array[free])

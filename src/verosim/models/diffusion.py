@@ -1,12 +1,14 @@
 """`diffusion`: all columns at once, drawn out of noise step by step.
 
-An ordered column is the normal score of its position, noised by a Gaussian diffusion; a category, and which mark or
-large atom an ordered column is, is noised by masking (an absorbing state). One network sees the noised row and says
+An ordered column is the normal score of its rank, noised by a Gaussian diffusion; a category, and which mark or large
+atom an ordered column is, is noised by masking (an absorbing state; noise.py). One network sees the noised row and says
 what it was: the mixed diffusion of TabDDPM (Kotelnikov et al., 2023) and TabDiff (Shi et al., 2025). Where we depart:
 
-* positions are ranks, so scores are standard normal at every time, and the network need learn no marginal;
-* a value that many rows have (an atom) is a *range* of scores, drawn anew at each step, so that no score is a spike;
+* scores are those of ranks, so that they are standard normal at every time, and no marginal need be learned;
+* a value that many rows have (an atom) is a class, as a score would have to be learned to a hair to tell such values
+  apart; of fewer rows it is a *range* of scores, drawn anew at each step, so that no score is a spike;
 * masks are gone some time before the noise is: the last steps place a number knowing what class it is of;
+* masks fall one after the other, evenly apart: cells drawn in the same step would not know of each other;
 * one schedule for all columns, as theirs, learned one a column, costs more steps than it saves here.
 """
 
@@ -23,7 +25,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from verosim.errors import ModelFileError
 from verosim.models import (
     Array,
     Codes,
@@ -33,11 +34,11 @@ from verosim.models import (
     State,
     pack_fields,
     part,
-    saved_array,
     silent,
     unpack_fields,
 )
 from verosim.models.network import pick
+from verosim.models.noise import Noisy, Part, Scores, count_scores, sizes
 from verosim.models.plan import History, Training
 from verosim.models.tokens import Tokens
 from verosim.models.training import (
@@ -51,7 +52,8 @@ from verosim.models.training import (
     weights,
 )
 
-TOGETHER: Final = 8192  # rows drawn together
+TOGETHER: Final = 8192  # rows drawn together, at most ...
+AT_ONCE: Final = 2**24  # ... and the numbers that the network is shown: what bounds the memory of wide tables
 CERTAIN: Final = 0.1  # time below which nothing is masked any more
 FARTHEST: Final = 5.0  # scores end here: one row in 3.5 million lies beyond
 CENTRES: Final = 16  # bumps that a score is seen through
@@ -63,117 +65,17 @@ FEW: Final = 1e-3  # rows that a class never seen is taken to have
 @dataclass(frozen=True, slots=True)
 class Options(Training):
     epochs: int = 100
-    rate: float = 1e-3
+    batch: int = 256
+    rate: float = 2e-3
     patience: int = 10
     width: int = 256  # of the network
     layers: int = 3  # residual
     embedding: int = 12  # numbers that stand for a class
     dropout: float = 0.0
     steps: int = 64  # from noise to rows
-    large: float = 0.02  # share of the rows from which an atom is a class of its own
+    large: float = 0.002  # share of the rows from which an atom is a class of its own
     draws: int = 4  # times of noise at which each held-out row is scored
     max_rows: int = 300_000  # rows learned from
-
-
-# ------------------------------------------------------------------------------------------------- fields as noise
-
-
-@dataclass(frozen=True, slots=True)
-class Scores:
-    """An ordered field <-> a class, its mark or large atom or neither, and a range of shares, in which its score is."""
-
-    field: Field
-    large: Floats  # (l, 2) atoms that are a class of their own
-
-    @classmethod
-    def of(cls, field: Field, share: float) -> Self:
-        return cls(field, field.atoms[field.atoms[:, 1] - field.atoms[:, 0] >= share])
-
-    @property
-    def classes(self) -> int:
-        """Marks, large atoms, and neither."""
-        return self.field.marks + len(self.large) + 1
-
-    def encode(self, array: Array) -> tuple[Array, Array, Array]:
-        """(n,) codes -> (n,) classes, and where the range of each begins and ends. A mark's score may be any."""
-        marked, large, atom = array < 0, Field("", atoms=self.large).atom(array), self.field.atom(array)
-        classes = np.where(large >= 0, self.field.marks + large, self.classes - 1)
-        atoms = np.concatenate([self.field.atoms, [[0.0, 1.0]]])[np.where(marked, -1, atom)]
-        free = ~marked & (atom < 0)
-        ends = np.where(free[:, None], array[:, None], atoms)
-        return np.where(marked, -1 - array, classes).astype(np.int64), ends[:, 0], ends[:, 1]
-
-    def decode(self, classes: Array, scores: Floats, rng: np.random.Generator) -> Array:
-        """(n,) classes and scores -> (n,) codes."""
-        marks, free = self.field.marks, classes == self.classes - 1
-        shares = torch.special.ndtr(torch.from_numpy(scores.astype(np.float64))).numpy()
-        out = np.clip(shares, 0.0, np.nextafter(1.0, 0.0))
-        out[free] = self._outside(out[free], rng)
-        middles = self.large.mean(1)[np.clip(classes - marks, 0, len(self.large) - 1)] if len(self.large) else out
-        return np.where(classes < marks, -1.0 - classes, np.where(free, out, middles))
-
-    def arrays(self) -> dict[str, Array]:
-        return {"large": self.large}
-
-    @classmethod
-    def restore(cls, arrays: Mapping[str, Array], field: Field) -> Self:
-        """What `arrays` gave, checked. Raises ModelFileError."""
-        large = saved_array(arrays, "large", np.float64, 2)
-        rows = {tuple(row) for row in field.atoms.tolist()}
-        if large.shape[1] != 2 or (np.diff(large[:, 0]) <= 0).any() or not rows.issuperset(map(tuple, large.tolist())):
-            raise ModelFileError(f"the saved classes of {field.name!r} are damaged.")
-        return cls(field, large)
-
-    def _outside(self, shares: Floats, rng: np.random.Generator) -> Floats:
-        """Shares that lie in a large atom, though their class is none: drawn from the nearest stretch beside it."""
-        bounds = np.concatenate([[0.0], self.large.ravel(), [1.0]]).reshape(-1, 2)  # between the atoms
-        bounds = bounds[bounds[:, 0] < bounds[:, 1]]
-        wrong = np.flatnonzero(Field("", atoms=self.large).atom(shares) >= 0)
-        if not len(bounds) or not len(wrong):
-            return shares
-        away = np.maximum(bounds[:, 0] - shares[wrong, None], shares[wrong, None] - bounds[:, 1])
-        low, high = bounds[away.argmin(1)].T
-        out = shares.copy()
-        out[wrong] = low + rng.random(len(wrong)) * (high - low)
-        return out
-
-
-Part = Tokens | Scores  # how a field is noised
-
-
-@dataclass(frozen=True, slots=True)
-class Noisy:
-    """A table as the network sees it; rows are first in each array."""
-
-    tokens: Array  # (n, t) int64
-    low: Array  # (n, s) float32, where the range of shares of each score begins ...
-    high: Array  # ... and ends
-
-    @classmethod
-    def of(cls, parts: Sequence[Part], codes: Codes) -> Self:
-        tokens, low, high = [], [], []
-        for p, array in zip(parts, codes.arrays, strict=True):
-            if isinstance(p, Tokens):
-                tokens += p.encode(array)
-            else:
-                classes, begin, end = p.encode(array)
-                tokens.append(classes)
-                low.append(begin)
-                high.append(end)
-        return cls(_beside(tokens, np.int64, codes.n), *(_beside(x, np.float32, codes.n) for x in (low, high)))
-
-
-def _beside(columns: Sequence[Array], dtype: type, n: int) -> Array:
-    return np.stack(columns, 1).astype(dtype) if columns else np.zeros((n, 0), dtype)
-
-
-def sizes(parts: Sequence[Part]) -> list[int]:
-    """Classes of each column of tokens."""
-    return [size for p in parts for size in ([c.size for c in p.columns] if isinstance(p, Tokens) else [p.classes])]
-
-
-def count_scores(parts: Sequence[Part]) -> int:
-    return sum(isinstance(p, Scores) for p in parts)
 
 
 # ------------------------------------------------------------------------------------------------------ the network
@@ -274,8 +176,15 @@ class Net(Learner):
     def _all_masked(self, tokens: Tensor) -> Tensor:
         return torch.cat([tokens[:, : self.known_tokens], self.masks.expand(len(tokens), -1)], 1)
 
+    @property
+    def at_once(self) -> int:
+        """Rows that are shown to it together, in drawing and judging."""
+        return max(64, min(TOGETHER, AT_ONCE // max(1, self.enter.shape[1])))
+
     def score(self, *batch: Tensor) -> Tensor:
-        return torch.stack([self.loss(*batch) for _ in range(self.draws)]).mean()
+        some = torch.arange(len(batch[0]), device=batch[0].device).repeat(self.draws).split(self.at_once)
+        losses = [self.loss(*(part[rows] for part in batch)) * len(rows) for rows in some]
+        return torch.stack(losses).sum() / (self.draws * len(batch[0]))
 
     def logits(self, h: Tensor, column: int) -> Tensor:
         """(n, width) -> (n, size) of one of the columns that are drawn."""
@@ -311,7 +220,7 @@ class Diffusion:
         return self
 
     def _part(self, field: Field, array: Array) -> Part:
-        return Scores.of(field, self.options.large) if field.ordered else Tokens.of(field, array)
+        return Scores.of(field, len(array), self.options.large) if field.ordered else Tokens.of(field, array)
 
     def _build(self, shares: Sequence[Tensor] | None = None) -> Net:
         """The network for the parts. shares: of the classes of each column."""
@@ -323,9 +232,9 @@ class Diffusion:
 
     def sample(self, n: int, given: Codes | None, rng: np.random.Generator, temperature: float = 1.0) -> Codes:
         known, fields = given or Codes((), (), n), self.fields_[self.known_ :]
-        starts = range(0, max(n, 1), TOGETHER)
+        starts = range(0, max(n, 1), self.net_.at_once)
         with one_thread(), torch.no_grad():
-            parts = [self._draw(known.take(slice(i, i + TOGETHER)), rng, temperature) for i in starts]
+            parts = [self._draw(known.take(slice(i, i + starts.step)), rng, temperature) for i in starts]
         return Codes(fields, tuple(np.concatenate(arrays) for arrays in zip(*parts, strict=True)), n)
 
     def _draw(self, given: Codes, rng: np.random.Generator, temperature: float) -> list[Array]:
@@ -337,20 +246,20 @@ class Diffusion:
             if isinstance(p, Tokens):
                 out.append(p.decode([next(columns) for _ in p.columns], rng))
             else:
-                out.append(p.decode(next(columns), next(left), rng))
+                out.append(p.decode(next(columns), next(left)))
         return out
 
     def _denoise(self, given: Noisy, n: int, rng: np.random.Generator, temperature: float) -> tuple[Array, Array]:
         """Tokens and scores of the columns that are drawn.
 
-        Each cell has a time of its own at which its mask falls: the same as letting some fall by chance at each step.
+        Each cell has a time of its own at which its mask falls: as good as letting some fall by chance at each step.
         """
         net, k = self.net_, self.net_.known_tokens
         tokens = torch.cat([torch.from_numpy(given.tokens), net.masks.expand(n, -1)], 1)
         share = given.low + (given.high - given.low) * rng.random(given.low.shape, np.float32)
         clean = torch.special.ndtri(torch.from_numpy(share)).clamp(-FARTHEST, FARTHEST)
         noise = rng.standard_normal((n, net.n_scores), np.float32) * np.float32(temperature)
-        x, falls = torch.from_numpy(noise), CERTAIN + (1 - CERTAIN) * rng.random((n, len(net.sizes)), np.float32)
+        x, falls = torch.from_numpy(noise), _falls(n, len(net.sizes), rng)
         turn = math.pi / 2 / self.options.steps
         for time, after in pairwise(np.linspace(1, 0, self.options.steps + 1)):
             h = torch.nan_to_num(net(tokens, torch.cat([clean, x], 1), x.new_tensor([[time]])))
@@ -394,6 +303,16 @@ class Diffusion:
         )
         model.net_ = restored(model._build, part(arrays, "net."))
         return model
+
+
+def _falls(n: int, columns: int, rng: np.random.Generator) -> Floats:
+    """(n, columns) the times at which masks fall: one column after the other, in any order.
+
+    They are evenly apart, so that as few as can be fall in the same step: those are drawn without knowing each other.
+    """
+    order = rng.random((n, columns), np.float32).argsort(1, kind="stable")
+    place = (order + rng.random((n, 1), np.float32)) / np.float32(max(1, columns))
+    return np.asarray(CERTAIN + (1 - CERTAIN) * place, np.float32)
 
 
 def _shares(tokens: Array, sizes: Sequence[int]) -> list[Tensor]:
