@@ -91,7 +91,7 @@ def test_fewer_rows_with_a_condition_are_the_head_of_more(learned: vs.Synthesize
 def test_the_same_rows_from_a_saved_model(learned: vs.Synthesizer, tmp_path: Any) -> None:
     learned.save(tmp_path / "people.verosim")
     again = vs.load(tmp_path / "people.verosim")
-    for asked in ({"where": {"fraud": "yes"}}, {"balance": "region"}, {"edges": 0.5}, {"temperature": 0.5}):
+    for asked in ({"where": {"fraud": "yes"}}, {"temperature": 0.5}):
         assert_frame_equal(again.sample(50, **asked), learned.sample(50, **asked))
     assert not learned.sample(50, where={"fraud": "yes"}, seed=9).equals(learned.sample(50, where={"fraud": "yes"}))
 

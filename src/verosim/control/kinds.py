@@ -20,7 +20,6 @@ from verosim.schema import Table
 from verosim.table_model import Given, TableModel
 
 CHEAP: Final = 3.0  # rows drawn for one that is kept, up to which nothing is learned
-CONTEXT: Final = 1.0  # rows of no kind asked for that are learned with each that is
 
 
 class KindsOfRows:
@@ -64,16 +63,13 @@ class KindsOfRows:
 
     @cached_property
     def learned(self) -> TableModel:
-        """Rows given their stratum: of each about as many, and some that are of none."""
+        """Rows given their stratum, of each as many as it has, or its part of those that are learned."""
         frame, kinds, _ = self._found
         wanted = np.flatnonzero(self.strata.shares > 0)
         rows = []
         for kind in wanted.tolist():
             mine = np.flatnonzero(kinds == kind)
             rows.append(mine[self.pool.some(frame[mine], LEARNED // len(wanted), self.strata.text, str(kind))])
-        others = np.flatnonzero(kinds < 0)
-        n_others = min(LEARNED - sum(map(len, rows)), int(CONTEXT * sum(map(len, rows))))
-        rows.append(others[self.pool.some(frame[others], max(n_others, 0), self.strata.text)])
         chosen = np.sort(np.concatenate(rows))
         given = Given(pl.DataFrame({self.column.name: kinds[chosen]}), Table("kinds", (self.column,)))
         return self.pool.learn(frame[chosen], given, self.strata.text)

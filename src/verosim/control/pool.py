@@ -28,7 +28,7 @@ ENOUGH: Final = 3_000  # rows of the kind most asked for: no more are looked for
 FEW: Final = 200  # rows of any kind
 FEWEST: Final = 20  # rows of a kind: from fewer nothing can be learned
 LEARNED: Final = 12_000  # rows that a chain learns from
-OPTIONS: Final = Options(model="chain", k=1)  # drawn rows are nobody's: there is nothing more to protect
+OPTIONS: Final = Options(model="chain", k=1)  # drawn rows are nobody's: there is no more to protect
 
 
 class Pool:
@@ -80,18 +80,18 @@ class Pool:
                 "learn from. Ask for less at once, or for a wider range."
             )
 
-    def learn(self, frame: pl.DataFrame, given: Given, *key: str) -> TableModel:
+    def learn(self, frame: pl.DataFrame, given: Given, *key: str, table: Table | None = None) -> TableModel:
         """A table's rows given others, learned from drawn rows. key: says what for."""
-        return TableModel.fit(frame, self.table, OPTIONS, derived(self.seed, *key), frame.height, silent, given)
+        seed = derived(self.seed, *key)
+        return TableModel.fit(frame, table or self.table, OPTIONS, seed, frame.height, silent, given)
 
     def learn_column(self, frame: pl.DataFrame, name: str, *key: str) -> TableModel:
         """One column given all others, learned from some of these drawn rows; of the rules it holds those about it."""
         rows = frame[self.some(frame, LEARNED, *key)]
         others = [n for n in self.table.names if n != name]
-        given = Given(rows.select(others), part_of(self.table, others))
         rules = tuple(rule.spec() for rule in rules_of(self.table) if name in rule.columns)
-        table = replace(self.table, rules=rules, primary_key=())
-        return TableModel.fit(rows, table, OPTIONS, derived(self.seed, *key), rows.height, silent, given)
+        given = Given(rows.select(others), part_of(self.table, others))
+        return self.learn(rows, given, *key, table=replace(self.table, rules=rules, primary_key=()))
 
     def some(self, frame: pl.DataFrame, most: int, *key: str) -> Array:
         """The places of at most so many rows, ascending."""
