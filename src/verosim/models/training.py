@@ -44,6 +44,7 @@ class Learner(nn.Module):
     """A network that can be trained: it says what its loss is, and, if it must, how a step is done and judged."""
 
     memory = 0.99  # of the weights' average, a step
+    least_steps = 1  # of an epoch: small tables are passed several times
 
     def loss(self, *batch: Tensor) -> Tensor:
         """The mean loss of a batch; each tensor is (rows, ...)."""
@@ -98,9 +99,10 @@ class _Run:
         state = self.net.state_dict()
         floating = [k for k, v in state.items() if v.is_floating_point()]
         current, averaged = [state[k] for k in floating], [self.average[k] for k in floating]
-        for rows in torch.randperm(n).split(batch):
+        passes = math.ceil(self.net.least_steps / max(1, n // batch))
+        for rows in (rows for _ in range(passes) for rows in torch.randperm(n).split(batch)):
             if len(rows) < min(batch // 2, n) or time.monotonic() > until:
-                break  # few rows that are left over would pull as hard as many
+                continue  # few rows that are left over would pull as hard as many
             rows = rows.to(data[0].device)
             loss = self.net.step([part[rows] for part in data], self.optimizers)
             if not math.isfinite(loss.item()):
