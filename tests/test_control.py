@@ -13,6 +13,7 @@ from polars.testing import assert_frame_equal
 
 import verosim as vs
 from verosim.draws import BLOCK
+from verosim.table_model import Given, TableModel
 
 
 def people(n: int = 1500, seed: int = 0) -> pl.DataFrame:
@@ -341,3 +342,20 @@ def test_replicates_are_drawn_apart(learned: vs.Synthesizer) -> None:
     assert not frames[0].equals(frames[1])
     assert not frames[1].equals(frames[2])
     assert_frame_equal(learned.sample(50, m=3)[2], frames[2])
+
+
+def test_a_table_learned_given_another_is_restored_as_it_was() -> None:
+    """A child's rows given its parent's: what the parent says goes with them, before and after a model file."""
+    rng = np.random.default_rng(2)
+    parent = pl.DataFrame({"size": rng.choice(["small", "large"], 800)})
+    price = rng.normal(np.where(parent["size"] == "small", 10, 90), 3).round(1)
+    child = pl.DataFrame({"price": price})
+    given = Given(parent, vs.inspect(parent)["table"])
+    options = vs.Options(model="chain")
+    model = TableModel.fit(child, vs.inspect(child)["table"], options, 1, 800, lambda share, what: None, given)
+    meta, arrays = model.state()
+    again = TableModel.restore("chain", meta, arrays)
+    wanted = pl.DataFrame({"size": ["small"] * 300 + ["large"] * 300})
+    drawn = again.block(0, 5, given=wanted)
+    assert_frame_equal(drawn, model.block(0, 5, given=wanted))
+    assert drawn["price"].head(300).max() < 50 < drawn["price"].tail(300).min()  # type: ignore[operator]
