@@ -100,6 +100,17 @@ def test_given_columns_are_obeyed(model: type[Net]) -> None:
 
 
 @models
+def test_a_correlation_of_numbers_is_kept(model: type[Net]) -> None:
+    """Of two columns of numbers, all different, whose normal scores have the correlation -.8."""
+    rng = stream(8)
+    a, noise = rng.standard_normal((2, 2_000))
+    numbers = tuple(np.argsort(np.argsort(x)) / 2_000 for x in (a, 0.6 * noise - 0.8 * a))
+    table = Codes((Field("a"), Field("b")), numbers, 2_000)
+    x, y = model(replace(SMALL[model], epochs=30)).fit(table, None, stream(2)).sample(4_000, None, stream(3)).arrays  # type: ignore[arg-type]
+    assert np.corrcoef(x, y)[0, 1] == pytest.approx(np.corrcoef(*numbers)[0, 1], abs=0.05)
+
+
+@models
 def test_a_level_of_thousands_goes_with_its_group(model: type[Net]) -> None:
     """Past 1,024 levels a category is two tokens; the second tells nothing without the first."""
     rng = stream(4)

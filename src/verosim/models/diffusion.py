@@ -72,7 +72,7 @@ class Options(Training):
     layers: int = 3  # residual
     embedding: int = 12  # numbers that stand for a class
     dropout: float = 0.0
-    steps: int = 64  # from noise to rows
+    steps: int = 48  # from noise to rows
     large: float = 0.002  # share of the rows from which an atom is a class of its own
     draws: int = 4  # times of noise at which each held-out row is scored
     max_rows: int = 300_000  # rows learned from
