@@ -6,6 +6,7 @@
 PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
   $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 WORKERS ?= 2
+TORCH ?= torch==2.13.0
 SOURCES := $(shell find src -type f ! -name '*.pyc') README.md LICENSE
 USER := .venv/bin
 DEV := .venv-dev/bin
@@ -59,7 +60,8 @@ clean:  ## remove environments, results and caches
 	@touch $@
 
 .venv-dev/installed: .venv-dev/made
-	$(DEV)/python -m pip install --quiet -e '.[dev]'
+	$(DEV)/python -m pip install --quiet '$(TORCH)'
+	$(DEV)/python -m pip install --quiet -e '.[dev,deep]'
 	@touch $@
 
 .venv-dev/bench: .venv-dev/installed

@@ -21,11 +21,13 @@ from verosim.errors import (
     NotFittedError,
     RuleError,
     SchemaError,
+    TrainingError,
     VerosimError,
 )
 
 if TYPE_CHECKING:
     from verosim.augmenting import augment
+    from verosim.compare import compare
     from verosim.evaluate.combining import combine
     from verosim.run import fit, inspect, load, synth
     from verosim.schema import Column, Schema, Table
@@ -36,6 +38,7 @@ __version__ = "0.1.0"
 _LAZY = {  # imported when first asked for: `import verosim` is quick
     **dict.fromkeys(("fit", "inspect", "load", "synth"), "verosim.run"),
     "augment": "verosim.augmenting",
+    "compare": "verosim.compare",
     "combine": "verosim.evaluate.combining",
     **dict.fromkeys(("Column", "Schema", "Table"), "verosim.schema"),
     "Options": "verosim.table_model",
@@ -56,9 +59,11 @@ __all__ = [
     "SchemaError",
     "Synthesizer",
     "Table",
+    "TrainingError",
     "VerosimError",
     "augment",
     "combine",
+    "compare",
     "fit",
     "inspect",
     "load",

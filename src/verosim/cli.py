@@ -54,6 +54,10 @@ ModelFile = Annotated[Path, typer.Argument(metavar="MODEL", help="What verosim f
 SchemaFile = Annotated[Path | None, typer.Option("--schema", help="A schema file (see inspect), in place of guesses.")]
 ReportFile = Annotated[Path | None, typer.Option("--report", help="Where the report goes (JSON).")]
 Model = Annotated[Engine, typer.Option(help="The engine that learns.")]
+Settings = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="NAME=VALUE", help="A setting of the engine: max_minutes=5, epochs=20."),
+]
 K = Annotated[int, typer.Option("--k", min=1, help="Values that fewer people hold are not reproduced.")]
 Unit = Annotated[str | None, typer.Option(help="The column that says whom a row belongs to.")]
 Holdout = Annotated[float, typer.Option(min=0, max=0.9, help="Share of the rows kept to measure with, never learned.")]
@@ -63,7 +67,7 @@ Replicates = Annotated[
 ]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
-ENGINE = Engine["chain"]
+ENGINE = Engine["auto"]
 
 
 @app.command(epilog="Example: verosim synth adult.csv --rows 100000 --seed 7 --out people.parquet")
@@ -76,6 +80,7 @@ def synth(
     schema: SchemaFile = None,
     report: ReportFile = None,
     model: Model = ENGINE,
+    set_: Settings = None,
     k: K = 5,
     unit: Unit = None,
     holdout: Holdout = 0.1,
@@ -88,7 +93,7 @@ def synth(
     from verosim.table_model import Options
 
     _only_one(as_json, out)
-    options = Options(model=model.value, k=k, unit=unit, holdout=holdout)
+    options = Options(model=model.value, settings=_settings(set_), k=k, unit=unit, holdout=holdout)
     with _progress(quiet) as progress:
         done = run.synth(
             source, out, schema=schema, rows=rows, scale=scale, seed=seed, options=options, report=report,
@@ -112,6 +117,7 @@ def fit(
     schema: SchemaFile = None,
     report: ReportFile = None,
     model: Model = ENGINE,
+    set_: Settings = None,
     k: K = 5,
     unit: Unit = None,
     holdout: Holdout = 0.1,
@@ -122,7 +128,7 @@ def fit(
     from verosim import run
     from verosim.table_model import Options
 
-    options = Options(model=model.value, k=k, unit=unit, holdout=holdout)
+    options = Options(model=model.value, settings=_settings(set_), k=k, unit=unit, holdout=holdout)
     with _progress(quiet) as progress:
         done = run.learn_file(
             source, out, schema=schema, seed=seed, options=options, report=report, progress=progress
@@ -211,6 +217,7 @@ def impute(
     seed: Seed = 0,
     schema: SchemaFile = None,
     model: Model = ENGINE,
+    set_: Settings = None,
     k: K = 5,
     unit: Unit = None,
     quiet: Quiet = False,
@@ -219,7 +226,7 @@ def impute(
     from verosim import run
     from verosim.table_model import Options
 
-    options = Options(model=model.value, k=k, unit=unit)
+    options = Options(model=model.value, settings=_settings(set_), k=k, unit=unit)
     with _progress(quiet) as progress:
         cells, outs = run.impute_file(
             source, out, model=model_file, m=m, schema=schema, seed=seed, options=options, progress=progress
@@ -239,6 +246,7 @@ def augment(
     seed: Seed = 0,
     schema: SchemaFile = None,
     model: Model = ENGINE,
+    set_: Settings = None,
     k: K = 5,
     unit: Unit = None,
     quiet: Quiet = False,
@@ -249,7 +257,7 @@ def augment(
     from verosim.table_model import Options
 
     _only_one(as_json, out)
-    options = Options(model=model.value, k=k, unit=unit)
+    options = Options(model=model.value, settings=_settings(set_), k=k, unit=unit)
     with _progress(quiet) as progress:
         done, wrote = augmenting.augment_file(
             source, target, out, rows=rows, balance=balance, splits=splits, schema=schema, seed=seed, options=options,
@@ -381,6 +389,19 @@ def _shown(out: object) -> str:
 
 def _print_json(content: dict[str, Any]) -> None:
     sys.stdout.write(json.dumps(content, indent=2, ensure_ascii=False, default=str) + "\n")
+
+
+def _settings(given: list[str] | None) -> dict[str, Any]:
+    """["epochs=20", "device=cpu"] -> {"epochs": 20, "device": "cpu"}."""
+    import yaml
+
+    settings = {}
+    for text in given or ():
+        name, equals, value = text.partition("=")
+        if not equals or not name.strip():
+            raise ArgumentError(f"--set: NAME=VALUE was wanted, such as epochs=20, not {text!r}.")
+        settings[name.strip()] = yaml.safe_load(value) if re.fullmatch(r"[0-9.eE+-]+|true|false|null", value) else value
+    return settings
 
 
 def _only_one(as_json: bool, out: Path | None) -> None:

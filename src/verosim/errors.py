@@ -7,6 +7,7 @@
     │   └── ModelFileError   a saved model was cut, changed, or made by a newer version
     ├── SchemaError          a schema, or a rule in it, is wrong or contradicts the data
     ├── RuleError            the asked rows cannot be made to hold a rule
+    ├── TrainingError        a network cannot be trained on the data
     ├── NotFittedError       sampling or saving before `fit`
     └── MissingExtraError    an optional part of verosim is not installed
 
@@ -66,6 +67,10 @@ class SchemaError(VerosimError, ValueError):
 
 class RuleError(VerosimError, ValueError):
     """The asked rows cannot be made to hold a rule."""
+
+
+class TrainingError(VerosimError, RuntimeError):
+    """A network cannot be trained on the data."""
 
 
 class NotFittedError(VerosimError, RuntimeError):

@@ -114,7 +114,8 @@ def fit(
     schema: Schema | str | Path | None = None,
     *,
     seed: int = SEED,
-    model: str = "chain",
+    model: str = "auto",
+    settings: Mapping[str, Any] | None = None,
     k: int = 5,
     unit: str | None = None,
     holdout: float = 0.1,
@@ -122,11 +123,12 @@ def fit(
 ) -> Synthesizer:
     """Learn data: a polars, pandas or pyarrow frame, a file's path, or {"name": frame}.
 
-    schema: what the columns mean, where guesses are wrong (see `inspect`). k: values held by fewer people are not
-    reproduced. unit: the column that says whom a row belongs to. holdout: the share of rows kept to measure with.
-    The first measure lies in `synthesizer.report`. The caller's data are not changed.
+    schema: what the columns mean, where guesses are wrong (see `inspect`). model: the engine (docs/models.md), with
+    `settings` of its own, such as {"max_minutes": 5, "checkpoint": "folder"} for a network. k: values held by fewer
+    people are not reproduced. unit: the column that says whom a row belongs to. holdout: the share of rows kept to
+    measure with. The first measure lies in `synthesizer.report`. The caller's data are not changed.
     """
-    options = Options(model=model, k=k, unit=unit, holdout=holdout)
+    options = Options(model=model, settings=settings or {}, k=k, unit=unit, holdout=holdout)
     return learn(open_data(data), schema, seed, options, progress)[0]
 
 

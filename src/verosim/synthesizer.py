@@ -227,7 +227,9 @@ class Synthesizer:
     def notes(self) -> list[str]:
         """What was protected, merged or made up on the way: a sentence each."""
         several = len(self._fitted) > 1
-        learned = ((name, note) for name, model in self._fitted.items() for note in model.codec.notes)
+        learned = (
+            (n, note) for n, m in self._fitted.items() for note in (*m.codec.notes, *getattr(m.model, "notes", ()))
+        )
         return [*self.entry, *(f"{name}: {note}" if several else note for name, note in learned)]
 
     def explain(self) -> dict[str, dict[str, str]]:
@@ -251,7 +253,7 @@ class Synthesizer:
         """Write a model file (see archive.py)."""
         states = {name: model.state() for name, model in self._fitted.items()}
         meta = {
-            "options": dataclasses.asdict(self.options),
+            "options": dataclasses.asdict(self.options) | {"settings": _without_paths(self.options.settings)},
             "seed": self.seed_,
             "schema": json.loads(json.dumps(self.schema_.to_dict(), default=str)),
             "shape": self.shape.to_dict() if self.shape else None,
@@ -333,6 +335,11 @@ def check_sizes(rows: int | Mapping[str, int] | None, scale: float | None) -> No
             whole(f"rows of {name!r}", n, 0)
     elif rows is not None:
         whole("rows", rows, 0)
+
+
+def _without_paths(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """A model file does not tell where checkpoints lay."""
+    return {name: value for name, value in settings.items() if name != "checkpoint"}
 
 
 def _plain(schema: Schema) -> Schema:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from copy import copy
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, Protocol, Self
 
 import numpy as np
@@ -25,7 +25,7 @@ from verosim.errors import (
     ModelFileError,
     RuleError,
 )
-from verosim.models import Array, Codes, Model, Progress, State, model_class
+from verosim.models import Array, Codes, Model, Progress, State, build, model_class
 from verosim.rules import Reduction, Rule, Unique, parse, reduce
 from verosim.rules.parsing import types_of
 from verosim.schema import Table
@@ -42,13 +42,14 @@ _PART: Final = 512  # rows drawn again together, at the least: fewer cost as muc
 class Options:
     """How a dataset is learned. Raises ArgumentError for a value that cannot be."""
 
-    model: str = "chain"  # the engine: chain, copula or independent
+    model: str = "auto"  # the engine: one of verosim.models.MODELS
+    settings: Mapping[str, Any] = field(default_factory=dict)  # of the engine: fields of the `Options` beside its class
     k: int = 5  # values that fewer people hold are not reproduced
     unit: str | None = None  # the column that says whom a row belongs to; otherwise each row is its own person
     holdout: float = 0.1  # share of the people that the model never sees, kept to measure it
 
     def __post_init__(self) -> None:
-        model_class(self.model)
+        build(self.model, self.settings)
         whole("k", self.k, 1)
         if self.unit is not None and not isinstance(self.unit, str):
             raise ArgumentError(f"unit: the name of a column was wanted, not {self.unit!r}.")
@@ -135,7 +136,7 @@ class TableModel:
         first = {name: place for place, name in enumerate(drawn.order)}
         order = np.argsort([first.get(owner, len(first)) for owner in codec.owners], kind="stable")
         rows = _in_order(codec.encode(reduced.select(drawn.names)), order)
-        model = model_class(options.model)().fit(rows, codes, stream(seed, table.name, "fit"), progress)
+        model = build(options.model, options.settings).fit(rows, codes, stream(seed, table.name, "fit"), progress)
         return cls(reduction, codec, model, order, real_rows, known)
 
     def directed(self, *wishes: Wish, temperature: float = 1.0) -> Self:
@@ -149,6 +150,11 @@ class TableModel:
         new = copy(self)
         new.row_rules = new.unique_rules = ()
         return new
+
+    @property
+    def notes(self) -> list[str]:
+        """What was protected, merged or mended while it was learned."""
+        return [*self.codec.notes, *getattr(self.model, "notes", ())]
 
     # ------------------------------------------------------------------------------------------------ drawing
 

@@ -8,9 +8,10 @@ values:
     value     |  0    | 12 ~ 19 | 19 ~ 40 ~ 55 ~ 80 | 9999   |
                 atom    piece     piece   (knots 12, 19, 40 ...)   atom
 
-An **atom** is a value held by at least k people: it owns as many positions as it has rows, and comes back exactly. The
-rarer values between two atoms form **pieces**, through knots that are each the mean of at least k people's neighbouring
-values; inside a piece, values follow positions on a straight line. So no rare value is stored; extremes are pulled in.
+An **atom** is a value held by at least k people, and not merely one of a crowd of neighbours that are held about as
+often: it owns as many positions as it has rows, and comes back exactly. The other values between two atoms form
+**pieces**, through knots that are each the mean of at least k people's neighbouring values; inside a piece, values
+follow positions on a straight line. So no rare value is stored; extremes are pulled in.
 """
 
 from __future__ import annotations
@@ -24,10 +25,15 @@ from typing import Final
 
 import numpy as np
 import numpy.typing as npt
+import polars as pl
 
 from verosim.models import Array, Floats
 
 KNOTS: Final = 2000  # about as many knots in all; a heap of small pieces between atoms may need more
+FEW: Final = 256  # distinct values up to which each that k people hold is an atom
+CROWD: Final = 31  # of more values, one is compared with so many around it ...
+LOUD: Final = 3.0  # ... and is an atom if held so many times as often,
+SURE: Final = 4  # or by so many times k people
 HUGE_GAP: Final = 0.5  # a piece breaks at a gap wider than this share of its span
 _BELOW_2_64: Final = float(np.nextafter(2.0**64, 0))
 
@@ -138,7 +144,7 @@ def fit_grid(values: Array, people: Ints | None = None, k: int = 5, protect: boo
     more than `KNOTS`, knots are real values and the ends are the real extremes.
     """
     held = _Held.of(values, people)
-    atom = (held.holders >= k) | (not protect and len(held.distinct) <= KNOTS)
+    atom = (held.holders >= k) & _stands_out(held.holders, k) | (not protect and len(held.distinct) <= KNOTS)
     starts, stops, small = _runs(held, atom, k)
     if not protect:
         atom |= _within(starts[small], stops[small], len(atom))
@@ -153,6 +159,18 @@ def fit_grid(values: Array, people: Ints | None = None, k: int = 5, protect: boo
     bridges = _bridge(held, rows, starts[small], stops[small])
     atoms = _Segments(np.flatnonzero(atom), held.distinct[atom], held.distinct[atom], rows[atom])
     return _assemble([*pieces, bridges, atoms])
+
+
+def _stands_out(holders: Ints, k: int) -> Bools:
+    """Which of many values are no mere chance in a crowd of neighbours that are held about as often.
+
+    A crowd is drawn through its knots, where each of its values comes again; as atoms, those that k people happen to
+    hold would swallow those that fewer hold.
+    """
+    if len(holders) <= FEW:
+        return np.ones(len(holders), dtype=bool)
+    around = pl.Series(holders).rolling_median(CROWD, min_samples=1, center=True).to_numpy()
+    return np.asarray((holders >= SURE * k) | (holders >= LOUD * around))
 
 
 # ------------------------------------------------------------------------------------------- who holds what

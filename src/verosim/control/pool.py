@@ -28,7 +28,7 @@ ENOUGH: Final = 3_000  # rows of the kind most asked for: no more are looked for
 FEW: Final = 200  # rows of any kind
 FEWEST: Final = 20  # rows of a kind: from fewer nothing can be learned
 LEARNED: Final = 12_000  # rows that a chain learns from
-OPTIONS: Final = Options(model="chain", k=1)  # drawn rows are nobody's: there is no more to protect
+OPTIONS: Final = Options("chain", {"min_leaf": 10}, k=1)  # drawn rows are nobody's: there is no more to protect
 
 
 class Pool:

@@ -10,17 +10,19 @@ int32 code.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, fields
 from importlib import import_module
 from importlib.metadata import entry_points
+from importlib.util import find_spec
 from itertools import pairwise
 from typing import Any, Final, Protocol, Self, cast
 
 import numpy as np
 import numpy.typing as npt
 
-from verosim.errors import ArgumentError, ModelFileError, did_you_mean
+from verosim.errors import ArgumentError, MissingExtraError, ModelFileError, did_you_mean
 
 Floats = npt.NDArray[np.floating[Any]]
 Array = npt.NDArray[Any]
@@ -85,6 +87,11 @@ def pack_fields(fields: Sequence[Field]) -> State:
     return {"fields": meta}, {"atoms": np.concatenate([np.zeros((0, 2)), *(f.atoms for f in fields)])}
 
 
+def part(arrays: Mapping[str, Array], head: str) -> dict[str, Array]:
+    """The arrays whose names begin with `head`, named without it."""
+    return {name.removeprefix(head): array for name, array in arrays.items() if name.startswith(head)}
+
+
 def saved_array(arrays: Mapping[str, Array], name: str, dtype: npt.DTypeLike, ndim: int = 1) -> Array:
     """The array of that name in a model file, of exactly this type, and finite. Raises ModelFileError."""
     array, wanted = arrays.get(name), np.dtype(dtype)
@@ -124,9 +131,13 @@ class Model(Protocol):
     a row given the fixed columns. `rows` may have no fields and `given` may have none.
     """
 
+    def __init__(self, options: Any = None) -> None: ...  # of the dataclass `Options` beside the class
+
     def fit(self, rows: Codes, given: Codes | None, rng: np.random.Generator, progress: Progress = silent) -> Self: ...
 
-    def sample(self, n: int, given: Codes | None, rng: np.random.Generator) -> Codes: ...
+    def sample(
+        self, n: int, given: Codes | None, rng: np.random.Generator, temperature: float = 1.0
+    ) -> Codes: ...  # temperature: below 1 more typical rows, above 1 more variety
 
     def explain(self) -> dict[str, str]: ...  # for each field: how it is drawn
 
@@ -137,7 +148,13 @@ class Model(Protocol):
 
 
 MODELS: Final[dict[str, str]] = {  # name -> module:class, imported when asked for
+    "auto": "verosim.models.auto:Auto",
     "chain": "verosim.models.chain:Chain",
+    "network": "verosim.models.network:Network",
+    "transformer": "verosim.models.transformer:Transformer",
+    "diffusion": "verosim.models.diffusion:Diffusion",
+    "gan": "verosim.models.gan:Gan",
+    "vae": "verosim.models.vae:Vae",
     "copula": "verosim.models.copula:Copula",
     "independent": "verosim.models.independent:Independent",
 }
@@ -146,7 +163,8 @@ MODELS: Final[dict[str, str]] = {  # name -> module:class, imported when asked f
 def model_class(name: str) -> type[Model]:
     """The class of an engine: one of MODELS, or one that a package offers under the entry point "verosim.models".
 
-    Raises ArgumentError for an unknown name, and whatever importing a package's module raises.
+    Raises ArgumentError for an unknown name, MissingExtraError for a network without PyTorch, and whatever importing
+    a package's module raises.
     """
     place = MODELS.get(name)
     if place is None:
@@ -155,4 +173,41 @@ def model_class(name: str) -> type[Model]:
             return cast("type[Model]", offered[name].load())
         raise ArgumentError(f"there is no model {name!r}; {did_you_mean(name, [*MODELS, *offered])}")
     module, attribute = place.split(":")
-    return cast("type[Model]", getattr(import_module(module), attribute))
+    with needs_torch(f"the model {name!r}"):
+        return cast("type[Model]", getattr(import_module(module), attribute))
+
+
+def build(name: str, settings: Mapping[str, Any]) -> Model:
+    """A new engine with these settings; beside each engine's class stands a dataclass `Options` that names them all.
+
+    Raises ArgumentError for a setting that it does not have, or a value of another type.
+    """
+    engine = model_class(name)
+    options = import_module(engine.__module__).Options if settings else None
+    defaults: dict[str, Any] = {f.name: f.default for f in fields(options)} if options else {}
+    for key, value in settings.items():
+        if key not in defaults:
+            raise ArgumentError(f"the model {name!r} has no setting {key!r}; {did_you_mean(key, defaults)}")
+        default = defaults[key]
+        wanted = (float, int, str) if default is None else (float, int) if isinstance(default, float) else type(default)
+        if isinstance(value, bool) != isinstance(default, bool) or not isinstance(value, wanted):
+            raise ArgumentError(f"the setting {key!r} of {name!r} is {default!r} by default; it cannot be {value!r}.")
+        if not isinstance(value, str) and not 0 <= value < 1e12:
+            raise ArgumentError(f"the setting {key!r} of {name!r}: a number of 0 or more was wanted, not {value!r}.")
+    return engine(options(**settings)) if options else engine()
+
+
+@contextmanager
+def needs_torch(what: str) -> Iterator[None]:
+    """Say in one line what to install, where PyTorch is missing."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        if error.name != "torch":
+            raise
+        raise MissingExtraError(f"{what} needs PyTorch: pip install 'verosim[deep]'") from error
+
+
+def has_torch() -> bool:
+    """Whether PyTorch is installed; does not import it."""
+    return find_spec("torch") is not None

@@ -15,15 +15,25 @@ from typing import Any, Self
 import numpy as np
 
 from verosim.errors import ModelFileError
-from verosim.models import Array, Codes, Field, Floats, Progress, State, pack_fields, saved_array, silent, unpack_fields
+from verosim.models import (
+    Array,
+    Codes,
+    Field,
+    Floats,
+    Progress,
+    State,
+    pack_fields,
+    part,
+    saved_array,
+    silent,
+    unpack_fields,
+)
 from verosim.models.boost import Options as Boosting
 from verosim.models.boost import boost
 from verosim.models.experts import Classes, Donors
-from verosim.models.features import features, outputs, rank
-from verosim.models.judge import DRAWN, LEAST_ROWS, MOST_ROWS, Judge
+from verosim.models.features import dependence, features, outputs, rank
+from verosim.models.judge import Judge, judge_of, redrawn
 from verosim.models.trees import Tree, grow
-
-TRIES = 4  # times that a row which the judge sends back is drawn again
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +44,7 @@ class Options:
     max_classes: int = 64  # a column of more values has donors only
     max_rows: int = 100_000  # rows learned from: more gave no better data
     held_share: float = 0.1  # rows that choose between experts
+    judged: bool = True  # whether rows that real ones seldom look like are drawn again
     group: int = 5  # a position is kept no finer than this many rows
 
 
@@ -59,6 +70,10 @@ class Conditional:
         drawn = self.expert.draw(features(self.parents, self.ranks, fields, arrays, n), rng, temperature)
         return drawn.astype(np.float64 if fields[self.target].ordered else np.int32, copy=False)
 
+    def density(self, fields: Sequence[Field], arrays: Mapping[int, Array], n: int) -> Floats:
+        """(n,) how likely the column's own values are: a chance for levels, marks and atoms, else a density."""
+        return self.expert.density(features(self.parents, self.ranks, fields, arrays, n), arrays[self.target])
+
 
 class Chain:
     """The chain over a table's fields, in their order. `given` fields stand before all others."""
@@ -73,7 +88,7 @@ class Chain:
             data = data.take(np.sort(rng.choice(data.n, options.max_rows, replace=False)))
         held = np.zeros(data.n, bool)
         held[rng.permutation(data.n)[: int(data.n * options.held_share)]] = True
-        depends = _dependence(data, rng) if len(data.fields) > options.max_features + 1 else None
+        depends = dependence(data, rng) if len(data.fields) > options.max_features + 1 else None
         self.fields_, self.known_, self.cell_ = data.fields, known, options.group / max(data.n, 1)
         self.columns_: list[Conditional] = []
         for target in range(known, len(data.fields)):
@@ -84,27 +99,12 @@ class Chain:
                 before = before[np.sort(strongest)]
             self.columns_.append(_fit_column(data, target, tuple(before.tolist()), held, options, rng))
         progress(len(rows.fields) / (len(rows.fields) + 1), "whole rows")
-        self.judge_ = self._judge(data, rng)
+        judged = options.judged and len(self.columns_) > 1
+        self.judge_ = judge_of(data, self._draw, rng) if judged else None
         return self
 
-    def _judge(self, data: Codes, rng: np.random.Generator) -> Judge | None:
-        if data.n < LEAST_ROWS or len(self.columns_) < 2:
-            return None
-        real = data.take(np.sort(rng.choice(data.n, min(data.n, MOST_ROWS), replace=False)))
-        times = np.tile(np.arange(real.n), DRAWN)
-        return Judge.fit(real, self._draw(real.take(times), rng), rng)
-
     def sample(self, n: int, given: Codes | None, rng: np.random.Generator, temperature: float = 1.0) -> Codes:
-        rows = self._draw(given or Codes((), (), n), rng, temperature)
-        todo = np.arange(n)
-        for _ in range(TRIES):
-            todo = todo[~self.judge_.keeps(rows.take(todo), rng)] if self.judge_ else todo[:0]
-            if not len(todo):
-                break
-            again = self._draw(rows.take(todo), rng, temperature)
-            for array, new in zip(rows.arrays[self.known_ :], again.arrays[self.known_ :], strict=True):
-                array[todo] = new
-        return Codes(self.fields_[self.known_ :], rows.arrays[self.known_ :], n)
+        return redrawn(given or Codes((), (), n), self._draw, self.judge_, self.known_, rng, temperature)
 
     def _draw(self, given: Codes, rng: np.random.Generator, temperature: float = 1.0) -> Codes:
         """Rows of all fields. given: has those known first; what else it has is not looked at."""
@@ -147,16 +147,12 @@ class Chain:
                 raise ValueError(f"{chain.known_} fields are given, in cells of {chain.cell_}")
             ready = set(range(chain.known_))
             chain.columns_ = [_restore_column(c, chain.fields_, ready, chain.cell_, arrays) for c in meta["columns"]]
-            chain.judge_ = Judge.restore(_part(arrays, "judge."), chain.fields_) if meta["judged"] else None
+            chain.judge_ = Judge.restore(part(arrays, "judge."), chain.fields_) if meta["judged"] else None
         except (KeyError, TypeError, ValueError, IndexError, OverflowError) as error:
             raise ModelFileError(f"the saved chain is damaged: {error}.") from error
         if ready != set(range(len(chain.fields_))):
             raise ModelFileError("the saved chain is damaged: it does not draw every column.")
         return chain
-
-
-def _part(arrays: Mapping[str, Array], head: str) -> dict[str, Array]:
-    return {name.removeprefix(head): a for name, a in arrays.items() if name.startswith(head)}
 
 
 def _restore_column(
@@ -167,7 +163,7 @@ def _restore_column(
     if not ready.issuperset(parents) or target in ready or not 0 <= target < len(fields):
         raise ModelFileError("the saved chain is damaged: a column depends on one that is not drawn before it.")
     ready.add(target)
-    own = _part(arrays, f"{target}.")
+    own = part(arrays, f"{target}.")
     ranks = {p: saved_array(own, f"rank{p}", np.uint16) for p in parents if not fields[p].ordered}
     if any(len(rank) != fields[p].levels for p, rank in ranks.items()):
         raise ModelFileError(f"the saved levels of {fields[target].name!r} are damaged.")
@@ -237,16 +233,3 @@ def _classes(array: Array, field: Field, most: int) -> tuple[Array, Array]:
     fixed = (array < 0) | (field.atom(array) >= 0)
     values, y = np.unique(array, return_inverse=True)
     return y, values if fixed.all() and len(values) <= most else values[:0]
-
-
-def _dependence(data: Codes, rng: np.random.Generator, rows: int = 2_000) -> Floats:
-    """(d, d) how strongly the fields depend on each other: mean squared correlation of their outputs, on some rows."""
-    if data.n > rows:
-        data = data.take(np.sort(rng.choice(data.n, rows, replace=False)))
-    parts = [outputs(a, f, 3, rng) for f, a in zip(data.fields, data.arrays, strict=True)]
-    ends = np.cumsum([p.shape[1] for p in parts])
-    Y = np.concatenate(parts, 1).astype(np.float32)
-    Y /= np.maximum(np.sqrt((Y * Y).sum(0)), 1e-9)
-    squared = (Y.T @ Y) ** 2
-    starts = np.concatenate([[0], ends[:-1]])
-    return np.asarray(np.add.reduceat(np.add.reduceat(squared, starts, 0), starts, 1), np.float64)

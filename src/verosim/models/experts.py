@@ -20,6 +20,8 @@ from verosim.models.features import MARKS, SCALE, positions, to_codes
 from verosim.models.marginal import spread
 from verosim.models.trees import Tree, pack, unpack
 
+ASKED = 256  # donors of one leaf that a density is made of, at most
+
 
 @dataclass(frozen=True, slots=True)
 class Donors:
@@ -73,6 +75,23 @@ class Donors:
         begin, end = below[self.starts[leaf]], below[self.starts[leaf + 1]]
         donor = np.searchsorted(below, begin + chance * (end - begin), "right") - 1
         return np.clip(donor, self.starts[leaf], self.starts[leaf + 1] - 1)
+
+    def density(self, X: Array, values: Array) -> Floats:
+        """(n,) how likely each value is in its row's leaf: a chance for levels, marks and atoms, else a density."""
+        leaf = self.tree.leaves(X)
+        begin, size = self.starts[leaf], np.diff(self.starts)[leaf]
+        asked = np.minimum(size, ASKED)
+        row = np.repeat(np.arange(len(leaf)), asked)
+        number = np.arange(len(row)) - np.repeat(np.cumsum(asked) - asked, asked)
+        donor = begin[row] + number * size[row] // asked[row]  # of a large leaf, some that lie evenly
+        low, value = self.low[donor], values[row]
+        if len(self.width):
+            width = self.width[donor]
+            inside = (value >= low) & (value < low + width)
+            there = np.divide(inside, width, out=(low == value).astype(float), where=width > 0)
+        else:
+            there = (low == value).astype(float)
+        return np.bincount(row, there, len(leaf)) / asked
 
     def arrays(self) -> dict[str, Array]:
         return {**pack([self.tree]), "codes": self.codes, "starts": self.starts}
@@ -140,6 +159,13 @@ class Classes:
         cumulated = chances.cumsum(1)
         chance = rng.random(len(cumulated))[:, None] * cumulated[:, -1:]
         return self.values[np.minimum((cumulated <= chance).sum(1), len(self.values) - 1)]
+
+    def density(self, X: Array, values: Array) -> Floats:
+        """(n,) the chance of each value; 0 for one that was never seen."""
+        order = np.argsort(self.values)
+        at = order[np.minimum(np.searchsorted(self.values, values, sorter=order), len(order) - 1)]
+        chance = self.boosted.probabilities(X)[np.arange(len(values)), at]
+        return np.where(self.values[at] == values, chance, 0.0)
 
     def arrays(self) -> dict[str, Array]:
         return {**self.boosted.arrays(), "classes": self.values}

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from verosim.models import Array, Field, Floats
+from verosim.models import Array, Codes, Field, Floats
 
 MARKS = 64  # uint16 codes below are marks: MARKS - 1 is mark -1
 SCALE = 65_400  # steps of a position in a code
@@ -58,3 +58,16 @@ def rank(levels: Array, n_levels: int, Y: Floats) -> Array:
     rank = np.empty(n_levels, np.int64)
     rank[np.argsort(score, kind="stable")] = np.arange(n_levels)
     return (rank * 65_535 // max(n_levels - 1, 65_535)).astype(np.uint16)
+
+
+def dependence(data: Codes, rng: np.random.Generator, rows: int = 2_000) -> Floats:
+    """(d, d) how strongly the fields depend on each other: mean squared correlation of their outputs, on some rows."""
+    if data.n > rows:
+        data = data.take(np.sort(rng.choice(data.n, rows, replace=False)))
+    parts = [outputs(a, f, 3, rng) for f, a in zip(data.fields, data.arrays, strict=True)]
+    ends = np.cumsum([p.shape[1] for p in parts])
+    Y = np.concatenate(parts, 1).astype(np.float32)
+    Y /= np.maximum(np.sqrt((Y * Y).sum(0)), 1e-9)
+    squared = (Y.T @ Y) ** 2
+    starts = np.concatenate([[0], ends[:-1]])
+    return np.asarray(np.add.reduceat(np.add.reduceat(squared, starts, 0), starts, 1), np.float64)

@@ -8,7 +8,7 @@ sees regions, not people.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Final, Self
 
@@ -24,6 +24,7 @@ MOST_ROWS: Final = 20_000
 DRAWN: Final = 2  # drawn rows for each real one: they cost nothing, and steady the odds
 MOST_FEATURES: Final = 40  # asked by one tree: the cost of wide tables stays bounded
 SURE: Final = (0.9, 0.8, 0.7, 0.6, 0.5)  # share of the drawn rows whose odds are followed in full: as large ...
+TRIES: Final = 4  # times that a row which is sent back is drawn again
 KEPT: Final = 0.4  # ... as lets so many rows stay: the cost of sampling and the harm of a mistaken judge are bounded
 OPTIONS: Final = Options(rounds=20, rate=0.2, max_depth=6, min_leaf=30, ridge=1.0, sketch=1)
 
@@ -89,3 +90,33 @@ def _chance(log_odds: Floats, top: float) -> Floats:
 def _log_odds(boosted: Boosted, X: Array) -> Floats:
     scores = boosted.scores(X)
     return np.asarray(scores[:, 1] - scores[:, 0], np.float64)
+
+
+Draw = Callable[
+    [Codes, np.random.Generator, float], Codes
+]  # rows that have the known fields first -> rows of all fields
+
+
+def judge_of(data: Codes, draw: Draw, rng: np.random.Generator) -> Judge | None:
+    """A judge of what `draw` draws beside real rows; None where these are too few."""
+    if data.n < LEAST_ROWS:
+        return None
+    real = data.take(np.sort(rng.choice(data.n, min(data.n, MOST_ROWS), replace=False)))
+    times = np.tile(np.arange(real.n), DRAWN)
+    return Judge.fit(real, draw(real.take(times), rng, 1.0), rng)
+
+
+def redrawn(
+    given: Codes, draw: Draw, judge: Judge | None, known: int, rng: np.random.Generator, temperature: float
+) -> Codes:
+    """Rows of the fields after the first `known`; those that the judge sends back are drawn again, some times."""
+    rows = draw(given, rng, temperature)
+    todo = np.arange(given.n)
+    for _ in range(TRIES):
+        todo = todo[~judge.keeps(rows.take(todo), rng)] if judge else todo[:0]
+        if not len(todo):
+            break
+        again = draw(rows.take(todo), rng, temperature)
+        for array, new in zip(rows.arrays[known:], again.arrays[known:], strict=True):
+            array[todo] = new
+    return Codes(rows.fields[known:], rows.arrays[known:], given.n)

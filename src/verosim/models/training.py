@@ -197,6 +197,7 @@ def train(
     """
     device, notes, rate = pick_device(options.device), list[str](), options.rate
     start = {k: v.clone() for k, v in net.state_dict().items()}
+    progress(0.0, f"training on {device}")
     while True:
         net.load_state_dict(start)
         try:
@@ -300,9 +301,9 @@ def _save(run: _Run, path: Path, device: torch.device) -> None:
         tensors |= {f"{head}/{name}": value for name, value in state.items()}
     groups = []
     for i, optimizer in enumerate(run.optimizers):
-        state = optimizer.state_dict()
-        groups.append([group["lr"] for group in state["param_groups"]])
-        for number, parts in state["state"].items():
+        learned: dict[str, Any] = optimizer.state_dict()
+        groups.append([group["lr"] for group in learned["param_groups"]])
+        for number, parts in learned["state"].items():
             tensors |= {f"optimizer/{i}/{number}/{name}": torch.as_tensor(part) for name, part in parts.items()}
     tensors["random/cpu"] = torch.get_rng_state()
     if device.type == "cuda":

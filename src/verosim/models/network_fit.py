@@ -1,0 +1,170 @@
+"""How `network` (network.py) is trained: the same layers in PyTorch, and what becomes of them in numpy."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from verosim.models import Array, Floats, Progress
+from verosim.models.network import Head, Options
+from verosim.models.plan import History
+from verosim.models.tokens import Column
+from verosim.models.training import Learner, train
+
+SCALES_IN: Final = (4, 8, 16, 32)  # bumps along the rank, from coarse to fine
+SCALES_OUT: Final = (4, 8, 16, 32, 64)
+FEW: Final = 8  # an ordered column of so few tokens needs no smoothing
+
+
+def bumps(column: Column, scales: Sequence[int]) -> Tensor:
+    """(size, 1 + sum(scales)): the rank and Gaussian bumps over it; zeros for tokens that stand in no order."""
+    n = column.size - column.smooth_from
+    rank = (torch.arange(n) + 0.5) / n
+    parts = [rank[:, None] * 2 - 1]
+    for m in scales:
+        centre = (torch.arange(m) + 0.5) / m
+        parts.append(torch.exp(-0.5 * ((rank[:, None] - centre) * m) ** 2))
+    return torch.cat([torch.zeros(column.smooth_from, 1 + sum(scales)), torch.cat(parts, 1)])
+
+
+def _smooth(column: Column) -> bool:
+    return column.size - column.smooth_from > FEW
+
+
+class Embed(nn.Module):
+    """Tokens (n,) -> (n, width)."""
+
+    basis: Tensor  # of a column whose tokens stand in an order
+
+    def __init__(self, column: Column, width: int) -> None:
+        super().__init__()
+        self.free = nn.Embedding(column.size, width)
+        if _smooth(column):
+            self.register_buffer("basis", bumps(column, SCALES_IN), persistent=False)
+            self.linear = nn.Linear(self.basis.shape[1], width)
+            self.free.weight.data.mul_(0.1)
+
+    def table(self) -> Tensor:
+        return self.free.weight + self.linear(self.basis) if hasattr(self, "basis") else self.free.weight
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        return F.embedding(tokens, self.table())
+
+
+class Out(nn.Module):
+    """(n, width) -> (n, size) logits. Starts at the shares of the tokens."""
+
+    basis: Tensor  # of a column whose tokens stand in an order
+
+    def __init__(self, column: Column, width: int, shares: Tensor) -> None:
+        super().__init__()
+        if _smooth(column):
+            self.register_buffer("basis", bumps(column, SCALES_OUT), persistent=False)
+        inner = self.basis.shape[1] if hasattr(self, "basis") else column.size
+        self.linear = nn.Linear(width, inner)
+        self.linear.weight.data.mul_(0.1)
+        self.linear.bias.data.zero_()
+        self.bias = nn.Parameter(torch.log(shares))
+
+    def forward(self, h: Tensor) -> Tensor:
+        logits = self.linear(h)
+        return (logits @ self.basis.T if hasattr(self, "basis") else logits) + self.bias
+
+    def folded(self) -> tuple[Tensor, Tensor]:
+        """The same as one layer: (size, width), (size,)."""
+        weight, bias = self.linear.weight, self.linear.bias
+        if hasattr(self, "basis"):
+            return self.basis @ weight, self.basis @ bias + self.bias
+        return weight, bias + self.bias
+
+
+class Net(Learner):
+    """Tokens (n, columns) -> the cross entropy of those that are drawn."""
+
+    def __init__(
+        self, columns: Sequence[Column], parents: Mapping[int, Array], shares: Sequence[Tensor], options: Options
+    ) -> None:
+        super().__init__()
+        e, h, g, n = options.embedding, options.width, options.hidden, len(parents)
+        self.targets, self.parents = list(parents), [torch.from_numpy(p) for p in parents.values()]
+        self.prefix = [len(p) == 0 or int(p[-1]) == len(p) - 1 for p in parents.values()]
+        self.embed = nn.ModuleList(Embed(c, e) for c in columns)
+        self.mix = nn.ParameterList(
+            torch.randn(len(p) * e, h) / math.sqrt(max(1, len(p)) * e / 2) for p in self.parents
+        )
+        self.bias = nn.Parameter(torch.zeros(n, 1, h))
+        self.up, self.up_bias = nn.Parameter(torch.randn(n, h, g) / math.sqrt(h)), nn.Parameter(torch.zeros(n, 1, g))
+        self.down = nn.Parameter(torch.randn(n, g, h) / math.sqrt(g) * 0.3)
+        self.down_bias = nn.Parameter(torch.zeros(n, 1, h))
+        self.norm, self.last, self.dropout = nn.LayerNorm(h), nn.LayerNorm(h), nn.Dropout(options.dropout)
+        self.out = nn.ModuleList(Out(columns[t], h, shares[t]) for t in self.targets)
+
+    def losses(self, tokens: Tensor) -> Tensor:
+        """(n, columns) -> (targets,) mean cross entropy of each, in nats."""
+        embedded = torch.cat([embed(tokens[:, j]) for j, embed in enumerate(self.embed)], 1)
+        embedded = self.dropout(embedded).view(len(tokens), len(self.embed), -1)
+        context = torch.stack([self._asked(embedded, i) @ mix for i, mix in enumerate(self.mix)]) + self.bias
+        inner = F.relu(torch.baddbmm(self.up_bias, self.norm(context), self.up))
+        context = context + torch.baddbmm(self.down_bias, self.dropout(inner), self.down)
+        context = self.last(context)
+        pairs = zip(self.out, self.targets, strict=True)
+        return torch.stack([F.cross_entropy(out(context[i]), tokens[:, t]) for i, (out, t) in enumerate(pairs)])
+
+    def _asked(self, embedded: Tensor, i: int) -> Tensor:
+        """The embeddings of the parents of target i: (n, p * embedding)."""
+        parents = self.parents[i]
+        part = embedded[:, : len(parents)] if self.prefix[i] else embedded[:, parents]
+        return part.reshape(len(embedded), -1)
+
+    def loss(self, *batch: Tensor) -> Tensor:
+        (tokens,) = batch
+        return self.losses(tokens).sum()
+
+
+def fit_network(
+    tokens: Array,
+    columns: Sequence[Column],
+    parents: Mapping[int, Array],
+    held: Array,
+    options: Options,
+    rng: np.random.Generator,
+    progress: Progress,
+) -> tuple[list[Floats], dict[int, Head], History]:
+    """Embeddings of all columns, heads of those that are drawn, and how the training went.
+
+    tokens: (n, columns). held: (n,) bool, the rows that end the training; where none is, some are drawn by chance.
+    """
+    seed = int(rng.integers(2**62))
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        shares = [_shares(tokens[:, j], c.size) for j, c in enumerate(columns)]
+        net = Net(columns, parents, shares, options)
+    history = train(net, [torch.from_numpy(tokens)], options, seed, progress, torch.from_numpy(held))
+    with torch.no_grad():
+        embeddings = [embed.table().numpy() for embed in net.embed if isinstance(embed, Embed)]
+        return embeddings, {t: _head(net, i) for i, t in enumerate(net.targets)}, history
+
+
+def _head(net: Net, i: int) -> Head:
+    """The layers of target i, as numpy draws from them."""
+    norm, last = (torch.stack([layer.weight, layer.bias]) for layer in (net.norm, net.last))
+    layer = net.out[i]
+    assert isinstance(layer, Out)
+    out, out_bias = layer.folded()
+    layers = {
+        "mix": net.mix[i], "bias": net.bias[i, 0], "norm": norm, "up": net.up[i], "up_bias": net.up_bias[i, 0],
+        "down": net.down[i], "down_bias": net.down_bias[i, 0], "last": last, "out": out, "out_bias": out_bias,
+    }  # fmt: skip
+    arrays = {name: np.ascontiguousarray(layer.numpy()) for name, layer in layers.items()}
+    return Head(parents=net.parents[i].numpy(), **arrays)
+
+
+def _shares(tokens: Array, size: int) -> Tensor:
+    counts = torch.from_numpy(np.bincount(tokens, minlength=size)).float() + 0.5
+    return counts / counts.sum()
