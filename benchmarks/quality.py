@@ -26,13 +26,13 @@ LIBRARIES = ("pandas", "sklearn", "xgboost")
 
 # measure -> set -> the bar; a value at most that high is good, but for c2st and mle, where it is at least that high
 BARS: dict[str, dict[str, float]] = {
-    "c2st": {"adult": 0.95, "magic": 0.95, "shoppers": 0.95, "beijing": 0.80},
-    "auc_unseen": {"adult": 0.54, "magic": 0.54, "shoppers": 0.54, "beijing": 0.56},
-    "dcr": dict.fromkeys(SETS, 0.53),
-    "dcr002": dict.fromkeys(SETS, 3.0),
+    "c2st": dict.fromkeys(SETS, 0.95),
+    "auc_unseen": dict.fromkeys(SETS, 0.53),
+    "dcr": dict.fromkeys(SETS, 0.525),
+    "dcr002": dict.fromkeys(SETS, 2.5),
     "copies": {"adult": 0.15, "magic": 1.5, "shoppers": 1.1, "beijing": 0.02},
-    "trend": {"adult": 1.5, "magic": 1.0, "shoppers": 1.9, "beijing": 2.0},
-    "mle_gap": {"adult": 0.010, "magic": 0.010, "shoppers": 0.010, "beijing": 0.07},
+    "trend": {"adult": 1.4, "magic": 0.9, "shoppers": 1.7, "beijing": 1.8},
+    "mle_gap": {"adult": 0.006, "magic": 0.006, "shoppers": 0.006, "beijing": 0.04},
 }
 HIGHER_IS_BETTER = {"c2st"}
 

@@ -409,11 +409,13 @@ def test_a_correlation_of_levels_is_kept(name: str) -> None:
         assert x[y == level].mean() == pytest.approx(real, abs=0.05)
 
 
-@pytest.mark.parametrize("name", DEPENDENT)
+@pytest.mark.parametrize("name", ["auto", "chain", "copula"])
 def test_one_strong_correlation_among_many_columns_is_kept(name: str) -> None:
+    """In so few rows that a network would not see it: `auto` leaves it to the trees."""
     a, b = gaussian(300, 0.9)
     noise = {f"c{i}": ({}, column) for i, column in enumerate(stream(6).random((150, 300)))}
-    found = sampled(fitted(name, codes(**noise, a=({}, a), b=({}, b)), epochs=20), 3_000)
+    model = build(name, {}).fit(codes(**noise, a=({}, a), b=({}, b)), None, stream(7, "fit"))
+    found = sampled(model, 3_000)
     assert np.corrcoef(found.arrays[-2], found.arrays[-1])[0, 1] > 0.75
 
 

@@ -35,6 +35,7 @@ class Options(Training):
     dropout: float = 0.15  # of the network
     unseen_share: float = 0.1  # rows that choose the shares
     least_rows: int = 500  # of fewer a network learns too little: the chain draws alone
+    most_columns: int = 200  # of more a network takes very long: the chain draws alone
 
 
 class Auto:
@@ -47,7 +48,7 @@ class Auto:
         data = given.beside(rows) if given else rows
         self.fields_, self.known_ = data.fields, len(given.fields) if given else 0
         n_drawn = len(rows.fields)
-        why = _alone(data, n_drawn, self.options.least_rows)
+        why = _alone(data, n_drawn, self.options)
         unseen = np.zeros(data.n, bool)
         if not why:
             unseen[rng.permutation(data.n)[: int(data.n * self.options.unseen_share)]] = True
@@ -192,9 +193,11 @@ def _apart(data: Codes, known: int) -> tuple[Codes | None, Codes]:
     return given, Codes(data.fields[known:], data.arrays[known:], data.n)
 
 
-def _alone(data: Codes, n_drawn: int, least_rows: int) -> str:
+def _alone(data: Codes, n_drawn: int, options: Options) -> str:
     """Why the chain draws alone; empty where a network helps."""
-    if not n_drawn or data.n < least_rows:
+    if len(data.fields) > options.most_columns:
+        return f"a network of {len(data.fields):,} columns takes long; model='network' trains one"
+    if not n_drawn or data.n < options.least_rows:
         return f"{data.n:,} rows are too few for a network"
     if not has_torch():
         return "PyTorch is not installed (pip install 'verosim[deep]'): no network beside them"

@@ -134,7 +134,7 @@ class Walk:
         if not len(head.parents) or head.parents[-1] == len(head.parents) - 1:  # simply all before: no copy
             parents = slice(len(head.parents))
         asked = self.embedded[rows][:, parents]
-        return head.logits(asked.reshape(len(asked), -1))
+        return head.logits(asked.reshape(len(asked), len(head.parents) * self.width))
 
 
 @dataclass(frozen=True, slots=True)

@@ -93,7 +93,7 @@ class Net(Learner):
         super().__init__()
         e, h, g, n = options.embedding, options.width, options.hidden, len(parents)
         self.targets, self.parents = list(parents), [torch.from_numpy(p) for p in parents.values()]
-        self.prefix = [len(p) == 0 or int(p[-1]) == len(p) - 1 for p in parents.values()]
+        self.prefix = all(len(p) == 0 or int(p[-1]) == len(p) - 1 for p in parents.values())  # all before, no choice
         self.embed = nn.ModuleList(Embed(c, e) for c in columns)
         self.mix = nn.ParameterList(
             torch.randn(len(p) * e, h) / math.sqrt(max(1, len(p)) * e / 2) for p in self.parents
@@ -109,18 +109,29 @@ class Net(Learner):
         """(n, columns) -> (targets,) mean cross entropy of each, in nats."""
         embedded = torch.cat([embed(tokens[:, j]) for j, embed in enumerate(self.embed)], 1)
         embedded = self.dropout(embedded).view(len(tokens), len(self.embed), -1)
-        context = torch.stack([self._asked(embedded, i) @ mix for i, mix in enumerate(self.mix)]) + self.bias
+        context = (self._of_all_before(embedded) if self.prefix else self._of_some(embedded)) + self.bias
         inner = F.relu(torch.baddbmm(self.up_bias, self.norm(context), self.up))
-        context = context + torch.baddbmm(self.down_bias, self.dropout(inner), self.down)
+        kept = self.dropout(inner.new_ones(inner.shape[1:]))  # heads share nothing, and so may share what is dropped
+        context = context + torch.baddbmm(self.down_bias, inner * kept, self.down)
         context = self.last(context)
         pairs = zip(self.out, self.targets, strict=True)
         return torch.stack([F.cross_entropy(out(context[i]), tokens[:, t]) for i, (out, t) in enumerate(pairs)])
 
-    def _asked(self, embedded: Tensor, i: int) -> Tensor:
-        """The embeddings of the parents of target i: (n, p * embedding)."""
-        parents = self.parents[i]
-        part = embedded[:, : len(parents)] if self.prefix[i] else embedded[:, parents]
-        return part.reshape(len(embedded), -1)
+    def _of_all_before(self, embedded: Tensor) -> Tensor:
+        """(n, columns, embedding) -> (targets, n, width): what each target takes from its parents."""
+        pairs = zip(self.parents, self.mix, strict=True)
+        return torch.stack([embedded[:, : len(p)].reshape(len(embedded), -1) @ mix for p, mix in pairs])
+
+    def _of_some(self, embedded: Tensor) -> Tensor:
+        """The same in one step for many targets; those that have fewer parents ask a column of zeros besides."""
+        n, columns, e = embedded.shape
+        most = max(map(len, self.parents))
+        nothing = torch.full((most,), columns)
+        index = torch.stack([torch.cat([p, nothing[len(p) :]]) for p in self.parents]).to(embedded.device)
+        padded = torch.cat([embedded, embedded.new_zeros(n, 1, e)], 1)
+        asked = padded.index_select(1, index.flatten()).view(n, len(index), most * e)
+        mix = torch.stack([F.pad(mix, (0, 0, 0, most * e - len(mix))) for mix in self.mix])
+        return torch.bmm(asked.transpose(0, 1), mix)
 
     def loss(self, *batch: Tensor) -> Tensor:
         (tokens,) = batch
