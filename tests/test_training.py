@@ -153,8 +153,8 @@ def test_epochs_end_it() -> None:
 def test_progress_says_how_long_it_can_take() -> None:
     seen: list[tuple[float, str]] = []
     train(Line(), points(), replace(PLAN, epochs=3), 5, lambda share, what: seen.append((share, what)))
-    assert [share for share, _ in seen] == pytest.approx([1 / 3, 2 / 3, 1])
-    assert all("held-out loss" in what and what.endswith(" left") for _, what in seen)
+    assert [share for share, _ in seen] == pytest.approx([0, 1 / 3, 2 / 3, 1])
+    assert all("held-out loss" in what and what.endswith(" left") for _, what in seen[1:])
 
 
 # ---------------------------------------------------------------------------------------------- no numbers
@@ -211,7 +211,7 @@ def stop_after(epochs: int) -> object:
 
     def progress(share: float, what: str) -> None:
         seen.append(share)
-        if len(seen) == epochs:
+        if len(seen) > epochs:  # the first says that it begins
             raise Stopped
 
     return progress
@@ -229,7 +229,7 @@ def test_an_interrupted_training_goes_on_as_if_it_had_not_been(tmp_path: Path) -
     interrupted(plan)
     seen = list[float]()
     history = train(halves, points(), plan, 5, lambda share, _: seen.append(share))
-    assert len(seen) == len(expected.losses) - 5
+    assert len(seen) == 1 + len(expected.losses) - 5
     assert found(halves) == found(whole)
     assert history.losses == expected.losses
 

@@ -101,8 +101,8 @@ class _Run:
         current, averaged = [state[k] for k in floating], [self.average[k] for k in floating]
         passes = math.ceil(self.net.least_steps / max(1, n // batch))
         for rows in (rows for _ in range(passes) for rows in torch.randperm(n).split(batch)):
-            if len(rows) < min(batch // 2, n) or time.monotonic() > until:
-                continue  # few rows that are left over would pull as hard as many
+            if len(rows) < min(batch // 2, n) or (self.steps and time.monotonic() > until):
+                continue  # few rows that are left over would pull as hard as many; one step there is
             rows = rows.to(data[0].device)
             loss = self.net.step([part[rows] for part in data], self.optimizers)
             if not math.isfinite(loss.item()):
@@ -247,7 +247,7 @@ def _train(
     epochs = options.epochs if n_held else min(options.epochs, BLIND_EPOCHS)
     rows = [part[order[n_held:]].to(device) for part in data]
     held = [part[order[:n_held]].to(device) for part in data] if n_held else rows
-    path = _checkpoint_path(options, net, data, seed)
+    path = _checkpoint_path(options, net, data if chosen is None else [*data, chosen], seed)
     run = _Run.start(net, options)
     if path is not None:
         _resume(run, path, device)
