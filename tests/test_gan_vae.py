@@ -23,7 +23,7 @@ from verosim.models.whole import Options, WholeRows
 
 NAMES = ["gan", "vae"]
 ENOUGH = {
-    "gan": {"epochs": 10, "rate": 1e-3, "penalty": 1.0},
+    "gan": {"epochs": 16, "rate": 1e-3, "penalty": 1.0},
     "vae": {"epochs": 50, "rate": 4e-3, "latent": 4},
 }
 

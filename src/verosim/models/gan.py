@@ -87,8 +87,10 @@ def _layer(n_in: int, n_out: int) -> nn.Sequential:
 
 
 class Net(Maker):
+    """Generator and critic."""
+
     memory = 0.999  # of the averaged weights: what a GAN learns goes round in circles
-    least_steps = 50  # two networks that learn from each other need many, however few the rows
+    least_steps = 25  # two networks that learn from each other need many, however few the rows
     shares: Tensor  # (hot,) of the training rows: how often each is a condition when rows are drawn
 
     def __init__(self, rows: Vectors, given: Vectors, shares: Tensor, options: Options) -> None:
@@ -152,8 +154,8 @@ class Net(Maker):
         """Soft rows (n, width) by chance, and the log likelihood of each one's condition (n,)."""
         noise = torch.randn(len(given), self.options.noise, device=given.device)
         out = self._generated(noise, conditions, given)
-        chances = torch.cat([F.log_softmax(block, 1) for block in self.rows.logits(out)], 1)
-        obeys = F.pad(chances, (0, 1)).gather(1, conditions[:, None])[:, 0]
+        chances = F.pad(self.rows.log_chances(out[:, : self.rows.hot]), (0, 1))  # no condition is always obeyed
+        obeys = chances.gather(1, conditions[:, None])[:, 0]
         return self.rows.soft(out, sharpness), obeys
 
     def _generated(self, noise: Tensor, conditions: Tensor, given: Tensor) -> Tensor:
@@ -194,7 +196,7 @@ class Net(Maker):
     def made(self, given: Tensor, rng: np.random.Generator, temperature: float) -> Tensor:
         n = len(given)
         noise = torch.from_numpy(rng.standard_normal((n, self.options.noise), np.float32)) * temperature
-        if self.given.width:
+        if self.given.width or not self.rows.hot:
             return self._generated(noise, self._none(n), given)
         edges = (self.shares.double().clamp(0) + 1e-9).cumsum(0)
         conditions = torch.searchsorted(edges[:-1], torch.from_numpy(rng.random(n)) * edges[-1])

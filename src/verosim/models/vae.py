@@ -67,10 +67,9 @@ class Net(Maker):
     def _unlikely(self, out: Tensor, hot: Tensor, offsets: Tensor) -> Tensor:
         """(n,) minus the log likelihood of rows; an offset counts where there is one."""
         far = (offsets - out[:, self.rows.hot :]) * torch.exp(-self.spread)
-        total: Tensor = ((offsets != 0) * (0.5 * far**2 + self.spread)).sum(1)
-        for block, target in zip(self.rows.logits(out), hot.T, strict=True):
-            total = total + F.cross_entropy(block, target, reduction="none")
-        return total
+        beside = (offsets != 0) * (0.5 * far**2 + self.spread)
+        chances = self.rows.log_chances(out[:, : self.rows.hot])
+        return beside.sum(1) - chances.gather(1, hot + self.rows.starts).sum(1)
 
     def _prior(self, z: Tensor, given: Tensor) -> Tensor:
         """(n,) log density of z under the mixture, without constants."""

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import groupby
 from typing import Final, Self
 
 import numpy as np
@@ -208,9 +209,11 @@ class Blocks(nn.Module):
 
     def __init__(self, vectors: Vectors) -> None:
         super().__init__()
-        self.sizes, self.hot, self.width = vectors.sizes, len(vectors.shift), vectors.width
-        modes = vectors.wide_modes
-        starts = torch.from_numpy(np.cumsum([0, *self.sizes])[:-1])
+        self.hot, self.width, modes = len(vectors.shift), vectors.width, vectors.wide_modes
+        self.runs = [
+            (size, len(list(run))) for size, run in groupby(vectors.sizes)
+        ]  # blocks of one size, done together
+        starts = torch.from_numpy(np.cumsum([0, *vectors.sizes])[:-1])
         owner = np.repeat(np.arange(len(modes)), [len(m) for m in modes])
         self.register_buffer("starts", starts, persistent=False)
         self.register_buffer("offset_of", torch.from_numpy(owner), persistent=False)
@@ -224,9 +227,12 @@ class Blocks(nn.Module):
         out[:, self.hot :] = offsets
         return out.scatter_(1, hot.long() + self.starts, 1.0)
 
-    def logits(self, out: Tensor) -> tuple[Tensor, ...]:
-        """The blocks of what a network answers: each (n, size)."""
-        return torch.split(out[:, : self.hot], self.sizes, 1)
+    def log_chances(self, logits: Tensor) -> Tensor:
+        """(n, hot) logits -> the logarithms of the chances that they stand for."""
+        parts = torch.split(logits, [size * count for size, count in self.runs], 1)
+        runs = zip(parts, self.runs, strict=True)
+        flat = [F.log_softmax(part.reshape(-1, count, size), 2).flatten(1) for part, (size, count) in runs]
+        return torch.cat([logits[:, :0], *flat], 1)
 
     def wide(self, chances: Tensor) -> Tensor:
         """(n, hot) chances of all modes -> (n, ordered): how likely each field has an offset."""
@@ -239,6 +245,5 @@ class Blocks(nn.Module):
         Gumbel's trick: softmax((logits + Gumbel) * sharpness) is nearly one-hot (Jang et al., 2017).
         """
         noise = -torch.log(-torch.log(torch.rand_like(out[:, : self.hot]).clamp_(1e-20)))
-        noisy = self.logits((out[:, : self.hot] + noise) * sharpness)
-        chances = torch.cat([F.softmax(block, 1) for block in noisy], 1)
+        chances = self.log_chances((out[:, : self.hot] + noise) * sharpness).exp()
         return torch.cat([chances, out[:, self.hot :] * self.wide(chances)], 1)
