@@ -269,6 +269,43 @@ def augment(
         _printer(wrote)(f"{done.summary()}\nwrote {_shown(wrote)}")
 
 
+@app.command(epilog="Example: verosim compare adult.csv --models chain,network,gan --minutes 20 --out engines.html")
+def compare(
+    source: Source,
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="Where a page (.html) or JSON goes.")] = None,
+    models: Annotated[str | None, typer.Option(help="Engines, with commas between; by default all.")] = None,
+    minutes: Annotated[float, typer.Option(min=0.01, help="Wall-clock time for all engines together.")] = 10.0,
+    target: Annotated[str | None, typer.Option(help="The column to predict; by default one of few values.")] = None,
+    seed: Seed = 0,
+    schema: SchemaFile = None,
+    k: K = 5,
+    unit: Unit = None,
+    quiet: Quiet = False,
+    as_json: AsJson = False,
+) -> None:
+    """Train engines on a table within a time budget, and show how good, useful, private and quick each is."""
+    from verosim import run
+    from verosim.compare import compare as side_by_side
+
+    run.check_targets((source, schema), out or "-")
+    if out is not None:
+        run.check_writable(out)
+    names = [name.strip() for name in models.split(",")] if models else None
+    with _progress(quiet) as progress:
+        found = side_by_side(
+            source, names, minutes=minutes, target=target, schema=schema, seed=seed, k=k, unit=unit, progress=progress
+        )
+    if out is not None:
+        found.save(out)
+    if as_json:
+        _print_json(found.to_dict())
+    elif not quiet:
+        _print(found.grid())
+        _print(found.advice())
+        if out or found.best:
+            _print(f"wrote {out}" if out else f"next: verosim synth {source} --model {found.best.model}")
+
+
 @app.command(epilog="Example: verosim inspect adult.csv --out adult.schema.yaml")
 def inspect(
     source: Source,

@@ -92,7 +92,9 @@ class Comparison:
         grid = Grid(box=None, header_style="bold", title=f"{self.table}: {self.rows:,} rows", title_justify="left")
         useful = f"{self.metric} {self.target}" if self.target else "useful"
         for name in ("engine", "shape %", "trend %", "auc_unseen", "dcr", "copies %", useful, "fit s", "rows/s"):
-            grid.add_column(name, justify="left" if name == "engine" else "right")
+            grid.add_column(
+                name, justify="left" if name == "engine" else "right", no_wrap=name in ("engine", "auc_unseen")
+            )
         for c in self.candidates:
             if c.failed:
                 grid.add_row(c.model, f"[red]{escape(c.failed)}[/red]")

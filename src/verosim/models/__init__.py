@@ -210,4 +210,7 @@ def needs_torch(what: str) -> Iterator[None]:
 
 def has_torch() -> bool:
     """Whether PyTorch is installed; does not import it."""
-    return find_spec("torch") is not None
+    try:
+        return find_spec("torch") is not None
+    except ValueError:  # it was imported in vain before
+        return False

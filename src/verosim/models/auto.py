@@ -34,7 +34,7 @@ class Options(Training):
     epochs: int = 60
     dropout: float = 0.15  # of the network
     unseen_share: float = 0.1  # rows that choose the shares
-    least_rows: int = 500  # of fewer a network learns too little: the chain draws alone
+    least_rows: int = 1_000  # of fewer a network learns too little: the chain draws alone
     most_columns: int = 200  # of more a network takes very long: the chain draws alone
 
 

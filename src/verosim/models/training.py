@@ -201,7 +201,7 @@ def train(
     while True:
         net.load_state_dict(start)
         try:
-            with own_chance(seed, device):
+            with one_thread(), own_chance(seed, device):
                 history = _train(net.to(device), data, replace(options, rate=rate), seed, progress, device, held)
             net.cpu().eval()
             return replace(history, notes=tuple(notes))
