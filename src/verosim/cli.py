@@ -286,10 +286,11 @@ def compare(
     """Train engines on a table within a time budget, and show how good, useful, private and quick each is."""
     from verosim import run
     from verosim.compare import compare as side_by_side
+    from verosim.files.disk import check_writable
 
     run.check_targets((source, schema), out or "-")
     if out is not None:
-        run.check_writable(out)
+        check_writable(out)
     names = [name.strip() for name in models.split(",")] if models else None
     with _progress(quiet) as progress:
         found = side_by_side(
@@ -302,8 +303,10 @@ def compare(
     elif not quiet:
         _print(found.grid())
         _print(found.advice())
-        if out or found.best:
-            _print(f"wrote {out}" if out else f"next: verosim synth {source} --model {found.best.model}")
+        if out is not None:
+            _print(f"wrote {out}")
+        elif found.best is not None:
+            _print(f"next: verosim synth {source} --model {found.best.model}")
 
 
 @app.command(epilog="Example: verosim inspect adult.csv --out adult.schema.yaml")

@@ -185,7 +185,7 @@ def compare(
         def show(share: float, what: str, i: int = i, model: str = model) -> None:
             progress((i + share) / len(names), f"{model}: {what}")
 
-        left = max(end - time.monotonic(), 1.0) / 60 / (len(names) - i)
+        left = max(end - time.monotonic(), 0.05) / 60 / (len(names) - i)
         options = Options(model=model, settings=_within(model, left), k=k, unit=unit)
         candidates.append(_candidate(opened.dataset, found, options, (train, held), seed, usefulness, show))
     return Comparison(name, frame.height, chosen, usefulness.metric, usefulness.of(train), tuple(candidates))
