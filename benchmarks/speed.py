@@ -54,7 +54,9 @@ def python(code: str, *arguments: str | Path) -> Spent:
     return spent(sys.executable, "-c", f"import sys; a = sys.argv[1:]\n{code}", *arguments)
 
 
-FIT = "import verosim as vs; s = vs.fit(a[0], seed=0)"
+def fit(model: str = "auto") -> str:
+    """Code that learns the file a[0]."""
+    return f"import verosim as vs; s = vs.fit(a[0], seed=0, model={model!r})"
 
 
 def importing(folder: Path) -> Spent:
@@ -62,23 +64,23 @@ def importing(folder: Path) -> Spent:
     return python("import verosim")
 
 
-def adult(folder: Path) -> Spent:
-    return python(f"{FIT}; s.sample(32561)", ADULT)
+def adult(folder: Path, model: str = "auto") -> Spent:
+    return python(f"{fit(model)}; s.sample(32561)", ADULT)
 
 
-def million(folder: Path) -> Spent:
+def million(folder: Path, engine: str = "auto") -> Spent:
     model, new = folder / "adult.verosim", folder / "new.parquet"
-    python(f"{FIT}; s.save(a[1])", ADULT, model)
+    python(f"{fit(engine)}; s.save(a[1])", ADULT, model)
     options = ["--rows", str(N), "--out", str(new), "--quiet"]
     return spent(sys.executable, "-c", "from verosim.cli import main; main()", "sample", model, *options)
 
 
-def long(folder: Path) -> Spent:
-    return python(FIT, mixed(folder, rows=N, columns=20))
+def long(folder: Path, model: str = "auto") -> Spent:
+    return python(fit(model), mixed(folder, rows=N, columns=20))
 
 
 def wide(folder: Path) -> Spent:
-    return python(f"{FIT}; s.sample(5000)", mixed(folder, rows=5000, columns=1000))
+    return python(f"{fit()}; s.sample(5000)", mixed(folder, rows=5000, columns=1000))
 
 
 def levels(folder: Path) -> Spent:
@@ -95,7 +97,7 @@ def levels(folder: Path) -> Spent:
             "coast": pl.Series(city % 3 == 0).cast(pl.String),
         }
     ).write_parquet(folder / "levels.parquet")
-    return python(f"{FIT}; s.sample(int(a[1]))", folder / "levels.parquet", str(N))
+    return python(f"{fit('chain')}; s.sample(int(a[1]))", folder / "levels.parquet", str(N))
 
 
 def mixed(folder: Path, rows: int, columns: int) -> Path:
@@ -119,11 +121,15 @@ def mixed(folder: Path, rows: int, columns: int) -> Path:
 
 CASES = {
     "import": Case("`import verosim`", importing, max_cpu_s=0.5),
-    "adult": Case("Adult, 32,561 x 15: fit and sample as many", adult, max_cpu_s=10, max_mb=700),
-    "million": Case("sample 1,000,000 Adult rows to Parquet", million, max_cpu_s=10, max_mb=1000, rows=N),
-    "long": Case("fit 1,000,000 x 20", long, max_cpu_s=120),
+    "adult": Case("Adult, 32,561 x 15: fit and sample as many", adult, max_cpu_s=60),
+    "adult-chain": Case("the same, `chain`", lambda f: adult(f, "chain"), max_cpu_s=10, max_mb=700),
+    "million": Case("sample 1,000,000 Adult rows to Parquet", million, rows=N),
+    "million-network": Case("the same, `network`", lambda f: million(f, "network"), max_cpu_s=25, rows=N),
+    "million-chain": Case("the same, `chain`", lambda f: million(f, "chain"), max_cpu_s=10, max_mb=1000, rows=N),
+    "long": Case("fit 1,000,000 x 20", long),
+    "long-chain": Case("the same, `chain`", lambda f: long(f, "chain"), max_cpu_s=120),
     "wide": Case("5,000 x 1,000 columns: fit and sample as many", wide, max_cpu_s=180),
-    "levels": Case("100,000 levels in 1,000,000 rows: fit and sample as many", levels, max_mb=2000),
+    "levels": Case("100,000 levels in 1,000,000 rows, `chain`: fit and sample as many", levels, max_mb=2000),
 }
 
 

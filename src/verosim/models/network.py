@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Any, Final, Self
 
 import numpy as np
@@ -85,7 +86,8 @@ def pick(logits: Floats, rng: np.random.Generator, temperature: float = 1.0) -> 
     if temperature != 1:
         logits /= temperature
     np.exp(logits, out=logits)
-    np.cumsum(logits, axis=0, out=logits)
+    for below, row in pairwise(logits):  # the sums so far, in place: many times as quick as cumsum along this axis
+        row += below
     chance = rng.random(logits.shape[1], dtype=np.float32) * logits[-1]
     return np.minimum((logits <= chance).sum(0), len(logits) - 1)
 

@@ -11,7 +11,7 @@ from typing import Any
 class Training:
     """How a network is trained: what all networks' options begin with."""
 
-    epochs: int = 100  # passes over the rows, at most: held-out rows end it sooner
+    epochs: int = 100  # passes over the rows, or 50,000 of them, at most: held-out rows end it sooner
     batch: int = 512  # rows a step; fewer in small tables
     rate: float = 3e-3  # of AdamW, at the start
     decay: float = 0.01  # weights are pulled to 0

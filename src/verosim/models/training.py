@@ -32,6 +32,7 @@ LEAST_HELD: Final = 5  # of fewer held-out rows the loss is chance: there are no
 BLIND_EPOCHS: Final = 20  # without held-out rows: enough to learn, too few to learn by heart
 RESTARTS: Final = 4  # after losses that are no numbers, each at a lower rate
 SMALLEST_BATCH: Final = 64  # that a GPU short of memory is tried with
+EPOCH: Final = 50_000  # rows of an epoch, at most: in large tables held-out rows are asked before all was seen
 SCORED: Final = 4096  # held-out rows scored together
 LARGEST: Final = 1e4  # no weight is as large: sums would pass what a float32 holds
 MOST: Final = 4096  # of any size of a network in a model file
@@ -100,7 +101,7 @@ class _Run:
         floating = [k for k, v in state.items() if v.is_floating_point()]
         current, averaged = [state[k] for k in floating], [self.average[k] for k in floating]
         passes = math.ceil(self.net.least_steps / max(1, n // batch))
-        for rows in (rows for _ in range(passes) for rows in torch.randperm(n).split(batch)):
+        for rows in (rows for _ in range(passes) for rows in torch.randperm(n)[:EPOCH].split(batch)):
             if len(rows) < min(batch // 2, n) or (self.steps and time.monotonic() > until):
                 continue  # few rows that are left over would pull as hard as many; one step there is
             rows = rows.to(data[0].device)
@@ -130,7 +131,7 @@ class _Run:
     def ended(self, epochs: int, seconds: float) -> str:
         """Why to stop; empty to go on."""
         if self.options.max_minutes is not None and seconds >= self.options.max_minutes * 60:
-            return f"{self.options.max_minutes:g} minutes are over"
+            return f"{self.options.max_minutes:.2g} minutes are over"
         if self.bad >= self.options.patience:
             return "held-out rows got no likelier"
         return f"{epochs} epochs are over" if len(self.losses) >= epochs else ""
