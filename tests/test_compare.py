@@ -11,7 +11,7 @@ import pytest
 
 import verosim as vs
 from verosim.cli import main
-from verosim.compare import Candidate, Comparison, compare
+from verosim.comparing import Candidate, Comparison, compare
 from verosim.draws import stream
 from verosim.errors import ArgumentError, DataError
 from verosim.evaluate import Measure
@@ -99,3 +99,9 @@ def test_the_command_writes_a_page_and_json(tmp_path: Path, capsys: pytest.Captu
     assert "http" not in text.replace("http://www.w3.org", "")
     told = json.loads(numbers.read_text(encoding="utf-8"))
     assert [c["model"] for c in told["candidates"]] == ["copula", "independent"]
+
+
+def test_the_function_stays_a_function_once_its_module_is_loaded() -> None:
+    """A module of the same name would take its place in the package."""
+    assert vs.compare is compare
+    assert callable(vs.augment)

@@ -27,7 +27,7 @@ from verosim.errors import (
 
 if TYPE_CHECKING:
     from verosim.augmenting import augment
-    from verosim.compare import compare
+    from verosim.comparing import compare
     from verosim.evaluate.combining import combine
     from verosim.run import fit, inspect, load, synth
     from verosim.schema import Column, Schema, Table
@@ -38,7 +38,7 @@ __version__ = "0.1.0"
 _LAZY = {  # imported when first asked for: `import verosim` is quick
     **dict.fromkeys(("fit", "inspect", "load", "synth"), "verosim.run"),
     "augment": "verosim.augmenting",
-    "compare": "verosim.compare",
+    "compare": "verosim.comparing",
     "combine": "verosim.evaluate.combining",
     **dict.fromkeys(("Column", "Schema", "Table"), "verosim.schema"),
     "Options": "verosim.table_model",

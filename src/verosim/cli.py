@@ -285,7 +285,7 @@ def compare(
 ) -> None:
     """Train engines on a table within a time budget, and show how good, useful, private and quick each is."""
     from verosim import run
-    from verosim.compare import compare as side_by_side
+    from verosim.comparing import compare as side_by_side
     from verosim.files.disk import check_writable
 
     run.check_targets((source, schema), out or "-")
