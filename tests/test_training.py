@@ -17,13 +17,12 @@ from torch.optim import Optimizer  # noqa: E402
 
 from verosim.errors import ArgumentError, ModelFileError, TrainingError  # noqa: E402
 from verosim.models import silent  # noqa: E402
-from verosim.models.plan import History, Training  # noqa: E402
+from verosim.models.plan import History, Training, restored_history  # noqa: E402
 from verosim.models.training import (  # noqa: E402
     Learner,
     one_thread,
     pick_device,
     restored,
-    restored_history,
     restored_plan,
     score,
     train,

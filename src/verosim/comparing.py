@@ -10,18 +10,17 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from html import escape
-from importlib import import_module
 from pathlib import Path
 from typing import Any, Final
 
 import polars as pl
 from rich.table import Table as Grid
 
-from verosim.errors import ArgumentError, DataError, MissingExtraError, VerosimError, did_you_mean
+from verosim.errors import ArgumentError, DataError, VerosimError, did_you_mean
 from verosim.evaluate import Measure, measure
 from verosim.evaluate.gain import Judged
 from verosim.files.disk import atomic
-from verosim.models import MODELS, Progress, has_torch, model_class, silent
+from verosim.models import MODELS, Progress, has_torch, model_class, options_of, silent
 from verosim.run import SEED, described, open_data
 from verosim.schema import Schema, Table
 from verosim.synthesizer import Synthesizer, split
@@ -203,8 +202,6 @@ def _candidate(
         drawn = pl.concat(synthesizer.blocks(name, min(train.height, MEASURED)))
         sampled = time.monotonic()
         report = measure(train, held, drawn, schema[name], seed)
-    except MissingExtraError as error:
-        return Candidate(options.model, {}, failed=str(error))
     except VerosimError as error:
         return Candidate(options.model, {}, failed=str(error))
     model = synthesizer.tables_[name].model
@@ -239,7 +236,7 @@ def _target(table: Table, train: pl.DataFrame, wanted: str | None) -> str | None
 
 def _within(model: str, minutes: float) -> dict[str, Any]:
     """Settings that end the training in time, for an engine that has them."""
-    options = getattr(import_module(model_class(model).__module__), "Options", None)
+    options = options_of(model)
     return {"max_minutes": minutes} if options and "max_minutes" in {f.name for f in fields(options)} else {}
 
 

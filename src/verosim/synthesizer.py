@@ -33,7 +33,7 @@ from verosim.errors import (
 )
 from verosim.files import Layout
 from verosim.frames import Shape, enter, leave_completed, loosen
-from verosim.models import Array, Progress, silent
+from verosim.models import Array, Progress, part, silent
 from verosim.rules import verify
 from verosim.schema import Schema, Table
 from verosim.table_model import Options, TableModel, people_of, rules_of, whole
@@ -284,9 +284,8 @@ class Synthesizer:
         new.report, new.schema_ = dict(meta["report"]), Schema.from_dict(meta["schema"])
         new.seed_, new.entry = whole("seed", meta["seed"], 0), tuple(map(str, meta["entry"]))
         new.tables_, new._controlled = {}, {}
-        for i, (name, part) in enumerate(meta["tables"].items()):
-            own = {n.removeprefix(f"{i}/"): a for n, a in arrays.items() if n.startswith(f"{i}/")}
-            new.tables_[name] = TableModel.restore(new.options.model, part, own)
+        for i, (name, table) in enumerate(meta["tables"].items()):
+            new.tables_[name] = TableModel.restore(new.options.model, table, part(arrays, f"{i}/"))
         if list(new.tables_) != list(new.schema_):
             raise ModelFileError("the tables of the model are not those of its schema.")
         new._try()

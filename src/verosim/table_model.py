@@ -25,7 +25,7 @@ from verosim.errors import (
     ModelFileError,
     RuleError,
 )
-from verosim.models import Array, Codes, Model, Progress, State, build, model_class
+from verosim.models import Array, Codes, Model, Progress, State, build, model_class, part
 from verosim.rules import Reduction, Rule, Unique, parse, reduce
 from verosim.rules.parsing import types_of
 from verosim.schema import Table
@@ -239,11 +239,13 @@ class TableModel:
                 return frame
             parts = np.unique(bad // _PART)
             others = []
-            for part in parts.tolist():
-                places = np.arange(part * _PART, min((part + 1) * _PART, BLOCK if given is None else given.height))
-                needed = bad[bad // _PART == part] % _PART
+            for piece in parts.tolist():
+                places = np.arange(piece * _PART, min((piece + 1) * _PART, BLOCK if given is None else given.height))
+                needed = bad[bad // _PART == piece] % _PART
                 own = beside.take(places) if beside else None
-                others.append(self._holding(number * BLOCK + places, own, needed, seed, number, "again", part, attempt))
+                others.append(
+                    self._holding(number * BLOCK + places, own, needed, seed, number, "again", piece, attempt)
+                )
             order = np.arange(frame.height)
             order[bad] = frame.height + np.searchsorted(parts, bad // _PART) * _PART + bad % _PART
             frame = pl.concat([frame, *others])[order]
@@ -270,14 +272,10 @@ class TableModel:
     @classmethod
     def restore(cls, engine: str, meta: Mapping[str, Any], arrays: Mapping[str, Array]) -> TableModel:
         """What `state` gave, checked. Raises ModelFileError."""
-        part = {
-            of: {n.removeprefix(f"{of}/"): a for n, a in arrays.items() if n.startswith(f"{of}/")}
-            for of in ("codec", "model", "known")
-        }
         reduction = Reduction.from_dict(meta["reduction"])
-        codec = TableCodec.restore(meta["codec"], part["codec"])
-        model = model_class(engine).restore(meta["model"], part["model"])
-        known = TableCodec.restore(meta["known"], part["known"]) if "known" in meta else None
+        codec = TableCodec.restore(meta["codec"], part(arrays, "codec/"))
+        model = model_class(engine).restore(meta["model"], part(arrays, "model/"))
+        known = TableCodec.restore(meta["known"], part(arrays, "known/")) if "known" in meta else None
         order = np.array(meta["order"], np.int64)
         taken = {*known.table.names} if known else set[str]()
         if sorted(order) != list(range(len(codec.fields))) or codec.table != _without(reduction.table, taken):
@@ -334,9 +332,9 @@ def _holds(frame: pl.DataFrame, rules: Iterable[Wish]) -> Array:
 def _keys(frame: pl.DataFrame, rules: Iterable[Unique]) -> Iterator[tuple[Array, Array]]:
     """For each rule: a hash of each row's values, and whether none of them is missing."""
     for rule in rules:
-        part = frame.select(rule.columns)
-        complete = part.select(pl.all_horizontal(pl.all().is_not_null())).to_series()
-        yield part.hash_rows(0).to_numpy(), complete.to_numpy()
+        chosen = frame.select(rule.columns)
+        complete = chosen.select(pl.all_horizontal(pl.all().is_not_null())).to_series()
+        yield chosen.hash_rows(0).to_numpy(), complete.to_numpy()
 
 
 def _repeats(frame: pl.DataFrame, rules: Iterable[Unique], seen: Iterable[set[int]]) -> Array:

@@ -18,6 +18,7 @@ import polars as pl
 
 from verosim.codec import TableCodec
 from verosim.draws import stream
+from verosim.evaluate.fidelity import auc
 from verosim.models import Array, Codes, Floats
 from verosim.models.boost import boost
 from verosim.models.features import features, rank
@@ -130,15 +131,9 @@ def _of_classes(chances: Floats, y: Array) -> dict[str, float]:
     there = [c for c in range(chances.shape[1]) if 0 < (y == c).sum() < len(y)]
     told = chances.argmax(1)
     return {
-        "auc": fmean([_auc(chances[:, c], y == c) for c in there] or [0.5]),
+        "auc": fmean([auc(chances[:, c].astype(np.float64), y == c) for c in there] or [0.5]),
         "balanced_accuracy": fmean([float((told[y == c] == c).mean()) for c in there] or [0.5]),
     }
-
-
-def _auc(scores: Floats, positive: Array) -> float:
-    ranks = pl.Series(scores).rank("average").to_numpy()
-    n = int(positive.sum())
-    return float((ranks[positive].sum() - n * (n + 1) / 2) / (n * (len(positive) - n)))
 
 
 def gains(

@@ -71,6 +71,10 @@ class Codes:
         n = len(arrays[0]) if arrays else len(np.arange(self.n)[rows])
         return Codes(self.fields, arrays, n)
 
+    def at_most(self, rows: int, rng: np.random.Generator) -> Codes:
+        """All rows, or so many of them by chance, in their order."""
+        return self if self.n <= rows else self.take(np.sort(rng.choice(self.n, rows, replace=False)))
+
     def beside(self, other: Codes | None) -> Codes:
         """The fields of both, side by side; both have the same rows."""
         if other is None:
@@ -177,13 +181,17 @@ def model_class(name: str) -> type[Model]:
         return cast("type[Model]", getattr(import_module(module), attribute))
 
 
+def options_of(name: str) -> Any:
+    """The dataclass `Options` beside an engine's class; None where it has no settings."""
+    return getattr(import_module(model_class(name).__module__), "Options", None)
+
+
 def build(name: str, settings: Mapping[str, Any]) -> Model:
     """A new engine with these settings; beside each engine's class stands a dataclass `Options` that names them all.
 
     Raises ArgumentError for a setting that it does not have, or a value of another type.
     """
-    engine = model_class(name)
-    options = import_module(engine.__module__).Options if settings else None
+    engine, options = model_class(name), options_of(name)
     defaults: dict[str, Any] = {f.name: f.default for f in fields(options)} if options else {}
     for key, value in settings.items():
         if key not in defaults:
@@ -194,7 +202,7 @@ def build(name: str, settings: Mapping[str, Any]) -> Model:
             raise ArgumentError(f"the setting {key!r} of {name!r} is {default!r} by default; it cannot be {value!r}.")
         if not isinstance(value, str) and not 0 <= value < 1e12:
             raise ArgumentError(f"the setting {key!r} of {name!r}: a number of 0 or more was wanted, not {value!r}.")
-    return engine(options(**settings)) if options else engine()
+    return engine(options(**settings)) if options and settings else engine()
 
 
 @contextmanager

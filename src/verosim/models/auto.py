@@ -93,21 +93,13 @@ class Auto:
         return redrawn(given or Codes((), (), n), self._draw, self.judge_, self.known_, rng, temperature)
 
     def _draw(self, given: Codes, rng: np.random.Generator, temperature: float = 1.0) -> Codes:
-        return self._mix(given, rng, self.shares_, temperature)[0]
-
-    def _mix(
-        self, given: Codes, rng: np.random.Generator, shares: Floats, temperature: float = 1.0
-    ) -> tuple[Codes, list[Array]]:
-        """Rows of all fields, and for each drawn field (n,) whether the chain drew it.
-
-        given: has the known fields first; what else it has is not looked at.
-        """
-        n, arrays, sides = given.n, dict(enumerate(given.arrays[: self.known_])), []
+        """Rows of all fields. given: has the known fields first; what else it has is not looked at."""
+        n, arrays = given.n, dict(enumerate(given.arrays[: self.known_]))
         walk = self.network_.walk(n) if self.network_ else None
         if walk:
             for i, array in arrays.items():
                 walk.put(i, array)
-        for column, share in zip(self.chain_.columns_, shares.tolist(), strict=True):
+        for column, share in zip(self.chain_.columns_, self.shares_.tolist(), strict=True):
             by_chain = rng.random(n) < share if 0 < share < 1 else np.full(n, share >= 0.5)
             field, target = self.fields_[column.target], column.target
             array = np.empty(n, np.float64 if field.ordered else np.int32)
@@ -119,8 +111,7 @@ class Auto:
                     array[rest] = walk.draw(target, rest, rng, temperature)
                 walk.put(target, array)
             arrays[target] = array
-            sides.append(by_chain)
-        return Codes(self.fields_, tuple(arrays[i] for i in range(len(self.fields_))), n), sides
+        return Codes(self.fields_, tuple(arrays[i] for i in range(len(self.fields_))), n)
 
     @property
     def notes(self) -> list[str]:

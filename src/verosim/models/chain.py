@@ -84,8 +84,7 @@ class Chain:
     def fit(self, rows: Codes, given: Codes | None, rng: np.random.Generator, progress: Progress = silent) -> Self:
         options, known = self.options, len(given.fields) if given else 0
         data = given.beside(rows) if given else rows
-        if data.n > options.max_rows:
-            data = data.take(np.sort(rng.choice(data.n, options.max_rows, replace=False)))
+        data = data.at_most(options.max_rows, rng)
         held = np.zeros(data.n, bool)
         held[rng.permutation(data.n)[: int(data.n * options.held_share)]] = True
         depends = dependence(data, rng) if len(data.fields) > options.max_features + 1 else None

@@ -46,8 +46,7 @@ class Copula:
         for done, (field, array) in enumerate(zip(data.fields, data.arrays, strict=True)):
             progress(done / len(data.fields) / 2, field.name)
             marginals.append(Marginal.of(array, field, options.group))
-        if data.n > options.max_rows:
-            data = data.take(np.sort(rng.choice(data.n, options.max_rows, replace=False)))
+        data = data.at_most(options.max_rows, rng)
         progress(0.5, "correlations")
         latent = _positive(_latent(_covariance(data, marginals), marginals, data.n), options.ridge)
         below = latent[np.tril_indices(len(latent), -1)].astype(np.float32)

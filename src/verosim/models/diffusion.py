@@ -39,14 +39,13 @@ from verosim.models import (
 )
 from verosim.models.network import pick
 from verosim.models.noise import Noisy, Part, Scores, count_scores, sizes
-from verosim.models.plan import History, Training
+from verosim.models.plan import History, Training, restored_history
 from verosim.models.tokens import Tokens
 from verosim.models.training import (
     Learner,
     one_thread,
     own_chance,
     restored,
-    restored_history,
     restored_plan,
     train,
     weights,
@@ -205,8 +204,7 @@ class Diffusion:
     def fit(self, rows: Codes, given: Codes | None, rng: np.random.Generator, progress: Progress = silent) -> Self:
         options, data = self.options, given.beside(rows) if given else rows
         progress(0.0, "encode")
-        if data.n > options.max_rows:
-            data = data.take(np.sort(rng.choice(data.n, options.max_rows, replace=False)))
+        data = data.at_most(options.max_rows, rng)
         self.fields_, self.known_ = data.fields, len(given.fields) if given else 0
         self.parts_ = tuple(self._part(f, a) for f, a in zip(data.fields, data.arrays, strict=True))
         noisy, seed = Noisy.of(self.parts_, data), int(rng.integers(2**62))

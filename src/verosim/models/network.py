@@ -32,7 +32,7 @@ from verosim.models import (
     unpack_fields,
 )
 from verosim.models.features import dependence
-from verosim.models.plan import History, Training
+from verosim.models.plan import History, Training, restored_history
 from verosim.models.tokens import Column, Tokens, encode_all, tokens_of
 
 TOGETHER: Final = 8192  # rows drawn together: large enough for numpy, small enough for the cache
@@ -262,12 +262,7 @@ class Network:
         """What `state` gave, checked. Raises ModelFileError."""
         model = cls()
         model.fields_ = unpack_fields(meta, arrays)
-        try:
-            model.known_, model.history_ = int(meta["known"]), History.from_dict(meta["history"])
-            if not 0 <= model.known_ <= len(model.fields_):
-                raise ValueError(f"{model.known_} fields are given")
-        except (KeyError, TypeError, ValueError, OverflowError) as error:
-            raise ModelFileError(f"the saved network is damaged: {error}.") from error
+        model.known_, model.history_ = restored_history(meta, len(model.fields_))
         model.tokens_ = tuple(Tokens.restore(part(arrays, f"tokens{i}."), f) for i, f in enumerate(model.fields_))
         columns, owners = model._columns(), model._owners()
         model.embeddings_ = [saved_array(arrays, f"embedding{i}", np.float32, 2) for i in range(len(columns))]

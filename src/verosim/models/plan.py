@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from verosim.errors import ModelFileError
+
 
 @dataclass(frozen=True, slots=True)
 class Training:
@@ -44,3 +46,14 @@ class History:
     def from_dict(cls, meta: Mapping[str, Any]) -> History:
         losses, notes = tuple(float(x) for x in meta["losses"]), tuple(str(x) for x in meta["notes"])
         return cls(str(meta["device"]), str(meta["ended"]), losses, notes)
+
+
+def restored_history(meta: Mapping[str, Any], fields: int) -> tuple[int, History]:
+    """How many of the fields are given, and how the training went. Raises ModelFileError."""
+    try:
+        known, history = int(meta["known"]), History.from_dict(meta["history"])
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
+        raise ModelFileError(f"the saved model is damaged: {error}.") from error
+    if not 0 <= known <= fields:
+        raise ModelFileError(f"the saved model is damaged: {known} of its {fields} fields are given.")
+    return known, history

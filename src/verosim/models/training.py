@@ -356,21 +356,6 @@ def weights(net: nn.Module) -> dict[str, Array]:
     return {name: value.detach().cpu().numpy() for name, value in net.state_dict().items()}
 
 
-def load_weights(net: nn.Module, arrays: Mapping[str, Array]) -> None:
-    """Put what `weights` gave into a network of the same build. Raises ModelFileError for what does not fit."""
-    state = {}
-    for name, value in net.state_dict().items():
-        wanted = value.numpy()
-        array = saved_array(arrays, name, wanted.dtype, wanted.ndim)
-        if array.shape != wanted.shape:
-            raise ModelFileError(
-                f"the saved model is damaged: {name!r} has the shape {array.shape}, not {wanted.shape}."
-            )
-        state[name] = torch.from_numpy(array.copy())
-    net.load_state_dict(state)
-    net.eval()
-
-
 def restored(build: Callable[[], L], arrays: Mapping[str, Array]) -> L:
     """The network that `build` makes, with what `weights` gave. Raises ModelFileError for what does not fit.
 
@@ -384,8 +369,12 @@ def restored(build: Callable[[], L], arrays: Mapping[str, Array]) -> L:
         if arrays[name].dtype.kind == "f" and np.abs(arrays[name]).max(initial=0) > LARGEST:
             raise ModelFileError(f"the saved model is damaged: {name!r} would overflow.")
     net = build()
-    load_weights(net, arrays)
-    return net
+    state = net.state_dict()
+    kinds = {name: value.numpy() for name, value in state.items()}
+    for name, wanted in kinds.items():
+        state[name] = torch.from_numpy(saved_array(arrays, name, wanted.dtype, wanted.ndim).copy())
+    net.load_state_dict(state)
+    return net.eval()
 
 
 def restored_plan(plan: type[T], sizes: Sequence[str], meta: Mapping[str, Any]) -> T:
@@ -397,14 +386,3 @@ def restored_plan(plan: type[T], sizes: Sequence[str], meta: Mapping[str, Any]) 
         if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= MOST:
             raise ModelFileError(f"the saved model is damaged: {name} {value!r} is no whole number from 1 to {MOST}.")
     return replace(plan(), **build)
-
-
-def restored_history(meta: Mapping[str, Any], fields: int) -> tuple[int, History]:
-    """How many of the fields are given, and how the training went. Raises ModelFileError."""
-    try:
-        known, history = int(meta["known"]), History.from_dict(meta["history"])
-    except (KeyError, TypeError, ValueError, OverflowError) as error:
-        raise ModelFileError(f"the saved model is damaged: {error}.") from error
-    if not 0 <= known <= fields:
-        raise ModelFileError(f"the saved model is damaged: {known} of its {fields} fields are given.")
-    return known, history

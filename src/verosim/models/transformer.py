@@ -25,14 +25,13 @@ from verosim.errors import ArgumentError, ModelFileError
 from verosim.models import Array, Codes, Progress, State, pack_fields, part, silent, unpack_fields
 from verosim.models.network import pick
 from verosim.models.network_fit import Embed, Out
-from verosim.models.plan import History, Training
+from verosim.models.plan import History, Training, restored_history
 from verosim.models.tokens import Column, Tokens, encode_all, tokens_of
 from verosim.models.training import (
     Learner,
     one_thread,
     own_chance,
     restored,
-    restored_history,
     restored_plan,
     train,
     weights,
@@ -183,8 +182,7 @@ class Transformer:
                 f"width: {options.width} cannot be shared out among {options.heads} heads; use a multiple."
             )
         progress(0.0, "encode")
-        if data.n > options.max_rows:
-            data = data.take(np.sort(rng.choice(data.n, options.max_rows, replace=False)))
+        data = data.at_most(options.max_rows, rng)
         self.fields_, self.known_ = data.fields, len(given.fields) if given else 0
         self.tokens_, seed = tokens_of(data), int(rng.integers(2**62))
         tokens = encode_all(self.tokens_, data)

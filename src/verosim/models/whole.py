@@ -11,13 +11,12 @@ import torch
 from torch import Tensor, nn
 
 from verosim.models import Array, Codes, Field, Floats, Progress, State, pack_fields, part, silent, unpack_fields
-from verosim.models.plan import History, Training
+from verosim.models.plan import History, Training, restored_history
 from verosim.models.training import (
     Learner,
     one_thread,
     own_chance,
     restored,
-    restored_history,
     restored_plan,
     train,
     weights,
