@@ -28,7 +28,7 @@ from verosim.errors import (
 if TYPE_CHECKING:
     from verosim.augmenting import augment
     from verosim.comparing import compare
-    from verosim.evaluate.combining import combine
+    from verosim.evaluation.combining import combine
     from verosim.run import fit, inspect, load, synth
     from verosim.schema import Column, Schema, Table
     from verosim.synthesizer import Synthesizer
@@ -39,7 +39,7 @@ _LAZY = {  # imported when first asked for: `import verosim` is quick
     **dict.fromkeys(("fit", "inspect", "load", "synth"), "verosim.run"),
     "augment": "verosim.augmenting",
     "compare": "verosim.comparing",
-    "combine": "verosim.evaluate.combining",
+    "combine": "verosim.evaluation.combining",
     **dict.fromkeys(("Column", "Schema", "Table"), "verosim.schema"),
     "Options": "verosim.table_model",
     "Synthesizer": "verosim.synthesizer",

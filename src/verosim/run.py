@@ -5,7 +5,6 @@ real data -> read -> infer the schema -> fit -> sample -> write -> measure
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,7 +18,7 @@ from rich.text import Text
 from verosim import files, rules
 from verosim.control import Control
 from verosim.errors import ArgumentError, FileError, RuleError
-from verosim.evaluate import Report, measure
+from verosim.evaluation import Case, Report, TableReport, measure
 from verosim.files import Layout, disk
 from verosim.files.disk import STANDARD, atomic, check_writable
 from verosim.frames import Shape, enter, loosen
@@ -52,8 +51,7 @@ class Outcome:
     rows: Mapping[str, int]  # written
     out: str
     report_path: str | None
-    reports: Mapping[str, Report]
-    notes: tuple[str, ...]
+    report: Report
 
 
 def synth(
@@ -81,10 +79,10 @@ def synth(
     check_targets((source, schema), out, report)
     files.check_writable(out)
     opened = open_data(source)
-    synthesizer, reports = learn(opened, schema, seed, options or Options(), _part(progress, 0.0, 0.6))
+    synthesizer, found = learn(opened, schema, seed, options or Options(), _part(progress, 0.0, 0.6))
     sizes = synthesizer.sizes(rows, scale)
     write(synthesizer, out, sizes, seed=seed, workers=workers, progress=_part(progress, 0.6, 1.0))
-    return _reported(synthesizer, sizes, out, reports, report)
+    return _reported(synthesizer, sizes, out, found, report)
 
 
 def learn_file(
@@ -104,9 +102,9 @@ def learn_file(
     check_targets((source, schema), out, report)
     check_writable(out)
     opened = open_data(source)
-    synthesizer, reports = learn(opened, schema, seed, options or Options(), progress)
+    synthesizer, found = learn(opened, schema, seed, options or Options(), progress)
     synthesizer.save(out)
-    return _reported(synthesizer, {}, out, reports, report)
+    return _reported(synthesizer, {}, out, found, report)
 
 
 def fit(
@@ -170,7 +168,7 @@ def described(dataset: Mapping[str, pl.DataFrame], schema: Schema | str | Path |
 
 def learn(
     opened: Opened, schema: Schema | str | Path | None, seed: int, options: Options, progress: Progress = silent
-) -> tuple[Synthesizer, dict[str, Report]]:
+) -> tuple[Synthesizer, Report]:
     """Fit, and measure against the hold-out."""
     progress(0.0, "looking at the columns")
     found = described(opened.dataset, schema)
@@ -178,31 +176,25 @@ def learn(
     synthesizer.layout, synthesizer.entry = opened.layout, opened.notes
     if opened.shape is not None:
         synthesizer.shape = opened.shape.tell(lambda name, column: rare_values(opened.dataset[name], column, options))
-    reports = measured(synthesizer, opened.dataset, _part(progress, 0.8, 1.0))
-    synthesizer.report = {name: report.to_dict() for name, report in reports.items()}
-    return synthesizer, reports
+    report = measured(synthesizer, opened.dataset, _part(progress, 0.8, 1.0))
+    synthesizer.report = report.to_dict()
+    return synthesizer, replace(report, notes=tuple(synthesizer.notes))
 
 
-def measured(
-    synthesizer: Synthesizer, dataset: Mapping[str, pl.DataFrame], progress: Progress = silent
-) -> dict[str, Report]:
+def measured(synthesizer: Synthesizer, dataset: Mapping[str, pl.DataFrame], progress: Progress = silent) -> Report:
     """The first measure of each table: synthetic rows beside those learned from and the hold-out."""
     train, held = split(dataset, synthesizer.options, synthesizer.seed_)
-    reports = {}
+    tables = {}
     for name, frame in train.items():
         try:
             drawn = pl.concat(synthesizer.blocks(name, min(frame.height, MEASURED)))
         except RuleError as error:  # fewer rows may still be drawn
-            reports[name] = _unmeasured(name, frame.height, held[name].height, synthesizer.seed_, error)
+            rows = {"train": frame.height, "holdout": held[name].height, "synthetic": 0}
+            tables[name] = TableReport(name, rows, synthesizer.seed_, (), {}, (f"not measured: {error}",))
             continue
-        table = synthesizer.schema_[name]
-        reports[name] = measure(frame, held[name], drawn, table, synthesizer.seed_, progress)
-    return reports
-
-
-def _unmeasured(name: str, train: int, held: int, seed: int, why: Exception) -> Report:
-    rows = {"train": train, "holdout": held, "synthetic": 0}
-    return Report(name, rows, seed, (), {}, None, None, (f"not measured: {why}",))
+        case = Case.of(frame, held[name], drawn, synthesizer.schema_[name], seed=synthesizer.seed_)
+        tables[name] = measure(case, progress=progress)
+    return Report(tables)
 
 
 def write(
@@ -324,15 +316,6 @@ def _only(tables: Mapping[str, Any]) -> tuple[str, Any]:
     return next(iter(tables.items()))
 
 
-def save_reports(reports: Mapping[str, Report], notes: Iterable[str], path: str | Path) -> None:
-    """One report as it is, several by table, with the notes of reading and learning. Whole or not at all."""
-    parts = {name: report.to_dict() for name, report in reports.items()}
-    content = next(iter(parts.values())) if len(parts) == 1 else {"tables": parts}
-    content = {**content, "notes": [*content.get("notes", ()), *notes]}
-    with atomic(path) as out:
-        out.write((json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode())
-
-
 def save_schema(schema: Schema, path: str | Path) -> None:
     """Write a schema file as `Schema.save` does, whole or not at all."""
     with atomic(path) as out:
@@ -406,14 +389,13 @@ def _reported(
     synthesizer: Synthesizer,
     rows: Mapping[str, int],
     out: str | Path,
-    reports: Mapping[str, Report],
+    found: Report,
     report: str | Path | None,
 ) -> Outcome:
     """Write the report, and say what was done."""
-    notes = tuple(synthesizer.notes)
     if report is not None:
-        save_reports(reports, notes, report)
-    return Outcome(synthesizer, rows, str(out), None if report is None else str(report), reports, notes)
+        found.save(report)
+    return Outcome(synthesizer, rows, str(out), None if report is None else str(report), found)
 
 
 def _part(progress: Progress, begin: float, end: float) -> Progress:
