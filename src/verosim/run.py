@@ -23,7 +23,7 @@ from verosim.files import Layout, disk
 from verosim.files.disk import STANDARD, atomic, check_writable
 from verosim.frames import Shape, enter, loosen
 from verosim.infer import explain, infer
-from verosim.models import Progress, silent
+from verosim.models import Progress, silent, stage
 from verosim.schema import Schema
 from verosim.synthesizer import Synthesizer, check_sizes, rare_values, split
 from verosim.table_model import Options
@@ -79,9 +79,9 @@ def synth(
     check_targets((source, schema), out, report)
     files.check_writable(out)
     opened = open_data(source)
-    synthesizer, found = learn(opened, schema, seed, options or Options(), _part(progress, 0.0, 0.6))
+    synthesizer, found = learn(opened, schema, seed, options or Options(), stage(progress, 0.0, 0.6))
     sizes = synthesizer.sizes(rows, scale)
-    write(synthesizer, out, sizes, seed=seed, workers=workers, progress=_part(progress, 0.6, 1.0))
+    write(synthesizer, out, sizes, seed=seed, workers=workers, progress=stage(progress, 0.6, 1.0))
     return _reported(synthesizer, sizes, out, found, report)
 
 
@@ -172,11 +172,11 @@ def learn(
     """Fit, and measure against the hold-out."""
     progress(0.0, "looking at the columns")
     found = described(opened.dataset, schema)
-    synthesizer = Synthesizer(options).fit(opened.dataset, found, seed, _part(progress, 0.05, 0.8))
+    synthesizer = Synthesizer(options).fit(opened.dataset, found, seed, stage(progress, 0.05, 0.8))
     synthesizer.layout, synthesizer.entry = opened.layout, opened.notes
     if opened.shape is not None:
         synthesizer.shape = opened.shape.tell(lambda name, column: rare_values(opened.dataset[name], column, options))
-    report = measured(synthesizer, opened.dataset, _part(progress, 0.8, 1.0))
+    report = measured(synthesizer, opened.dataset, stage(progress, 0.8, 1.0))
     synthesizer.report = report.to_dict()
     return synthesizer, replace(report, notes=tuple(synthesizer.notes))
 
@@ -243,7 +243,7 @@ def write_samples(
         return [Path(out)]
     outs = numbered(out, m)
     for number, (path, own) in enumerate(zip(outs, synthesizer.seeds(m, seed), strict=True)):
-        part = _part(progress, number / m, (number + 1) / m)
+        part = stage(progress, number / m, (number + 1) / m)
         write(synthesizer, path, sizes, seed=own, workers=workers, control=control, progress=part)
     return outs
 
@@ -286,7 +286,7 @@ def impute_file(
     if model is None:
         found = described(opened.dataset, schema)
         whole = replace(options or Options(), holdout=0.0)
-        synthesizer = Synthesizer(whole).fit(opened.dataset, found, seed, _part(progress, 0.0, 0.7))
+        synthesizer = Synthesizer(whole).fit(opened.dataset, found, seed, stage(progress, 0.0, 0.7))
     else:
         synthesizer = load(model)
     progress(0.7, "filling the gaps")
@@ -396,8 +396,3 @@ def _reported(
     if report is not None:
         found.save(report)
     return Outcome(synthesizer, rows, str(out), None if report is None else str(report), found)
-
-
-def _part(progress: Progress, begin: float, end: float) -> Progress:
-    """A progress whose 0 to 1 is a part of the whole."""
-    return lambda share, what: progress(begin + share * (end - begin), what)

@@ -246,46 +246,6 @@ def augment(
         printer(wrote)(f"{done.summary()}\nwrote {shown(wrote)}")
 
 
-@app.command(epilog="Example: verosim compare adult.csv --models chain,network,gan --minutes 20 --out engines.html")
-def compare(
-    source: Source,
-    out: Annotated[Path | None, typer.Option("--out", "-o", help="Where a page (.html) or JSON goes.")] = None,
-    models: Annotated[str | None, typer.Option(help="Engines, with commas between; by default all.")] = None,
-    minutes: Annotated[float, typer.Option(min=0.01, help="Wall-clock time for all engines together.")] = 10.0,
-    target: Annotated[str | None, typer.Option(help="The column to predict; by default one of few values.")] = None,
-    seed: Seed = 0,
-    schema: SchemaFile = None,
-    k: K = 5,
-    unit: Unit = None,
-    quiet: Quiet = False,
-    as_json: AsJson = False,
-) -> None:
-    """Train engines on a table within a time budget, and show how good, useful, private and quick each is."""
-    from verosim import run
-    from verosim.comparing import compare as side_by_side
-    from verosim.files.disk import check_writable
-
-    run.check_targets((source, schema), out or "-")
-    if out is not None:
-        check_writable(out)
-    names = [name.strip() for name in models.split(",")] if models else None
-    with progress_bar(quiet) as progress:
-        found = side_by_side(
-            source, names, minutes=minutes, target=target, schema=schema, seed=seed, k=k, unit=unit, progress=progress
-        )
-    if out is not None:
-        found.save(out)
-    if as_json:
-        say_json(found.to_dict())
-    elif not quiet:
-        say(found.grid())
-        say(found.advice())
-        if out is not None:
-            say(f"wrote {out}")
-        elif found.best is not None:
-            say(f"next: verosim synth {source} --model {found.best.model}")
-
-
 @app.command(epilog="Example: verosim inspect adult.csv --out adult.schema.yaml")
 def inspect(
     source: Source,

@@ -35,6 +35,11 @@ def silent(share: float, what: str) -> None:
     """The progress that shows nothing."""
 
 
+def stage(progress: Progress, begin: float, end: float) -> Progress:
+    """A progress whose 0 to 1 is this part of the whole."""
+    return lambda share, what: progress(begin + share * (end - begin), what)
+
+
 @dataclass(frozen=True, slots=True)
 class Field:
     """What a model may know of one array of codes."""
