@@ -35,6 +35,8 @@ class Function:
     def call(self, name: str, arguments: list[Typed]) -> Typed:
         """The function on these arguments; ValueError where their number or kind is wrong."""
         takes = self._counted(name, len(arguments))
+        if not takes:
+            return Typed(self.build(), self.gives)
         if takes[0].startswith("any"):
             exprs, kind, zone = unify(arguments, "mix")
             return Typed(self.build(*exprs), kind, zone)
@@ -44,12 +46,48 @@ class Function:
         return Typed(out.fill_nan(None) if kind == "float" else out, kind)
 
     def _counted(self, name: str, count: int) -> tuple[str, ...]:
-        takes = self.takes * max(count, 1) if self.takes[0].endswith("*") else self.takes
+        takes = self.takes * max(count, 1) if self.takes and self.takes[0].endswith("*") else self.takes
         needed = sum(not part.endswith("?") for part in takes)
         if not needed <= count <= len(takes):
             wanted = f"{needed}" if needed == len(takes) else f"{needed} to {len(takes)}"
             raise ValueError(f"{name} takes {wanted} argument{'' if wanted == '1' else 's'}, not {count}")
         return takes
+
+
+@dataclass(frozen=True, slots=True)
+class Random:
+    """A random function: its arguments are computed here, its value is drawn by the caller, as a column (`Draw`)."""
+
+    takes: tuple[str, ...]  # as of a `Function`; any*: one of the arguments is picked, all alike likely
+    gives: str
+
+
+@dataclass(frozen=True, slots=True)
+class Draw:
+    """One call of a random function in a text."""
+
+    name: str
+    arguments: tuple[pl.Expr, ...]  # as floats
+    constants: tuple[float | None, ...]  # of arguments that are written numbers, else None
+    column: str  # under which the drawn values are handed to the expression
+
+
+UNIFORM: Final = "random"  # the draw behind a pick
+
+
+def draw(name: str, random: Random, arguments: list[Typed], column: str) -> tuple[Typed, Draw]:
+    """The value of a call of a random function, and what must be drawn for it; ValueError for wrong arguments."""
+    if random.takes[0] == "any*":
+        exprs, kind, zone = unify(arguments, "mix")
+        out = exprs[-1]
+        for number in range(len(exprs) - 1, 0, -1):
+            out = pl.when(pl.col(column) < number / len(exprs)).then(exprs[number - 1]).otherwise(out)
+        return Typed(out, kind, zone), Draw(UNIFORM, (), (), column)
+    Function(random.takes, random.gives, lambda *x: pl.lit(0)).call(name, arguments)  # checks their number and kinds
+    exprs = [a.expr.cast(pl.Float64) for a in arguments]
+    constants = [float(a.value) if isinstance(a.value, int | float | Decimal) else None for a in arguments]
+    drawn = pl.col(column).cast(_DTYPES[random.gives])
+    return Typed(drawn, random.gives), Draw(name, tuple(exprs), tuple(constants), column)
 
 
 def _given(name: str, wanted: str, argument: Typed) -> Any:

@@ -21,6 +21,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from verosim.draws import scattered as scramble
 from verosim.errors import ArgumentError
 
 Ints = npt.NDArray[np.int64]
@@ -139,14 +140,6 @@ def to_text(letters: Bytes) -> pl.Series:
     if not n or not length:
         return pl.Series([""] * n, dtype=pl.String)
     return pl.Series(np.ascontiguousarray(letters).view(f"S{length}").ravel()).cast(pl.String)
-
-
-def scramble(numbers: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
-    """A one-to-one mix of 64-bit numbers (the splitmix64 finaliser; Steele, Lea and Flood, 2014)."""
-    z = numbers + np.uint64(0x9E3779B97F4A7C15)
-    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return np.asarray(z ^ (z >> np.uint64(31)))
 
 
 def _running_total(rooms: list[int]) -> list[int]:
