@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import polars as pl
 
-from verosim.expressions.values import MOMENTS, NUMBERS, Typed, article, unify
+from verosim.expressions.values import MOMENTS, NUMBERS, Typed, article, unify, without_nan
 
 POWER: Final = 16  # highest exponent
 
@@ -43,7 +43,7 @@ class Function:
         given = [_given(name, wanted, a) for wanted, a in zip(takes, arguments, strict=False)]
         kind = arguments[0].kind if self.gives == "same" else self.gives
         out = self.build(*given)
-        return Typed(out.fill_nan(None) if kind == "float" else out, kind)
+        return Typed(without_nan(out) if kind == "float" else out, kind)
 
     def _counted(self, name: str, count: int) -> tuple[str, ...]:
         takes = self.takes * max(count, 1) if self.takes and self.takes[0].endswith("*") else self.takes
@@ -116,8 +116,11 @@ def _round(x: pl.Expr, digits: int = 0) -> pl.Expr:
 def _power(x: pl.Expr, exponent: int | Decimal) -> pl.Expr:
     if not -POWER <= exponent <= POWER:
         raise ValueError(f"power takes an exponent from -{POWER} to {POWER}, not {exponent}")
-    out = x.pow(float(exponent))
-    return pl.when(out.is_finite()).then(out)
+    return x.pow(float(exponent)).replace([float("inf"), float("-inf")], None)
+
+
+def _finite_log(x: pl.Expr) -> pl.Expr:
+    return x.replace(float("-inf"), None)  # of 0; that of a negative number is NaN, and so null
 
 
 def _substring(text: pl.Expr, start: pl.Expr, length: pl.Expr | None = None) -> pl.Expr:
@@ -141,8 +144,8 @@ FUNCTIONS: Final[dict[str, Function]] = {
     "round": Function(("number", "integer!?"), "same", _round),
     "sign": Function(("float",), "integer", lambda x: x.sign().cast(pl.Int64)),
     "sqrt": Function(("float",), "float", lambda x: x.sqrt()),
-    "ln": Function(("float",), "float", lambda x: pl.when(x > 0).then(x).log()),
-    "log10": Function(("float",), "float", lambda x: pl.when(x > 0).then(x).log10()),
+    "ln": Function(("float",), "float", lambda x: _finite_log(x.log())),
+    "log10": Function(("float",), "float", lambda x: _finite_log(x.log10())),
     "exp": Function(("float",), "float", lambda x: x.exp()),
     "power": Function(("float", "number!"), "float", _power),
     # any kind

@@ -21,12 +21,14 @@ if TYPE_CHECKING:
 
 LENGTH: Final = 2_000  # characters of an expression
 DEPTH: Final = 50  # nodes inside each other; a chain such as a + b + c + ... counts once
+COPIES: Final = 1000  # times that a part may stand in what polars computes
 NESTING: Final = 20  # brackets, `case`, `not` and signs inside each other: the parser takes about 20 calls for each
 
 _GRAMMAR: Final = frozenset({
     "AND", "OR", "NOT", "CASE", "WHEN", "THEN", "ELSE", "END", "IN", "IS", "NULL", "TRUE", "FALSE", "LIKE", "ILIKE",
     "BETWEEN", "INTERVAL", "AS",
 })  # fmt: skip
+_COPIES: Final = {"Mod": 4, "Between": 2, "substring": 2, "nullif": 2}  # nodes that polars is given a part of so often
 _SIGNS: Final = ("==", ">=", "<=", "<>", "!=", "||")
 _PLAIN: Final = frozenset({  # the kinds of token that are no words
     "L_PAREN", "R_PAREN", "COMMA", "DASH", "PLUS", "STAR", "SLASH", "MOD", "EQ", "NEQ", "LT", "LTE", "GT", "GTE",
@@ -179,10 +181,14 @@ def _check_name(token: Token, source: Source, columns: Collection[str]) -> None:
 
 
 def _check_depth(root: exp.Expr, source: Source) -> None:
-    todo = [(root, 1)]
+    todo = [(root, 1, 1)]
     while todo:
-        node, depth = todo.pop()
-        if depth > DEPTH:
-            raise source.error(place(node), f"nested more than {DEPTH} deep")
+        node, depth, copies = todo.pop()
+        copies *= _COPIES.get(str(node.this).lower() if type(node).__name__ == "Anonymous" else type(node).__name__, 1)
+        if type(node).__name__ == "Case" and node.this is not None:
+            copies *= len(node.args["ifs"])
+        if depth > DEPTH or copies > COPIES:
+            what = f"nested more than {DEPTH} deep" if depth > DEPTH else "too many %, between, nullif ... in each other"
+            raise source.error(place(node), what)
         chain = node.this if type(node).__name__ in OPERATORS else None
-        todo += [(child, depth + (child is not chain)) for child in node.iter_expressions()]
+        todo += [(child, depth + (child is not chain), copies) for child in node.iter_expressions()]

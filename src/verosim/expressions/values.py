@@ -50,13 +50,18 @@ def article(kind: str) -> str:
     return f"a{'n' if noun[0] in 'aeiou' else ''} {noun}"
 
 
+def without_nan(x: pl.Expr) -> pl.Expr:
+    """NaN as null. Not `fill_nan`, which puts `x` into the plan three times: nested, that grows without bound."""
+    return x.replace(float("nan"), None)
+
+
 def column(name: str, dtype: pl.DataType) -> Typed:
     """A column in a form that computes without surprises: wide integers, NaN as null, text, fine times."""
     kind, expr = kind_of(dtype), pl.col(name)
     if kind == "integer" and dtype != pl.Int64:
         expr = expr.cast(pl.Int128 if dtype in (pl.UInt64, pl.Int128) else pl.Int64)
     elif kind == "float":
-        expr = expr.fill_nan(None)
+        expr = without_nan(expr)
     elif kind == "text" and dtype != pl.String:
         expr = expr.cast(pl.String)
     elif kind in ("datetime", "duration") and getattr(dtype, "time_unit", None) == "ms":
@@ -157,13 +162,13 @@ def arithmetic(sign: str, left: Typed, right: Typed) -> Typed:
     elif kind == "integer":
         a, b = a.cast(pl.Int128), b.cast(pl.Int128)
     if sign == "/":
-        out = a / pl.when(b != 0).then(b)
+        out = a / (b if right.value else b.replace(0.0, None))
     elif sign == "%":
         rest = a.abs() % pl.when(b != 0).then(b.abs())
         out = pl.when(a < 0).then(0 - rest).otherwise(rest)
     else:
         out = a + b if sign == "+" else a - b if sign == "-" else a * b
-    return Typed(out.fill_nan(None) if kind == "float" else out, kind)
+    return Typed(without_nan(out) if kind == "float" else out, kind)
 
 
 def _time_arithmetic(sign: str, left: Typed, right: Typed) -> Typed:

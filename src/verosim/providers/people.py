@@ -107,7 +107,19 @@ def uuid(s: Subjects) -> pl.Series:
     return ids.uuids(s.pick("uuid", ROOM), s.noise("uuid"))
 
 
+def birth_day(s: Subjects) -> pl.Series:
+    """A day of 1940 to 2006."""
+    days = s.pick("birth", 67 * 365) - 30 * 365
+    return pl.Series(days.astype(np.int32)).cast(pl.Date)
+
+
 def birth_date(s: Subjects) -> pl.Series:
     """A day of 1940 to 2006, as ISO text."""
-    days = s.pick("birth", 67 * 365) - 30 * 365
-    return pl.Series(days.astype(np.int32)).cast(pl.Date).dt.to_string("%Y-%m-%d")
+    return birth_day(s).dt.to_string("%Y-%m-%d")
+
+
+def sex(s: Subjects) -> pl.Series:
+    """F or M, as the first name goes."""
+    share = s.pack.female[s.choose("first", s.pack.first)]
+    female = s.pick("sex", 2**32) < share * 2**32
+    return pl.Series(["M", "F"]).gather(female.astype(np.int64))

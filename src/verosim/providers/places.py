@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+import numpy as np
 import polars as pl
 
 from verosim.providers.patterns import parse
@@ -41,6 +42,29 @@ def address(s: Subjects) -> pl.Series:
     """The whole address on one line."""
     parts = {"street": street(s), "city": city(s), "region": region(s), "postcode": postcode(s)}
     return filled(s.pack.text("address"), parts)
+
+
+def north(s: Subjects) -> pl.Series:
+    """The latitude, within about 5 km of the middle of the city."""
+    return _near(s, "latitude", 0)
+
+
+def east(s: Subjects) -> pl.Series:
+    """The longitude, within about 5 km of the middle of the city."""
+    return _near(s, "longitude", 1)
+
+
+def _near(s: Subjects, topic: str, axis: int) -> pl.Series:
+    middle = s.pack.coordinates[s.choose("city", s.pack.cities), axis]
+    return pl.Series(np.round(middle + (s.pick(topic, 10_001) - 5000) / 100_000, 5))
+
+
+def latitude(s: Subjects) -> pl.Series:
+    return north(s).cast(pl.String)
+
+
+def longitude(s: Subjects) -> pl.Series:
+    return east(s).cast(pl.String)
 
 
 def filled(template: str, parts: dict[str, pl.Series]) -> pl.Series:

@@ -47,7 +47,7 @@ class Subjects:
         if topic not in self._facts:
             self.sizes[topic] = len(pool)
             uniform = self._stream(topic).random(len(self))
-            self._facts[topic] = np.searchsorted(pool.cumulative[:-1], uniform, side="right")
+            self._facts[topic] = pool.find(uniform)
         return self._facts[topic]
 
     def noise(self, topic: str) -> Noise:

@@ -179,6 +179,8 @@ def _fits(data: Any, hint: Any) -> bool:
 
 def _one_of(data: Any, choices: tuple[Any, ...], where: Where) -> Any:
     """The first of several types that the values are of."""
+    if Column in choices:  # which is written in any form
+        return column(data, where)
     shaped = [c for c in choices if _shape(c) is _shape_of(data)]
     if len(shaped) == 1:
         return value(data, shaped[0], where)

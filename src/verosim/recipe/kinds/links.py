@@ -331,11 +331,12 @@ class Children(Kind):
         return self._summed(rows, value, dtype, block.n)
 
     def _summed(self, rows: pl.DataFrame, value: list[str], dtype: pl.DataType, n: int) -> pl.Series:
-        one = pl.struct(value) if len(value) != 1 else pl.col(value[0])
-        if self.how == "list" and isinstance(dtype, pl.List) and isinstance(dtype.inner, pl.Struct):
-            one = pl.struct(value)
-        ways = {"count": pl.len(), "list": one if value else pl.len()}
-        way = ways[self.how] if self.how in ways else getattr(one, self.how)()
+        if self.how == "count":
+            way = pl.len()
+        elif self.how == "list":
+            way = pl.col(value[0]) if "." in self.of else pl.struct(value)
+        else:
+            way = getattr(pl.col(value[0]), self.how)()
         sums = rows.group_by("\0up", maintain_order=True).agg(way.alias("out"))
         whole = pl.DataFrame({"\0up": np.arange(n)}).join(sums, on="\0up", how="left", maintain_order="left")["out"]
         if self.how == "list":

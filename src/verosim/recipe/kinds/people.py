@@ -21,11 +21,6 @@ if TYPE_CHECKING:
     from verosim.recipe.planning import Scope
     from verosim.recipe.running import Block, Run
 
-_TYPES: Final[dict[str, pl.DataType]] = {
-    "birth_date": pl.Date(), "latitude": pl.Float64(), "longitude": pl.Float64(), "price": pl.Float64(),
-}  # fmt: skip  # what is no text
-
-
 @dataclass(frozen=True)
 class Provider(Kind):
     ABOUT: ClassVar[str] = "data about a person, place or firm; all of one row (and one `of`) are about the same"
@@ -37,7 +32,7 @@ class Provider(Kind):
 
     def plan(self, scope: Scope, name: str) -> Maker:
         provider = parse_provider(self.provider)[0]
-        dtype = _TYPES.get(provider, pl.String())
+        dtype = PROVIDERS[provider].dtype if self.pattern is None else pl.String()
         locale = _locale(self.locale, self.of, scope)
         together = _together(scope, self.of)
         unique = scope.planned.columns[name].unique
@@ -49,8 +44,7 @@ class Provider(Kind):
 
         def make(block: Block) -> pl.Series:
             values = block.once(("people", self.of), lambda: _made(block, together, locale, self.of))[name]
-            values = values if self.pattern is None else laid_out(values, self.pattern)
-            return values if dtype == pl.String else values.cast(dtype)
+            return values if self.pattern is None else laid_out(values.cast(pl.String), self.pattern)
 
         return Maker(dtype, make, capacity=room, fixed=unique)
 
@@ -102,7 +96,7 @@ def _made(block: Block, columns: dict[str, Provider], locale: Locales, of: str) 
 
     def some(rows: Ints, number: int) -> dict[str, pl.Series]:
         rng = block.stream("\0people", of, locales[number])
-        return make_together(providers, rows, rng, locales[number], unique=unique, seed=seed)
+        return make_together(providers, rows, rng, locales[number], unique=unique, seed=seed, typed=True)
 
     if which is None:
         return some(block.rows, 0)
