@@ -81,7 +81,7 @@ def compile(
     source = Source(text)
     compiler = _Compiler(source, columns, random)
     typed = compiler.typed(parse(source, columns, {**FUNCTIONS, **random}))
-    expr = typed.expr
+    expr = typed.clean
     if typed.kind == "months":
         raise source.error(0, "an interval of months or years has no fixed length; add it to a date")
     if typed.kind == "integer":
@@ -206,7 +206,7 @@ class _Compiler:
     def _is(self, node: exp.Expr) -> Typed:
         value, wanted = self.typed(node.this), self.typed(node.expression)
         if wanted.kind == "null":
-            return Typed(value.expr.is_null(), "boolean")
+            return Typed(value.clean.is_null(), "boolean")
         if not isinstance(wanted.value, bool):
             raise ValueError("`is` takes null, true or false; values are compared by =")
         return Typed(values.condition(value, "`is true`").eq_missing(wanted.expr), "boolean")

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import polars as pl
 
-from verosim.expressions.values import MOMENTS, NUMBERS, Typed, article, unify, without_nan
+from verosim.expressions.values import MOMENTS, NUMBERS, Typed, article, unify
 
 POWER: Final = 16  # highest exponent
 
@@ -43,7 +43,7 @@ class Function:
         given = [_given(name, wanted, a) for wanted, a in zip(takes, arguments, strict=False)]
         kind = arguments[0].kind if self.gives == "same" else self.gives
         out = self.build(*given)
-        return Typed(without_nan(out) if kind == "float" else out, kind)
+        return Typed(out, kind, nan=kind == "float")
 
     def _counted(self, name: str, count: int) -> tuple[str, ...]:
         takes = self.takes * max(count, 1) if self.takes and self.takes[0].endswith("*") else self.takes
@@ -84,7 +84,7 @@ def draw(name: str, random: Random, arguments: list[Typed], column: str) -> tupl
             out = pl.when(pl.col(column) < number / len(exprs)).then(exprs[number - 1]).otherwise(out)
         return Typed(out, kind, zone), Draw(UNIFORM, (), (), column)
     Function(random.takes, random.gives, lambda *x: pl.lit(0)).call(name, arguments)  # checks their number and kinds
-    exprs = [a.expr.cast(pl.Float64) for a in arguments]
+    exprs = [a.clean.cast(pl.Float64) for a in arguments]
     constants = [float(a.value) if isinstance(a.value, int | float | Decimal) else None for a in arguments]
     drawn = pl.col(column).cast(_DTYPES[random.gives])
     return Typed(drawn, random.gives), Draw(name, tuple(exprs), tuple(constants), column)
@@ -99,8 +99,8 @@ def _given(name: str, wanted: str, argument: Typed) -> Any:
             raise ValueError(f"{name} takes a plain value here, not a computed one")
         return argument.value
     if kind in ("float", "text"):
-        return argument.expr.cast(pl.Float64 if kind == "float" else pl.String)
-    return argument.expr
+        return argument.clean.cast(pl.Float64 if kind == "float" else pl.String)
+    return argument.clean
 
 
 def _part(name: str, takes: str = "moment") -> Function:
@@ -186,7 +186,7 @@ _DTYPES: Final[dict[str, pl.DataType]] = {
 
 def cast(value: Typed, kind: str) -> pl.Expr:
     """A value as another kind, null where it has no place there; ValueError for kinds that have nothing in common."""
-    plain = value.expr.dt.replace_time_zone(None) if value.zone else value.expr  # the local clock
+    plain = value.expr.dt.replace_time_zone(None) if value.zone else value.clean  # the local clock
     if value.kind in (kind, "null"):
         return plain.cast(_DTYPES[kind])
     if value.kind == "text" and kind in _PARSERS:

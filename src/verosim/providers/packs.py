@@ -116,6 +116,17 @@ class Pack:
         return Pool.ranked(self.texts("last"))
 
     @cached_property
+    def surnames(self) -> pl.Series:
+        """The last names with a blank before each."""
+        return " " + self.last.values
+
+    @cached_property
+    def handles(self) -> pl.Series:
+        """How mail addresses begin: `mary.`, `m`, `mary_` and `m.` of each first name, one sort after the other."""
+        whole, initial = self.first.slugs, self.first.initials
+        return pl.concat([whole + ".", initial, whole + "_", initial + "."])
+
+    @cached_property
     def partners(self) -> Pool:
         """The second name of a company, ` & Smith`; two of three have none."""
         weights = np.diff(self.last.cumulative, prepend=0)

@@ -107,3 +107,8 @@ class Subjects:
 
     def _stream(self, *topic: str) -> np.random.Generator:
         return stream(self._key[0], self._key[1], *topic)
+
+
+def joined(*parts: pl.Series | str) -> pl.Series:
+    """Texts (n,) side by side; a plain text stands in all of them. At least one part is a series."""
+    return pl.select(pl.concat_str([pl.lit(part) for part in parts])).to_series()
