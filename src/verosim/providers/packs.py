@@ -46,6 +46,26 @@ class Pool:
         """The same weights over other texts, one a value."""
         return Pool(pl.Series(texts, dtype=pl.String), self.cumulative)
 
+    def find(self, u: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
+        """The place (n,) of the value that each uniform number falls on.
+
+        A table says between which places it lies; in most of its cells there is only one. The others are searched.
+        """
+        cell = (u * len(self._first)).astype(np.int64)
+        low, high = self._first[cell], self._last[cell]
+        open_cells = np.flatnonzero(low != high)
+        low[open_cells] = np.searchsorted(self.cumulative[:-1], u[open_cells], side="right")
+        return low
+
+    @cached_property
+    def _first(self) -> npt.NDArray[np.int64]:
+        starts = np.arange(32 * len(self)) / (32 * len(self))
+        return np.searchsorted(self.cumulative[:-1], starts, side="right")
+
+    @cached_property
+    def _last(self) -> npt.NDArray[np.int64]:
+        return np.append(self._first[1:], len(self) - 1)
+
     @cached_property
     def slugs(self) -> pl.Series:
         """Each text in lower-case ASCII letters only, as in a mail address."""
@@ -81,8 +101,30 @@ class Pack:
         return Pool.weighted(list(weights), np.array(list(weights.values())))
 
     @cached_property
+    def female(self) -> npt.NDArray[np.float64]:
+        """Of how many who have each name of `first` a share is women."""
+        weights = {}
+        for part in ("female", "male"):
+            names = self.texts(part)
+            shares = 1 / (np.arange(len(names)) + 10.0)
+            weights[part] = dict(zip(names, shares / shares.sum(), strict=True))
+        both = [(weights["female"].get(n, 0.0), weights["male"].get(n, 0.0)) for n in self.first.values]
+        return np.array([f / (f + m) for f, m in both])
+
+    @cached_property
     def last(self) -> Pool:
         return Pool.ranked(self.texts("last"))
+
+    @cached_property
+    def surnames(self) -> pl.Series:
+        """The last names with a blank before each."""
+        return " " + self.last.values
+
+    @cached_property
+    def handles(self) -> pl.Series:
+        """How mail addresses begin: `mary.`, `m`, `mary_` and `m.` of each first name, one sort after the other."""
+        whole, initial = self.first.slugs, self.first.initials
+        return pl.concat([whole + ".", initial, whole + "_", initial + "."])
 
     @cached_property
     def partners(self) -> Pool:
@@ -139,16 +181,17 @@ def pack(locale: str) -> Pack:
     """The pack of a locale such as en_US; ArgumentError where there is none."""
     if locale not in LOCALES:
         raise ArgumentError(f"no locale {locale!r}; {did_you_mean(locale, LOCALES)}")
-    return Pack(locale, json.loads(_read(f"{locale}.json")))
+    return Pack(locale, json.loads(read_data(f"{locale}.json")))
 
 
 @cache
 def countries() -> Pool:
     """Countries by their English names, about the most named first."""
-    return Pool.ranked(_read("countries.txt").splitlines())
+    return Pool.ranked(read_data("countries.txt").splitlines())
 
 
-def _read(name: str) -> str:
+def read_data(name: str) -> str:
+    """A file of `data/`."""
     return (files("verosim.providers") / "data" / name).read_text(encoding="utf-8")
 
 

@@ -21,6 +21,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from verosim.draws import scattered as scramble
 from verosim.errors import ArgumentError
 
 Ints = npt.NDArray[np.int64]
@@ -141,14 +142,6 @@ def to_text(letters: Bytes) -> pl.Series:
     return pl.Series(np.ascontiguousarray(letters).view(f"S{length}").ravel()).cast(pl.String)
 
 
-def scramble(numbers: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
-    """A one-to-one mix of 64-bit numbers (the splitmix64 finaliser; Steele, Lea and Flood, 2014)."""
-    z = numbers + np.uint64(0x9E3779B97F4A7C15)
-    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return np.asarray(z ^ (z >> np.uint64(31)))
-
-
 def _running_total(rooms: list[int]) -> list[int]:
     """Where each shape's numbers end, held below `ROOM`."""
     out, total = [], 0
@@ -211,7 +204,7 @@ class _Reader:
                 self.at += 1
                 shapes += self.sequence()
             self.expect(")")
-            return shapes
+            return _one_class(shapes)
         if char == "\\":
             char = self.take()
             if char == "d":
@@ -284,6 +277,14 @@ class _Reader:
 
     def error(self, what: str) -> ArgumentError:
         return ArgumentError(f"pattern {self.text!r}, character {self.at + 1}: {what}.")
+
+
+def _one_class(shapes: Piece) -> Piece:
+    """Alternatives of one character each, (2|3|[5-9]), as a class: one shape is written faster than several."""
+    if any(len(places) != 1 or more for places, more in shapes):
+        return shapes
+    chars = [char for places, _ in shapes for char in places[0]]
+    return [((bytes(sorted(chars)),), 0)] if len(set(chars)) == len(chars) else shapes
 
 
 def _grouped(piece: Piece) -> Alternative:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import re
+from typing import Final
 
+import numpy as np
 import polars as pl
 
 from verosim.providers.patterns import parse
-from verosim.providers.subjects import Subjects
+from verosim.providers.subjects import Subjects, joined
 
-HOUSES = 250  # house numbers 1 .. 250
+HOUSES: Final = 250  # house numbers 1 .. 250
+NUMBERS: Final = pl.Series([str(i) for i in range(1, HOUSES + 1)])
 
 
 def city(s: Subjects) -> pl.Series:
@@ -22,7 +25,7 @@ def region(s: Subjects) -> pl.Series:
 
 def postcode(s: Subjects) -> pl.Series:
     start = s.pack.postcodes.values.gather(s.choose("city", s.pack.cities))
-    return start + s.write("postcode", parse(s.pack.text("postcode_tail")))
+    return joined(start, s.write("postcode", parse(s.pack.text("postcode_tail"))))
 
 
 def street(s: Subjects) -> pl.Series:
@@ -32,7 +35,7 @@ def street(s: Subjects) -> pl.Series:
         {
             "type": s.take("street type", s.pack.street_types),
             "word": s.take("street word", s.pack.street_words),
-            "number": pl.Series(s.pick("house", HOUSES) + 1).cast(pl.String),
+            "number": NUMBERS.gather(s.pick("house", HOUSES)),
         },
     )
 
@@ -43,7 +46,29 @@ def address(s: Subjects) -> pl.Series:
     return filled(s.pack.text("address"), parts)
 
 
+def north(s: Subjects) -> pl.Series:
+    """The latitude, within about 5 km of the middle of the city."""
+    return _near(s, "latitude", 0)
+
+
+def east(s: Subjects) -> pl.Series:
+    """The longitude, within about 5 km of the middle of the city."""
+    return _near(s, "longitude", 1)
+
+
+def _near(s: Subjects, topic: str, axis: int) -> pl.Series:
+    middle = s.pack.coordinates[s.choose("city", s.pack.cities), axis]
+    return pl.Series(np.round(middle + (s.pick(topic, 10_001) - 5000) / 100_000, 5))
+
+
+def latitude(s: Subjects) -> pl.Series:
+    return north(s).cast(pl.String)
+
+
+def longitude(s: Subjects) -> pl.Series:
+    return east(s).cast(pl.String)
+
+
 def filled(template: str, parts: dict[str, pl.Series]) -> pl.Series:
     """The texts (n,) of a template such as `{number} {word}` with each name replaced by its part."""
-    pieces = [pl.lit(parts[p[1:-1]]) if p.startswith("{") else pl.lit(p) for p in re.split(r"(\{\w+\})", template) if p]
-    return pl.select(pl.concat_str(pieces)).to_series()
+    return joined(*(parts[p[1:-1]] if p.startswith("{") else p for p in re.split(r"(\{\w+\})", template) if p))

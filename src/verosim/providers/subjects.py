@@ -47,7 +47,7 @@ class Subjects:
         if topic not in self._facts:
             self.sizes[topic] = len(pool)
             uniform = self._stream(topic).random(len(self))
-            self._facts[topic] = np.searchsorted(pool.cumulative[:-1], uniform, side="right")
+            self._facts[topic] = pool.find(uniform)
         return self._facts[topic]
 
     def noise(self, topic: str) -> Noise:
@@ -107,3 +107,8 @@ class Subjects:
 
     def _stream(self, *topic: str) -> np.random.Generator:
         return stream(self._key[0], self._key[1], *topic)
+
+
+def joined(*parts: pl.Series | str) -> pl.Series:
+    """Texts (n,) side by side; a plain text stands in all of them. At least one part is a series."""
+    return pl.select(pl.concat_str([pl.lit(part) for part in parts])).to_series()
