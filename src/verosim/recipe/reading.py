@@ -158,6 +158,10 @@ def value(data: Any, hint: Any, where: Where) -> Any:
         return {value(k, inner[0], where): value(v, inner[1], (*where, str(k))) for k, v in data.items()}
     if hint is Any:
         return data
+    if origin is typing.Literal:
+        if data not in inner:
+            raise PlacedError(f"one of {', '.join(map(repr, inner))} was wanted, not {_short(data)}.", where)
+        return data
     if _fits(data, hint):
         return data
     raise PlacedError(f"{_NAMES.get(hint, hint)} was wanted, not {_short(data)}.", where)
