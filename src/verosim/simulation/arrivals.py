@@ -34,18 +34,18 @@ class Arrivals:
 
 
 class Rows(Block):
-    """Some rows of the table of cases, with values at hand: terms are evaluated for these rows alone.
+    """Some rows of a table, by default that of cases, with values at hand: terms are evaluated for these rows alone.
 
-    number, attempt: what the random streams are keyed by. values: columns of all cases of a batch; chosen: which of
+    number, attempt: what the random streams are keyed by. values: whole columns; chosen: which of
     them these rows are (n,), None for all.
     """
 
     def __init__(
         self, run: Run, number: int, attempt: int, rows: Ints,
-        values: Mapping[str, pl.Series] | None = None, chosen: Ints | None = None,
+        values: Mapping[str, pl.Series] | None = None, chosen: Ints | None = None, table: str = CASES,
     ) -> None:  # fmt: skip
-        self.run, self.table, self.number, self.attempt = run, CASES, number, attempt
-        self.planned = run.plan.tables[CASES]
+        self.run, self.table, self.number, self.attempt = run, table, number, attempt
+        self.planned = run.plan.tables[table]
         self.whole, self.chosen = values or {}, chosen
         self._values, self._shared = {}, {}
         self.n, self.rows, self.root = len(rows), rows, rows

@@ -149,7 +149,7 @@ class Calendar:
         self._resumed: Ints = np.zeros(0, np.int64)
         state = State(**work)
         if self.compiled is not None:
-            answer = int(self.compiled(state, horizon))
+            answer = int(self.compiled(state, float(horizon)))
         else:
             lists = State(*(a.tolist() for a in state))
             answer = kernel.run(lists, horizon)

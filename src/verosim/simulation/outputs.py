@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from queue import Queue
 from threading import Thread
@@ -12,7 +12,6 @@ import numpy as np
 import polars as pl
 
 from verosim import files
-from verosim.files import disk
 from verosim.recipe.nouns import Floats
 from verosim.simulation.calendar import OUTCOMES, Done
 from verosim.simulation.plan import Model
@@ -113,58 +112,53 @@ def _count(grid: Floats, times: Floats) -> np.ndarray:
 class _Writer(Thread):
     """Writes one table, chunk by chunk, while others are made."""
 
-    def __init__(self, write: Callable[[Iterator[pl.DataFrame]], None]) -> None:
+    def __init__(self, path: Path, table: str) -> None:
         super().__init__(daemon=True)
-        self.chunks: Queue[pl.DataFrame | None] = Queue(QUEUED)
-        self.write, self.error = write, None
-
-    error: BaseException | None
+        self.path, self.table = path, table
+        self.chunks: Queue[pl.DataFrame | BaseException | None] = Queue(QUEUED)
+        self.error: BaseException | None = None
 
     def run(self) -> None:
         try:
-            self.write(iter(self.chunks.get, None))
+            files.write(self._given(), self.path, table=self.table)
         except BaseException as error:
             self.error = error
-            while self.chunks.get() is not None:
-                pass
+            while isinstance(self.chunks.get(), pl.DataFrame):
+                pass  # whoever puts chunks in must not wait for ever
+
+    def _given(self) -> Iterator[pl.DataFrame]:
+        while (chunk := self.chunks.get()) is not None:
+            if isinstance(chunk, BaseException):
+                raise chunk  # the run broke off: so does the file, which does not appear then
+            yield chunk
 
 
 def save(chunks: Iterable[Mapping[str, pl.DataFrame]], folder: Path, suffix: str) -> dict[str, int]:
     """Write tables that come together, chunk by chunk, each to a file of its own. -> rows by table.
 
-    Several rows of chunks are in memory at a time, never a whole table. A file appears when it is whole.
+    A few chunks are in memory at a time, never a whole table. A file appears when it is whole.
     """
-    disk.make_folder(folder) if not folder.exists() else None
     writers: dict[str, _Writer] = {}
     rows: dict[str, int] = {}
-    stopped = True
+    end: BaseException | None = None
     try:
         for tables in chunks:
             for name, frame in tables.items():
                 if name not in writers:
-                    writers[name] = _Writer(_to_file(folder / f"{name}.{suffix}", name))
+                    writers[name] = _Writer(folder / f"{name}.{suffix}", name)
                     writers[name].start()
-                writers[name].chunks.put(frame)
                 rows[name] = rows.get(name, 0) + frame.height
-            if any(w.error for w in writers.values()):
-                break
-        stopped = False
+                if writers[name].error is None:
+                    writers[name].chunks.put(frame)
+    except BaseException as error:
+        end = error
+        raise
     finally:
         for writer in writers.values():
-            writer.chunks.put(_Stop(stopped))  # type: ignore[arg-type]
+            if writer.error is None:
+                writer.chunks.put(end)
             writer.join()
     for writer in writers.values():
         if writer.error is not None:
             raise writer.error
     return rows
-
-
-class _Stop:
-    """Ends a table; one that was cut off is not kept."""
-
-    def __init__(self, cut: bool) -> None:
-        self.cut = cut
-
-
-def _to_file(path: Path, name: str) -> Callable[[Iterator[pl.DataFrame]], None]:
-    return lambda chunks: files.write(chunks, path, table=name)
