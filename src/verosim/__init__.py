@@ -6,6 +6,8 @@ synthesizer = vs.fit(frame, seed=7)       # polars, pandas or pyarrow; a path; o
 new = synthesizer.sample(1_000_000)       # the same kind of frame that came in
 synthesizer.save("adult.verosim")
 vs.load("adult.verosim")
+
+vs.simulate("bank", 100_000, seed=7).log  # a process, played through
 """
 
 from __future__ import annotations
@@ -33,6 +35,8 @@ if TYPE_CHECKING:
     from verosim.judging import evaluate
     from verosim.run import fit, inspect, load, synth
     from verosim.schema import Column, Schema, Table
+    from verosim.simulation import Scenario, Simulated, simulate
+    from verosim.simulation.processes import Recorder
     from verosim.synthesizer import Synthesizer
     from verosim.table_model import Options
 
@@ -45,6 +49,8 @@ _LAZY = {  # imported when first asked for: `import verosim` is quick
     "evaluate": "verosim.judging",
     "Report": "verosim.evaluation",
     **dict.fromkeys(("Column", "Schema", "Table"), "verosim.schema"),
+    **dict.fromkeys(("Scenario", "Simulated", "simulate"), "verosim.simulation"),
+    "Recorder": "verosim.simulation.processes",
     "Options": "verosim.table_model",
     "Synthesizer": "verosim.synthesizer",
 }
@@ -58,10 +64,13 @@ __all__ = [
     "ModelFileError",
     "NotFittedError",
     "Options",
+    "Recorder",
     "Report",
     "RuleError",
+    "Scenario",
     "Schema",
     "SchemaError",
+    "Simulated",
     "Synthesizer",
     "Table",
     "TrainingError",
@@ -73,6 +82,7 @@ __all__ = [
     "fit",
     "inspect",
     "load",
+    "simulate",
     "synth",
 ]
 

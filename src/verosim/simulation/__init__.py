@@ -20,30 +20,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, fields
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
-from math import inf
 from pathlib import Path
 from typing import Any, Final, Self
 
 import numpy as np
 import polars as pl
 
-from verosim.draws import stream
 from verosim.errors import ArgumentError, SchemaError, did_you_mean
+from verosim.files.disk import atomic, check_writable
 from verosim.recipe import reading
 from verosim.recipe.planning import PlacedError
 from verosim.recipe.running import Run
-from verosim.simulation import fast, file, indicators, outputs, recursion
+from verosim.simulation import fast, file, indicators, outputs, recursion, whatif, xes
 from verosim.simulation.arrivals import replayed
 from verosim.simulation.calendar import Calendar, Done
 from verosim.simulation.file import library
+from verosim.simulation.ledger import Accounts
 from verosim.simulation.nouns import ScenarioFile
 from verosim.simulation.plan import CASES, Model
+from verosim.simulation.population import Populations
+from verosim.simulation.sensors import SensorField
 
 __all__ = ["ENGINES", "Scenario", "Simulated", "library", "simulate"]
 
+FORMATS: Final = ("csv", "tsv", "parquet", "arrow", "jsonl", "xes")
 ENGINES: Final = ("auto", "recursion", "calendar", "fast")
 USUAL_CASES: Final = 1000
 PAYS: Final = 20_000  # cases from which on compiled code is worth its start
@@ -72,6 +75,11 @@ class Simulated:
     def log(self) -> pl.DataFrame:
         """A row a visit of a station, those of a case together."""
         return self.tables["log"]
+
+    def save(self, out: str | Path, format: str = "csv") -> None:
+        """Write the tables, and `indicators`, into a folder."""
+        extra = {"indicators": self.indicators} if "log" in self.tables else {}
+        outputs.save([{**self.tables, **extra}], outputs.made(out), format)
 
     @cached_property
     def indicators(self) -> pl.DataFrame:
@@ -138,7 +146,9 @@ class Scenario:
             for name, source in found.sources.items():
                 if source.file is not None:
                     columns |= dict(replayed(self.folder, name, source).drop("time").schema)
-            return Model(found, self.folder, columns)
+            model = Model(found, self.folder, columns)
+            self.stepwise = _stepwise(model)
+            return model
         except PlacedError as error:
             where = ".".join(str(step) for step in error.where)
             line = reading.line_of(error.where, self._lines) if self._lines else None
@@ -203,21 +213,76 @@ class Scenario:
         """
         limit, seed = self._limit(cases), self._seed(seed)
         chosen = self.engine(limit, engine)
-        tables: dict[str, pl.DataFrame] = {}
+        tables = {n: pl.concat(frames) for n, frames in _by_table(self._stepped(seed)).items()}
         visits: dict[str, np.ndarray] = {}
         end = 0.0
         if self.model.file.stations:
             parts = list(self.blocks(cases, seed, chosen))
-            tables = {n: pl.concat(frames) for n, frames in _by_table(self.frames(parts)).items()}
-            tables = {n: f.sort("case", maintain_order=True) if "case" in f.columns else f for n, f in tables.items()}
+            played = {n: pl.concat(frames) for n, frames in _by_table(self.frames(parts)).items()}
+            tables |= {n: f.sort("case", maintain_order=True) if "case" in f.columns else f for n, f in played.items()}
             visits = {k: np.concatenate([getattr(p, k) for p in parts]) if parts else np.zeros(0) for k in _KEPT}
             end = self._end(visits)
         return Simulated(tables, chosen, seed, self.notes, self.model, visits, end)
+
+    def _stepped(self, seed: int) -> Iterator[dict[str, pl.DataFrame]]:
+        """The tables of populations, sensors and ledgers, part by part."""
+        for part in self.stepwise:
+            yield from part.blocks(seed)
+
+    def save(
+        self, out: str | Path, cases: int | None = None, *,
+        seed: int | None = None, engine: str = "auto", format: str = "csv",
+    ) -> dict[str, int]:  # fmt: skip
+        """Play it through and write the tables into a folder, a file each, as cases leave. -> rows by table.
+
+        Memory is bounded, whatever the number of cases; the log is in the order in which cases leave, by parts.
+        """
+        if format not in FORMATS:
+            raise ArgumentError(f"format {format!r}: {did_you_mean(format, FORMATS)}")
+        folder, seed = Path(out), self._seed(seed)
+        check_writable(folder / f"log.{format}")
+        outputs.made(folder)
+        if format == "xes":
+            return self._save_xes(folder, cases, seed, engine)
+        return outputs.save(self._all(cases, seed, engine), folder, format)
+
+    def _all(self, cases: int | None, seed: int, engine: str) -> Iterator[dict[str, pl.DataFrame]]:
+        yield from self._stepped(seed)
+        if self.model.file.stations:
+            yield from self.frames(self.blocks(cases, seed, engine))
+
+    def _save_xes(self, folder: Path, cases: int | None, seed: int, engine: str) -> dict[str, int]:
+        if not self.model.file.stations:
+            raise ArgumentError("XES holds event logs: this scenario has no stations. Use csv or parquet.")
+        rows = {"cases": 0, "log": 0}
+
+        def parts() -> Iterator[tuple[pl.DataFrame, pl.DataFrame]]:
+            for tables in self.frames(self.blocks(cases, seed, engine)):
+                for name in rows:
+                    rows[name] += tables[name].height
+                yield tables["cases"], tables["log"]
+
+        with atomic(folder / "log.xes") as sink:
+            for text in xes.document(parts()):
+                sink.write(text.encode())
+        return rows
 
     def _end(self, visits: Mapping[str, np.ndarray]) -> float:
         if self.model.file.until is not None:
             return self.model.file.until
         return float(np.nanmax(visits["complete"])) if len(visits["complete"]) else 0.0
+
+    def sweep(
+        self, values: Mapping[str, Sequence[Any]], cases: int | None = None, *,
+        seed: int | None = None, replications: int = 10, engine: str = "auto",
+    ) -> pl.DataFrame:  # fmt: skip
+        """All combinations of settings, {"tellers.servers": [3, 4]}, side by side: see `whatif.sweep`."""
+        return whatif.sweep(self, values, cases, seed=self._seed(seed), replications=replications, engine=engine)
+
+    def replicated(self, replications: int, cases: int | None = None, seed: int | None = None, engine: str = "auto") -> pl.DataFrame:
+        """The indicators with 95 % intervals over independent runs."""
+        seeds = [whatif.replication_seed(self._seed(seed), r) for r in range(replications)]
+        return indicators.table([self.run(cases, own, engine).measured() for own in seeds])
 
     def frames(self, parts: Iterable[Done]) -> Iterator[dict[str, pl.DataFrame]]:
         """The tables of each part."""
@@ -226,6 +291,16 @@ class Scenario:
             if self.model.file.stocks:
                 tables["orders"] = outputs.orders(self.model, done)
             yield tables
+
+
+def _stepwise(model: Model) -> list[Populations | SensorField | Accounts]:
+    """What goes by steps of time, not from event to event. Raises PlacedError."""
+    found, clock, folder = model.file, model.clock, model.folder
+    return [
+        *(Populations(n, p, clock, folder, found.locale) for n, p in found.populations.items()),
+        *(SensorField(n, s, clock, folder) for n, s in found.sensors.items()),
+        *(Accounts(n, a, clock, folder, found.locale) for n, a in found.ledgers.items()),
+    ]
 
 
 def _by_table(chunks: Iterable[Mapping[str, pl.DataFrame]]) -> dict[str, list[pl.DataFrame]]:

@@ -7,7 +7,7 @@ transactions, NeurIPS 2023), and the takeover of an account (PaySim: Lopez-Rojas
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -65,7 +65,7 @@ class Accounts:
             raise PlacedError(str(error).partition(": ")[2] or str(error), where) from error
         self.kinds = [*noun.payments, *(["transfer", "cash out"] if noun.crimes else [])]
 
-    def run(self, seed: int) -> dict[str, pl.DataFrame]:
+    def blocks(self, seed: int) -> Iterator[dict[str, pl.DataFrame]]:
         """Payments in the order of time, and accounts."""
         run = Run(self.plan, {self.name: self.noun.accounts}, seed)
         blocks = [
@@ -82,7 +82,7 @@ class Accounts:
         paid = _in_order(drawn)
         balance, moved = opening.copy(), np.empty((4, len(paid.time)), np.int64)
         settled = settle(paid.payer, paid.payee, paid.cents, balance, moved)
-        return self._tables(paid, settled, moved, opening, balance, values, schemes)
+        yield self._tables(paid, settled, moved, opening, balance, values, schemes)
 
     def _usual(self, run: Run, number: int, values: dict[str, pl.Series]) -> Payments:
         """All payments of one kind."""
@@ -106,7 +106,7 @@ class Accounts:
         rng = stream(run.seed, "ledger", self.name, "crime", crime, number)
         size = int(rng.integers(noun.accounts[0], noun.accounts[1], endpoint=True))
         who = rng.choice(self.noun.accounts, size, replace=False)
-        edges = SHAPES[noun.kind](who.tolist())
+        edges = [e for e in SHAPES[noun.kind](who.tolist()) if e[1] != e[2]]
         begin, lasts = rng.random() * self.noun.until, min(noun.lasts, self.noun.until)
         begin = min(begin, self.noun.until - lasts)
         layers = np.array([layer for layer, _, _ in edges])

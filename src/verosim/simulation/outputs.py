@@ -12,6 +12,7 @@ import numpy as np
 import polars as pl
 
 from verosim import files
+from verosim.files import disk
 from verosim.recipe.nouns import Floats
 from verosim.simulation.calendar import OUTCOMES, Done
 from verosim.simulation.plan import Model
@@ -131,6 +132,14 @@ class _Writer(Thread):
             if isinstance(chunk, BaseException):
                 raise chunk  # the run broke off: so does the file, which does not appear then
             yield chunk
+
+
+def made(folder: str | Path) -> Path:
+    """The folder, which is there now."""
+    path = Path(folder)
+    if not path.exists():
+        disk.make_folder(path)
+    return path
 
 
 def save(chunks: Iterable[Mapping[str, pl.DataFrame]], folder: Path, suffix: str) -> dict[str, int]:

@@ -58,6 +58,7 @@ class Model:
     replayed: Mapping[str, pl.DataType] = field(default_factory=dict)  # attributes that come from files
 
     def __post_init__(self) -> None:
+        """Raises PlacedError."""
         self.clock = self._placed(("start",), lambda: Clock.of(self.file.unit, self.file.start, self.file.zone))
         self.names = list(self.file.stations)
         self.number = {name: i for i, name in enumerate(self.names)}
@@ -68,6 +69,17 @@ class Model:
         self.plan = self._planned()
         for name, station in self.file.stations.items():
             self._check(name, station)
+        for name, stock in self.file.stocks.items():
+            if (stock.upto is None) == (stock.quantity is None):
+                raise PlacedError("`upto` or `quantity` was wanted: how much is ordered?", ("stocks", name))
+            if (stock.quantity is not None and stock.quantity <= 0) or (stock.upto is not None and stock.upto <= stock.at):
+                raise PlacedError("an order is over 0: `quantity` over 0, `upto` over `at`.", ("stocks", name))
+        for name, source in self.file.sources.items():
+            self.target(source.to, ("sources", name, "to"))
+            if (mean := self.mean(name, "every")) is not None and mean <= 0:
+                raise PlacedError(f"a time between arrivals is over 0; its mean is {mean:g}.", ("sources", name, "every"))
+        if self.file.stations and not self.file.sources:
+            raise PlacedError("there are no sources: nobody comes.", ("sources",))
         self._check_ends()
 
     def _placed(self, where: Where, make: Any) -> Any:
@@ -242,6 +254,9 @@ class Model:
                 raise PlacedError(f"{amount} of {key!r} will never be free together.", (*where, "needs", key))
         if len(station.takes) > 1:
             raise PlacedError("a station takes from one stock; put a second station behind it.", (*where, "takes"))
+        for key in station.sets:
+            if key not in self.file.attributes:
+                raise PlacedError(f"no attribute {key!r}; {did_you_mean(key, self.file.attributes)}", (*where, "sets"))
         self._check_batch(station, where)
         for part in ("service", "patience"):
             self._check_mean(name, part, (*where, part))

@@ -7,6 +7,7 @@ step see the same counts, those at its start.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
@@ -66,7 +67,7 @@ class Populations:
             if state not in noun.states:
                 raise PlacedError(f"no state {state!r}; {did_you_mean(state, self.states)}", (*self.where, "start", state))
 
-    def run(self, seed: int) -> dict[str, pl.DataFrame]:
+    def blocks(self, seed: int) -> Iterator[dict[str, pl.DataFrame]]:
         """The entities with their last states, their moves, and how many were in each state, step by step."""
         run = Run(self.plan, {self.name: self.noun.size}, seed)
         names = list(self.noun.columns)
@@ -81,7 +82,7 @@ class Populations:
             moves.append((np.full(len(who), now + self.noun.step), who, state[who], to))
             state[who] = to
         counts.append(np.bincount(state, minlength=len(self.states)))
-        return self._tables(values, state, counts, moves)
+        yield self._tables(values, state, counts, moves)
 
     def _blocks(self, run: Run) -> list[Rows]:
         starts = range(0, self.noun.size, BLOCK)
