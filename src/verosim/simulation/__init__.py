@@ -23,6 +23,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import chain
 from pathlib import Path
 from typing import Any, Final, Self
 
@@ -49,6 +50,7 @@ __all__ = ["ENGINES", "Scenario", "Simulated", "library", "simulate"]
 FORMATS: Final = ("csv", "tsv", "parquet", "arrow", "jsonl", "xes")
 ENGINES: Final = ("auto", "recursion", "calendar", "fast")
 USUAL_CASES: Final = 1000
+MEASURED: Final = 5_000_000  # visits that are kept in memory for indicators
 PAYS: Final = 20_000  # cases from which on compiled code is worth its start
 
 _KEPT: Final = ("station", "enqueue", "start", "complete", "outcome")
@@ -65,6 +67,7 @@ class Simulated:
     model: Model | None = None
     visits: dict[str, np.ndarray] = field(default_factory=dict, repr=False)
     end: float = 0.0  # when the last thing happened
+    rows: dict[str, int] = field(default_factory=dict)  # of tables that were written, not kept
 
     @property
     def cases(self) -> pl.DataFrame:
@@ -83,7 +86,9 @@ class Simulated:
 
     @cached_property
     def indicators(self) -> pl.DataFrame:
-        """Numbers of each station with their 95 % intervals, from the parts of this run."""
+        """Numbers of each station with their 95 % intervals, from the parts of this run; empty where none were kept."""
+        if not len(self.visits.get("station", ())):
+            return indicators.table([{}])
         return indicators.table([self.measured(indicators.GROUPS)])
 
     def measured(self, groups: int = 1) -> dict[tuple[str, str], Any]:
@@ -232,45 +237,47 @@ class Scenario:
     def save(
         self, out: str | Path, cases: int | None = None, *,
         seed: int | None = None, engine: str = "auto", format: str = "csv",
-    ) -> dict[str, int]:  # fmt: skip
-        """Play it through and write the tables into a folder, a file each, as cases leave. -> rows by table.
+    ) -> Simulated:  # fmt: skip
+        """Play it through and write the tables into a folder, a file each, as cases leave.
 
-        Memory is bounded, whatever the number of cases; the log is in the order in which cases leave, by parts.
+        Memory is bounded, whatever the number of cases: the log is in the order in which cases leave, by parts; and
+        indicators are there only for runs of up to `MEASURED` visits. format: csv, parquet, ... or xes (the log alone).
         """
         if format not in FORMATS:
             raise ArgumentError(f"format {format!r}: {did_you_mean(format, FORMATS)}")
-        folder, seed = Path(out), self._seed(seed)
-        check_writable(folder / f"log.{format}")
-        outputs.made(folder)
+        limit, seed = self._limit(cases), self._seed(seed)
+        check_writable(Path(out) / "any" if Path(out).is_dir() else out)
+        found = Simulated({}, self.engine(limit, engine), seed, self.notes, self.model)
+        folder, kept = outputs.made(out), _Kept()
+        parts = kept.through(self.blocks(cases, seed, found.engine)) if self.model.file.stations else iter(())
         if format == "xes":
-            return self._save_xes(folder, cases, seed, engine)
-        return outputs.save(self._all(cases, seed, engine), folder, format)
+            found.rows = self._save_xes(folder, parts)
+        else:
+            found.rows = outputs.save(chain(self._stepped(seed), self.frames(parts)), folder, format)
+        found.visits = kept.visits()
+        found.end = self._end(found.visits)
+        return found
 
-    def _all(self, cases: int | None, seed: int, engine: str) -> Iterator[dict[str, pl.DataFrame]]:
-        yield from self._stepped(seed)
-        if self.model.file.stations:
-            yield from self.frames(self.blocks(cases, seed, engine))
-
-    def _save_xes(self, folder: Path, cases: int | None, seed: int, engine: str) -> dict[str, int]:
+    def _save_xes(self, folder: Path, parts: Iterator[Done]) -> dict[str, int]:
         if not self.model.file.stations:
             raise ArgumentError("XES holds event logs: this scenario has no stations. Use csv or parquet.")
         rows = {"cases": 0, "log": 0}
 
-        def parts() -> Iterator[tuple[pl.DataFrame, pl.DataFrame]]:
-            for tables in self.frames(self.blocks(cases, seed, engine)):
+        def tables() -> Iterator[tuple[pl.DataFrame, pl.DataFrame]]:
+            for found in self.frames(parts):
                 for name in rows:
-                    rows[name] += tables[name].height
-                yield tables["cases"], tables["log"]
+                    rows[name] += found[name].height
+                yield found["cases"], found["log"]
 
         with atomic(folder / "log.xes") as sink:
-            for text in xes.document(parts()):
+            for text in xes.document(tables()):
                 sink.write(text.encode())
         return rows
 
     def _end(self, visits: Mapping[str, np.ndarray]) -> float:
         if self.model.file.until is not None:
             return self.model.file.until
-        return float(np.nanmax(visits["complete"])) if len(visits["complete"]) else 0.0
+        return float(np.nanmax(visits["complete"])) if len(visits.get("complete", ())) else 0.0
 
     def sweep(
         self, values: Mapping[str, Sequence[Any]], cases: int | None = None, *,
@@ -301,6 +308,26 @@ def _stepwise(model: Model) -> list[Populations | SensorField | Accounts]:
         *(SensorField(n, s, clock, folder) for n, s in found.sensors.items()),
         *(Accounts(n, a, clock, folder, found.locale) for n, a in found.ledgers.items()),
     ]
+
+
+class _Kept:
+    """What indicators are made of, while parts go by; nothing once it would be too much."""
+
+    def __init__(self) -> None:
+        self.parts: list[dict[str, np.ndarray]] = []
+        self.n = 0
+
+    def through(self, parts: Iterable[Done]) -> Iterator[Done]:
+        for part in parts:
+            self.n += len(part.case)
+            if self.n <= MEASURED:
+                self.parts.append({k: getattr(part, k) for k in _KEPT})
+            else:
+                self.parts.clear()
+            yield part
+
+    def visits(self) -> dict[str, np.ndarray]:
+        return {k: np.concatenate([p[k] for p in self.parts]) for k in _KEPT} if self.parts else {}
 
 
 def _by_table(chunks: Iterable[Mapping[str, pl.DataFrame]]) -> dict[str, list[pl.DataFrame]]:

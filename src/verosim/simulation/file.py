@@ -83,7 +83,12 @@ def _path(data: Any, name: str) -> tuple[str, ...]:
     parent = [p for p in known if p[-len(steps) + 1 :] == steps[:-1]] if len(steps) > 1 else []
     if len(parent) == 1 and len(parent[0]) == 2:  # a setting that the file leaves out
         return (*parent[0], steps[-1])
-    raise ArgumentError(f"there is no {name!r} in the scenario; {did_you_mean(name, ['.'.join(p) for p in known])}")
+    raise ArgumentError(f"there is no {name!r} in the scenario; {did_you_mean(name, _names(known))}")
+
+
+def _names(known: list[tuple[str, ...]]) -> list[str]:
+    """Paths as they may be written, short ones first."""
+    return list(dict.fromkeys([*(p[-1] for p in known if len(p) == 2), *(".".join(p[-2:]) for p in known)]))
 
 
 def _paths(data: Any, at: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
