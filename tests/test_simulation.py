@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from math import erf, exp, factorial, inf, sqrt
+from math import exp, factorial, sqrt
 from typing import Any
 
 import numpy as np
 import polars as pl
 import pytest
 
-import verosim as vs
 from verosim.simulation import Scenario, Simulated, fast
 
 ENGINES = ["calendar", *(["fast"] if fast.available() else [])]
@@ -20,7 +18,10 @@ SIGMAS = 4.5  # of a mean over independent parts: one test in 150,000 fails by c
 def queue(rate: float = 0.9, service: Any = None, servers: Any = 1, **station: Any) -> dict[str, Any]:
     """One station, arrivals at random."""
     service = {"exponential": 1} if service is None else service
-    return {"sources": {"people": {"rate": rate}}, "stations": {"desk": {"servers": servers, "service": service, **station}}}
+    return {
+        "sources": {"people": {"rate": rate}},
+        "stations": {"desk": {"servers": servers, "service": service, **station}},
+    }
 
 
 def wait_of(run: Simulated) -> tuple[float, float]:

@@ -58,7 +58,16 @@ def simulate(
         save_page(done, report, Path(scenario).stem)
     if as_json:
         measures = done.indicators.to_dicts()
-        say_json({"out": str(out), "engine": done.engine, "seed": done.seed, "rows": done.rows, "notes": done.notes, "indicators": measures})
+        say_json(
+            {
+                "out": str(out),
+                "engine": done.engine,
+                "seed": done.seed,
+                "rows": done.rows,
+                "notes": done.notes,
+                "indicators": measures,
+            }
+        )
     elif not quiet:
         _tell(done, out, report)
 
@@ -81,7 +90,14 @@ def _tell(done: Any, out: Path, report: Path | None) -> None:
 
 
 def _side_by_side(
-    scenario: Any, sweep: list[str], cases: int | None, seed: int | None, replications: int, engine: str, out: Path | None, as_json: bool
+    scenario: Any,
+    sweep: list[str],
+    cases: int | None,
+    seed: int | None,
+    replications: int,
+    engine: str,
+    out: Path | None,
+    as_json: bool,
 ) -> None:
     from verosim import files
 
@@ -98,4 +114,6 @@ def _side_by_side(
     for row in table.filter(table["indicator"].is_in(["wait", "utilisation"])).iter_rows(named=True):
         setting = ", ".join(f"{k}={row[k]}" for k in values)
         apart = f"  difference {row['difference']:.4g}, {row['difference_low']:.4g} to {row['difference_high']:.4g}"
-        say(f"{setting:28}{row['station']:20}{row['indicator']:14}{row['value']:.4g}  {row['low']:.4g} to {row['high']:.4g}{apart}")
+        say(
+            f"{setting:28}{row['station']:20}{row['indicator']:14}{row['value']:.4g}  {row['low']:.4g} to {row['high']:.4g}{apart}"
+        )

@@ -1,21 +1,21 @@
 """The simulated source: `Scenario`, data from a process that is played through.
 
-    scenario = Scenario.load("bank.yaml")
-    found = scenario.run(100_000, seed=7)
-    found.log, found.cases, found.indicators
+scenario = Scenario.load("bank.yaml")
+found = scenario.run(100_000, seed=7)
+found.log, found.cases, found.indicators
 
-    file.py          the file: YAML to dataclasses; values put in from outside
-    nouns.py         what a scenario is made of
-    clock.py         numbers to dates, hours and weekdays
-    plan.py          names resolved, expressions typed, loads and endless loops found
-    arrivals.py      when cases come
-    paths.py         where each goes, and all that is drawn for it there
-    kernel.py        the event calendar; windows.py: shifts and breakdowns; calendar.py: batches in and out
-    recursion.py     stations in the order of arrival, without a calendar
-    fast.py          both, compiled
-    population.py    states that change step by step; sensors.py: readings; ledger.py: payments
-    processes.py     Python generator functions on SimPy
-    outputs.py       tables and files; xes.py; indicators.py: numbers with intervals; whatif.py: side by side
+file.py          the file: YAML to dataclasses; values put in from outside
+nouns.py         what a scenario is made of
+clock.py         numbers to dates, hours and weekdays
+plan.py          names resolved, expressions typed, loads and endless loops found
+arrivals.py      when cases come
+paths.py         where each goes, and all that is drawn for it there
+kernel.py        the event calendar; windows.py: shifts and breakdowns; calendar.py: batches in and out
+recursion.py     stations in the order of arrival, without a calendar
+fast.py          both, compiled
+population.py    states that change step by step; sensors.py: readings; ledger.py: payments
+processes.py     Python generator functions on SimPy
+outputs.py       tables and files; xes.py; indicators.py: numbers with intervals; whatif.py: side by side
 """
 
 from __future__ import annotations
@@ -122,7 +122,9 @@ class Scenario:
         return cls.parse(*file.open_text(path), values or {})
 
     @classmethod
-    def parse(cls, text: str, name: str = "scenario", folder: str | Path = ".", values: Mapping[str, Any] | None = None) -> Self:
+    def parse(
+        cls, text: str, name: str = "scenario", folder: str | Path = ".", values: Mapping[str, Any] | None = None
+    ) -> Self:
         """Read a scenario from a text, with values put in from outside: {"tellers.servers": 4}."""
         new = cls.__new__(cls)
         new.name, new.folder = name, Path(folder)
@@ -202,7 +204,9 @@ class Scenario:
         found = self.model.file
         if found.cases is not None:
             return found.cases
-        bounded = found.until is not None or all(s.cases or s.at or s.file or s.population or s.until for s in found.sources.values())
+        bounded = found.until is not None or all(
+            s.cases or s.at or s.file or s.population or s.until for s in found.sources.values()
+        )
         return 2**60 if bounded else USUAL_CASES
 
     def _seed(self, seed: int | None) -> int:
@@ -286,7 +290,9 @@ class Scenario:
         """All combinations of settings, {"tellers.servers": [3, 4]}, side by side: see `whatif.sweep`."""
         return whatif.sweep(self, values, cases, seed=self._seed(seed), replications=replications, engine=engine)
 
-    def replicated(self, replications: int, cases: int | None = None, seed: int | None = None, engine: str = "auto") -> pl.DataFrame:
+    def replicated(
+        self, replications: int, cases: int | None = None, seed: int | None = None, engine: str = "auto"
+    ) -> pl.DataFrame:
         """The indicators with 95 % intervals over independent runs."""
         seeds = [whatif.replication_seed(self._seed(seed), r) for r in range(replications)]
         return indicators.table([self.run(cases, own, engine).measured() for own in seeds])

@@ -74,7 +74,9 @@ def merged(model: Model, run: Run, limit: int) -> Iterator[Arrivals]:
             part.fill(size)
         ready = min((p.known for p in parts), default=inf)  # all arrivals before it are known
         times = np.concatenate([p.times for p in parts]) if parts else np.zeros(0)
-        source = np.concatenate([np.full(len(p.times), i) for i, p in enumerate(parts)]) if parts else np.zeros(0, np.int64)
+        source = (
+            np.concatenate([np.full(len(p.times), i) for i, p in enumerate(parts)]) if parts else np.zeros(0, np.int64)
+        )
         rows = np.concatenate([p.rows for p in parts]) if parts else np.zeros(0, np.int64)
         order = np.argsort(times, kind="stable") if len(parts) > 1 else np.arange(len(times))
         order = order[times[order] <= ready][:size]
@@ -131,7 +133,8 @@ def _of(model: Model, run: Run, name: str, source: Source) -> Blocks:
     given = [k for k, v in ways.items() if v is not None and v != ()]
     if len(given) != 1:
         raise PlacedError(
-            f"one of every, rate, at, file and population was wanted, not {' and '.join(given) or 'none'}.", ("sources", name)
+            f"one of every, rate, at, file and population was wanted, not {' and '.join(given) or 'none'}.",
+            ("sources", name),
         )
     times = _WAYS[given[0]](model, run, name, source)
     if source.batch is None or given[0] == "file":
@@ -154,7 +157,9 @@ def _by_gaps(model: Model, run: Run, name: str, source: Source) -> Blocks:
         gaps = Rows(run, number, 0, np.arange(BLOCK)).numbers(term(name, "every"))
         if not (np.isfinite(gaps) & (gaps >= 0)).all():
             bad = gaps[~(np.isfinite(gaps) & (gaps >= 0))][0]
-            raise DataError(f"source {name!r}: a time between arrivals is 0 or more, not {bad:g}.", fix="Correct `every`.")
+            raise DataError(
+                f"source {name!r}: a time between arrivals is 0 or more, not {bad:g}.", fix="Correct `every`."
+            )
         if not gaps.any():
             raise DataError(f"source {name!r}: {BLOCK:,} arrivals in no time.", fix="Correct `every`.")
         times = at + np.cumsum(gaps)
@@ -234,7 +239,9 @@ def replayed(model_folder: Any, name: str, source: Source) -> pl.DataFrame:
     """The rows of the file that a source replays, in the order of their times."""
     frame = next(iter(files.read(model_folder / str(source.file)).dataset.values()))
     if "time" not in frame.columns:
-        raise PlacedError(f"{source.file} has no column `time` that says when each case comes.", ("sources", name, "file"))
+        raise PlacedError(
+            f"{source.file} has no column `time` that says when each case comes.", ("sources", name, "file")
+        )
     if frame["time"].null_count() or not (frame["time"].dtype.is_numeric() or frame["time"].dtype.is_temporal()):
         raise PlacedError(f"{source.file}: `time` holds numbers or dates, in every row.", ("sources", name, "file"))
     return frame.sort("time", maintain_order=True)

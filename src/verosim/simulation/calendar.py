@@ -23,7 +23,18 @@ from verosim.simulation.plan import Model
 from verosim.simulation.windows import Windows
 
 NEVER: Final = 1e308  # stands for a time that does not come: numba and lists compare it as they do other numbers
-CODES: Final = {"fifo": 0, "lifo": 1, "priority": 2, "no": 0, "finish": 0, "resume": 1, "restart": 2, "leave": 0, "skip": 1, "wait": 2}
+CODES: Final = {
+    "fifo": 0,
+    "lifo": 1,
+    "priority": 2,
+    "no": 0,
+    "finish": 0,
+    "resume": 1,
+    "restart": 2,
+    "leave": 0,
+    "skip": 1,
+    "wait": 2,
+}
 OUTCOMES: Final = ("open", "served", "balked", "reneged", "full", "short")
 SPANS: Final = 60  # weeks, or other spans, without any event, after which whoever waits waits for ever
 GROWTH: Final = 2
@@ -103,7 +114,9 @@ class Calendar:
         else:
             self._until_all_gone(until)
         if until == inf and self.count[kernel.ACTIVE] > 0:
-            raise DataError(f"deadlock: {self._who_waits()}.", fix="Add places or resources, or let cases `leave` or `skip`.")
+            raise DataError(
+                f"deadlock: {self._who_waits()}.", fix="Add places or resources, or let cases `leave` or `skip`."
+            )
         yield from self._let_out(np.ones(len(self.cases["at"]), bool))
 
     def _until_all_gone(self, until: float) -> None:
@@ -135,7 +148,9 @@ class Calendar:
         """Run the kernel over the arrays, or over lists where it is plain Python."""
         n, m = len(self.cases["at"]), len(self.visits["case"])
         room = GROWTH * (4 * n + m + 2 * len(self.model.names) + int(self.count[kernel.HEAP]) + 64)
-        heap = {k: np.concatenate([v[: self.count[kernel.HEAP]], np.zeros(room, v.dtype)]) for k, v in self.heap.items()}
+        heap = {
+            k: np.concatenate([v[: self.count[kernel.HEAP]], np.zeros(room, v.dtype)]) for k, v in self.heap.items()
+        }
         agenda = n + len(self.model.names) + 8
         work = {
             **self.fixed, **{k: v for k, v in self.cases.items() if k not in ("batch", "row")}, **self.visits, **heap,
@@ -190,7 +205,9 @@ class Calendar:
         self._add_to_feed(batch.arrivals.times, np.full(batch.n, kernel.ARRIVE), before + np.arange(batch.n))
 
     def _add_visits(self, visits: Visits, case: Ints) -> None:
-        new: dict[str, Any] = {k: getattr(visits, k) for k in _DRAWN} | {k: np.full(len(case), v) for k, v in _VISIT.items()}
+        new: dict[str, Any] = {k: getattr(visits, k) for k in _DRAWN} | {
+            k: np.full(len(case), v) for k, v in _VISIT.items()
+        }
         new |= {"case": case, "remaining": visits.service, "patience": np.minimum(visits.patience, NEVER)}
         for name in self.visits:
             self.visits[name] = np.concatenate([self.visits[name], new[name].astype(self.visits[name].dtype)])
@@ -200,7 +217,9 @@ class Calendar:
         parked = self.parked
         for number, batch in self.batches.items():
             going = np.zeros(batch.n, bool)
-            mine = np.flatnonzero((self.cases["batch"] == number) & (self.cases["more"] == 1) & np.isnan(self.cases["left"]))
+            mine = np.flatnonzero(
+                (self.cases["batch"] == number) & (self.cases["more"] == 1) & np.isnan(self.cases["left"])
+            )
             if not np.isin(mine, parked).any():
                 continue
             going[self.cases["row"][mine]] = True
@@ -223,9 +242,13 @@ class Calendar:
             cases = np.flatnonzero(gone & (self.cases["batch"] == number))
             cases = cases[self.batches[number].arrivals.times[self.cases["row"][cases]] <= self._end()]
             m = np.flatnonzero(over & (self.cases["batch"][self.visits["case"]] == number))
-            wanted = {f.name: self.visits[f.name][m] for f in fields(Done) if f.name not in ("batch", "row", "left", "case")}
+            wanted = {
+                f.name: self.visits[f.name][m] for f in fields(Done) if f.name not in ("batch", "row", "left", "case")
+            }
             rows = self.cases["row"]
-            yield Done(self.batches[number], rows[cases], self.cases["left"][cases], rows[self.visits["case"][m]], **wanted)
+            yield Done(
+                self.batches[number], rows[cases], self.cases["left"][cases], rows[self.visits["case"][m]], **wanted
+            )
         self._pack(~gone)
         there = set(np.unique(self.cases["batch"]).tolist())
         self.batches = {n: b for n, b in self.batches.items() if n in there}
@@ -248,7 +271,13 @@ class Calendar:
         counts = np.bincount(self.visits["case"], minlength=int(stay.sum()))
         end = np.cumsum(counts)
         begun = ~np.isnan(self.visits["enqueue"])
-        reached = np.maximum.reduceat(np.append(np.where(begun, np.arange(len(keep)), NOBODY), NOBODY), np.minimum(end - counts, len(keep))) if len(end) else end
+        reached = (
+            np.maximum.reduceat(
+                np.append(np.where(begun, np.arange(len(keep)), NOBODY), NOBODY), np.minimum(end - counts, len(keep))
+            )
+            if len(end)
+            else end
+        )
         self.cases["at"] = np.where(reached >= end - counts, reached, end - counts - 1)
         self.cases["end"] = end
         self.cases["blocked_in"] = new_visit[self.cases["blocked_in"]]
@@ -261,7 +290,11 @@ class Calendar:
 
     def _pack_feed(self, new_case: Ints) -> None:
         times, kinds, refs = (part[self.count[kernel.FEED] :] for part in self.feed)
-        self.feed = (times, kinds, np.where(kinds == kernel.ARRIVE, new_case[np.where(kinds == kernel.ARRIVE, refs, -1)], refs))
+        self.feed = (
+            times,
+            kinds,
+            np.where(kinds == kernel.ARRIVE, new_case[np.where(kinds == kernel.ARRIVE, refs, -1)], refs),
+        )
         self.count[kernel.FEED] = 0
 
     def _pack_heap(self, new_visit: Ints) -> None:
@@ -282,7 +315,9 @@ class Calendar:
             blocked = np.flatnonzero(self.cases["blocked_in"] >= 0)
             of = blocked[self.visits["station"][self.cases["blocked_in"][blocked]] == i] if len(blocked) else blocked
             if self.fixed["waiting"][i]:
-                needs = ", ".join(self.model.file.stations[name].needs) or ", ".join(self.model.file.stations[name].takes)
+                needs = ", ".join(self.model.file.stations[name].needs) or ", ".join(
+                    self.model.file.stations[name].takes
+                )
                 said.append(f"{self.fixed['waiting'][i]} wait at {name!r}" + (f" for {needs}" if needs else ""))
             if len(of):
                 said.append(f"{len(of)} are done at {name!r} and wait for a place behind it")

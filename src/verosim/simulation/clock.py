@@ -34,9 +34,13 @@ class Clock:
         try:
             moment = dt.datetime.fromisoformat(start)
         except ValueError as error:
-            raise SchemaError(f"`start` is a date or a date and time such as 2025-01-06T08:00, not {start!r}.") from error
+            raise SchemaError(
+                f"`start` is a date or a date and time such as 2025-01-06T08:00, not {start!r}."
+            ) from error
         if moment.tzinfo is not None:
-            raise SchemaError(f"`start` {start!r} names its own offset; leave it out, and give `zone`, such as Europe/Berlin.")
+            raise SchemaError(
+                f"`start` {start!r} names its own offset; leave it out, and give `zone`, such as Europe/Berlin."
+            )
         try:
             if zone is not None:
                 ZoneInfo(zone)
@@ -60,20 +64,24 @@ class Clock:
     @property
     def _origin(self) -> int:
         """The start in microseconds since 1970, in UTC where there is a zone."""
-        moment = self.start.replace(tzinfo=ZoneInfo(self.zone) if self.zone else dt.timezone.utc)
-        return round((moment - dt.datetime(1970, 1, 1, tzinfo=dt.timezone.utc)) / dt.timedelta(microseconds=1))
+        moment = self.start.replace(tzinfo=ZoneInfo(self.zone) if self.zone else dt.UTC)
+        return round((moment - dt.datetime(1970, 1, 1, tzinfo=dt.UTC)) / dt.timedelta(microseconds=1))
 
     def time_of(self, date: str) -> float:
         """A date and time as a time of the simulation."""
         try:
             moment = dt.datetime.fromisoformat(date)
         except ValueError as error:
-            raise SchemaError(f"a time, or a date and time such as 2025-01-06T08:00 was wanted, not {date!r}.") from error
-        zone = ZoneInfo(self.zone) if self.zone else dt.timezone.utc
+            raise SchemaError(
+                f"a time, or a date and time such as 2025-01-06T08:00 was wanted, not {date!r}."
+            ) from error
+        zone = ZoneInfo(self.zone) if self.zone else dt.UTC
         moment = moment if moment.tzinfo else moment.replace(tzinfo=zone)
         origin = self.start.replace(tzinfo=zone)
-        return (moment - origin).total_seconds() / self.seconds if self.zone else (moment - origin) / dt.timedelta(
-            seconds=self.seconds
+        return (
+            (moment - origin).total_seconds() / self.seconds
+            if self.zone
+            else (moment - origin) / dt.timedelta(seconds=self.seconds)
         )
 
     def times_of(self, dates: pl.Series) -> Floats:
@@ -92,7 +100,9 @@ class Clock:
         """
         quarter = 900.0 / self.seconds
         offset = (self.start.minute % 15 * 60 + self.start.second + self.start.microsecond / 1e6) / self.seconds
-        edges = np.arange(np.floor((first + offset) / quarter), np.ceil((last + offset) / quarter) + 1) * quarter - offset
+        edges = (
+            np.arange(np.floor((first + offset) / quarter), np.ceil((last + offset) / quarter) + 1) * quarter - offset
+        )
         dates = self.dates(edges[:-1])
         hours = dates.dt.hour().to_numpy() + dates.dt.minute().to_numpy() / 60.0
         return edges, hours, dates.dt.weekday().to_numpy().astype(np.int64) - 1

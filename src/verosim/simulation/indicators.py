@@ -42,7 +42,9 @@ def measured(model: Model, visits: Arrays, begin: float, end: float, groups: int
     length = (end - begin) / groups if end > begin else 1.0
     enqueue = visits["enqueue"]
     chosen = (enqueue >= begin) & (enqueue <= end)
-    part = np.minimum(((enqueue - begin) / length).astype(np.int64, copy=False), groups - 1) if chosen.any() else enqueue
+    part = (
+        np.minimum(((enqueue - begin) / length).astype(np.int64, copy=False), groups - 1) if chosen.any() else enqueue
+    )
     key = np.where(chosen, visits["station"] * groups + np.where(chosen, part, 0), -1).astype(np.int64)[chosen]
     sums = _sums(model, {k: v[chosen] for k, v in visits.items()}, key, len(model.names) * groups)
     found = {}
@@ -96,7 +98,9 @@ def interval(values: Floats) -> tuple[float, float, float]:
     mean = float(known.mean())
     if n == 1:
         return mean, float("nan"), float("nan")
-    reach = float(FAMILIES["student_t"].quantile(np.array([0.975]), n - 1, 0.0, 1.0)[0]) * float(known.std(ddof=1)) / n**0.5
+    reach = (
+        float(FAMILIES["student_t"].quantile(np.array([0.975]), n - 1, 0.0, 1.0)[0]) * float(known.std(ddof=1)) / n**0.5
+    )
     return mean, mean - reach, mean + reach
 
 

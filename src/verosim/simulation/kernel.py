@@ -372,9 +372,7 @@ def weaker(s: State, st: int, v: int) -> int:
         w = s.busy_with[k]
         if w < 0 or s.where[w] != SERVED_NOW or s.priority[w] <= s.priority[v]:
             continue
-        if worst < 0 or s.priority[w] > s.priority[s.busy_with[worst]]:
-            worst = k
-        elif s.priority[w] == s.priority[s.busy_with[worst]] and s.start[w] > s.start[s.busy_with[worst]]:
+        if worst < 0 or s.priority[w] > s.priority[s.busy_with[worst]] or (s.priority[w] == s.priority[s.busy_with[worst]] and s.start[w] > s.start[s.busy_with[worst]]):
             worst = k
     return worst
 

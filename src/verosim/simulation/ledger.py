@@ -22,7 +22,7 @@ from verosim.recipe.planning import PlacedError, Plan, Where
 from verosim.recipe.running import Run
 from verosim.simulation.arrivals import Rows
 from verosim.simulation.clock import Clock
-from verosim.simulation.nouns import Crime, Ledger
+from verosim.simulation.nouns import Ledger
 
 OUTSIDE: Final = -1  # where cash comes from, and goes to
 ALL: Final = -1  # an amount: whatever is there
@@ -74,7 +74,8 @@ class Accounts:
         ]
         values = {n: pl.concat([b[n] for b in blocks]) for n in self.noun.columns}
         opening = np.append(
-            np.concatenate([_cents(b.numbers("\0balance"), "balance") for b in blocks]), np.zeros(self.noun.merchants, np.int64)
+            np.concatenate([_cents(b.numbers("\0balance"), "balance") for b in blocks]),
+            np.zeros(self.noun.merchants, np.int64),
         )
         drawn = [self._usual(run, i, values) for i in range(len(self.noun.payments))]
         schemes: list[tuple[int, str]] = []
@@ -94,7 +95,9 @@ class Accounts:
             other = self.noun.accounts + rng.integers(0, self.noun.merchants, n)
         else:
             other = (who + rng.integers(1, self.noun.accounts, n)) % self.noun.accounts
-        cents = _cents(Rows(run, number, 1, who, values, who, table=self.name).numbers(f"\0pays {kind}"), f"amount of {kind}")
+        cents = _cents(
+            Rows(run, number, 1, who, values, who, table=self.name).numbers(f"\0pays {kind}"), f"amount of {kind}"
+        )
         from_outside, to_outside = _FLOW[payment.direction]
         outside = np.full(n, OUTSIDE)
         payer, payee = (outside, who) if from_outside else (who, outside if to_outside else other)
@@ -126,7 +129,13 @@ class Accounts:
         values: dict[str, pl.Series], schemes: list[tuple[int, str]],
     ) -> dict[str, pl.DataFrame]:  # fmt: skip
         order = np.flatnonzero(settled > 0)
-        names = pl.Series([*(f"C{i + 1}" for i in range(self.noun.accounts)), *(f"M{i + 1}" for i in range(self.noun.merchants)), None])
+        names = pl.Series(
+            [
+                *(f"C{i + 1}" for i in range(self.noun.accounts)),
+                *(f"M{i + 1}" for i in range(self.noun.merchants)),
+                None,
+            ]
+        )
         kind_of = pl.Series([None, *(k for _, k in schemes)], dtype=pl.String)
         scheme = paid.scheme[order]
         columns = {
@@ -147,7 +156,12 @@ class Accounts:
         suspects = np.zeros(len(opening) + 1, bool)
         for side in (paid.payer, paid.payee):
             suspects[side[(paid.scheme > 0) & (settled > 0)]] = True
-        accounts = {"account": names[:-1], "opening": opening / 100, "closing": closing / 100, "in_scheme": suspects[: len(opening)]}
+        accounts = {
+            "account": names[:-1],
+            "opening": opening / 100,
+            "closing": closing / 100,
+            "in_scheme": suspects[: len(opening)],
+        }
         accounts |= {k: v.extend_constant(None, len(opening) - n) for k, v in values.items()}
         return {self.name: pl.DataFrame(columns), f"{self.name}_accounts": pl.DataFrame(accounts)}
 

@@ -249,5 +249,3 @@ class ScenarioFile:
     ledgers: Mapping[str, Ledger] = field(default_factory=dict)
     locale: str = "en_US"
     about: str = ""
-
-

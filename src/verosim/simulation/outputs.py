@@ -96,9 +96,16 @@ def series(model: Model, visits: Mapping[str, np.ndarray], every: float, end: fl
         waiting = _count(grid, enqueue) - _count(grid, begun)
         busy = _count(grid, start[served]) - _count(grid, complete[served])
         slots = model.servers(name)
-        columns = {"time": model.clock.dates(grid), "station": [name] * len(grid), "waiting": waiting, "in_service": busy}
+        columns = {
+            "time": model.clock.dates(grid),
+            "station": [name] * len(grid),
+            "waiting": waiting,
+            "in_service": busy,
+        }
         frame = pl.DataFrame(columns)
-        parts.append(frame.with_columns(utilisation=pl.col("in_service") / slots if slots else pl.lit(None, pl.Float64)))
+        parts.append(
+            frame.with_columns(utilisation=pl.col("in_service") / slots if slots else pl.lit(None, pl.Float64))
+        )
     return pl.concat(parts)
 
 

@@ -51,7 +51,10 @@ class Batch:
         self.n = len(arrivals.times)
         self.rows: Ints = first + np.arange(self.n)
         self.values = self._attributes()
-        targets = [model.target(s.to or (model.names[0] if model.names else None), ("sources", n, "to")) for n, s in model.file.sources.items()]
+        targets = [
+            model.target(s.to or (model.names[0] if model.names else None), ("sources", n, "to"))
+            for n, s in model.file.sources.items()
+        ]
         self.at: Ints = np.array(targets, dtype=np.int64)[arrivals.source]  # where each case goes next (n,)
         self.step = 0
 
@@ -77,12 +80,17 @@ class Batch:
     def _replayed(self) -> dict[str, pl.Series]:
         if not self.model.replayed:
             return {}
-        out = {name: pl.Series([None], dtype=dtype).new_from_index(0, self.n) for name, dtype in self.model.replayed.items()}
+        out = {
+            name: pl.Series([None], dtype=dtype).new_from_index(0, self.n)
+            for name, dtype in self.model.replayed.items()
+        }
         for i, (name, source) in enumerate(self.model.file.sources.items()):
             mine = np.flatnonzero(self.arrivals.source == i)
             if source.file is None or not len(mine):
                 continue
-            frame = self.run.once(("replay", name), lambda name=name, source=source: replayed(self.model.folder, name, source))
+            frame = self.run.once(
+                ("replay", name), lambda name=name, source=source: replayed(self.model.folder, name, source)
+            )
             for column in frame.columns:
                 if column != "time":
                     out[column] = out[column].scatter(mine, frame[column].gather(self.arrivals.row[mine]))
@@ -140,7 +148,12 @@ class Batch:
             if len(bad) or part != "patience":
                 what = f"{bad[0]:g}" if len(bad) else "missing"
                 at = int(block.rows[np.flatnonzero(missing | (values < 0) | np.isinf(values))[0]])
-                raise DataError(f"{name!r}: `{part}` is {what}; a time from 0 up was wanted.", table=CASES, row=at, fix="Correct the expression, or give it a `min`.")
+                raise DataError(
+                    f"{name!r}: `{part}` is {what}; a time from 0 up was wanted.",
+                    table=CASES,
+                    row=at,
+                    fix="Correct the expression, or give it a `min`.",
+                )
             values = np.where(missing, default, values)
         return values
 
@@ -180,7 +193,10 @@ def _assembled(chunks: list[tuple[int, Visits]], n: int) -> Visits:
         if default is not None and not any(map(len, parts)):
             columns[f.name] = np.full(len(case), default)
             continue
-        filled = [p if len(p) == len(v.case) else np.full(len(v.case), default) for p, (_, v) in zip(parts, chunks, strict=True)]
+        filled = [
+            p if len(p) == len(v.case) else np.full(len(v.case), default)
+            for p, (_, v) in zip(parts, chunks, strict=True)
+        ]
         columns[f.name] = np.empty(len(case), filled[0].dtype)
         columns[f.name][place] = np.concatenate(filled)
     return Visits(**columns)

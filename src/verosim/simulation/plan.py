@@ -72,12 +72,16 @@ class Model:
         for name, stock in self.file.stocks.items():
             if (stock.upto is None) == (stock.quantity is None):
                 raise PlacedError("`upto` or `quantity` was wanted: how much is ordered?", ("stocks", name))
-            if (stock.quantity is not None and stock.quantity <= 0) or (stock.upto is not None and stock.upto <= stock.at):
+            if (stock.quantity is not None and stock.quantity <= 0) or (
+                stock.upto is not None and stock.upto <= stock.at
+            ):
                 raise PlacedError("an order is over 0: `quantity` over 0, `upto` over `at`.", ("stocks", name))
         for name, source in self.file.sources.items():
             self.target(source.to, ("sources", name, "to"))
             if (mean := self.mean(name, "every")) is not None and mean <= 0:
-                raise PlacedError(f"a time between arrivals is over 0; its mean is {mean:g}.", ("sources", name, "every"))
+                raise PlacedError(
+                    f"a time between arrivals is over 0; its mean is {mean:g}.", ("sources", name, "every")
+                )
         if self.file.stations and not self.file.sources:
             raise PlacedError("there are no sources: nobody comes.", ("sources",))
         self._check_ends()
@@ -103,7 +107,9 @@ class Model:
             self._add(name, Column(Constant(value), hidden=True), ("parameters", name))
         for name, column in file.attributes.items():
             if name in self._columns:
-                raise PlacedError(f"the attribute {name!r} is there already; give it another name.", ("attributes", name))
+                raise PlacedError(
+                    f"the attribute {name!r} is there already; give it another name.", ("attributes", name)
+                )
             self._add(name, column, ("attributes", name))
         for name, source in file.sources.items():
             for part in ("every", "batch"):
@@ -183,7 +189,9 @@ class Model:
         if any(not 0 <= c <= 1 for c in constant):
             raise PlacedError("a probability is a number from 0 to 1.", where)
         if len(constant) == len(chances) and abs(sum(constant) - 1) > 1e-9:
-            raise PlacedError(f"the probabilities sum to {sum(constant):g}, not to 1; `{EXIT}` is for those who leave.", where)
+            raise PlacedError(
+                f"the probabilities sum to {sum(constant):g}, not to 1; `{EXIT}` is for those who leave.", where
+            )
         return Route(targets, tuple(self._chance(name, to, c, where) for to, c in chances.items()), "chance")
 
     def _chance(self, name: str, to: str, chance: float | str, where: Where) -> str | float:
@@ -236,7 +244,9 @@ class Model:
         where: Where = ("stations", name)
         servers, capacity = self.servers(name), self.capacity(name)
         if 0 <= capacity < servers:
-            raise PlacedError(f"it has {servers} servers and {capacity} places: each server is a place.", (*where, "capacity"))
+            raise PlacedError(
+                f"it has {servers} servers and {capacity} places: each server is a place.", (*where, "capacity")
+            )
         if station.full == "wait" and capacity < 0:
             raise PlacedError("`full: wait` is for stations with a `capacity`.", (*where, "full"))
         if (station.queue == "priority" or station.preempt != "no") and station.priority is None:
@@ -245,10 +255,17 @@ class Model:
             raise PlacedError("only a better priority interrupts: give `queue: priority` too.", (*where, "preempt"))
         if not servers and (station.breaks or station.preempt != "no"):
             raise PlacedError("without `servers` nobody waits, and nothing is interrupted.", where)
-        for part, known in (("needs", self.file.resources), ("frees", self.file.resources), ("takes", self.file.stocks)):
+        for part, known in (
+            ("needs", self.file.resources),
+            ("frees", self.file.resources),
+            ("takes", self.file.stocks),
+        ):
             for key in getattr(station, part):
                 if key not in known:
-                    raise PlacedError(f"no {'stock' if part == 'takes' else 'resource'} {key!r}; {did_you_mean(key, known)}", (*where, part))
+                    raise PlacedError(
+                        f"no {'stock' if part == 'takes' else 'resource'} {key!r}; {did_you_mean(key, known)}",
+                        (*where, part),
+                    )
         for key, amount in station.needs.items():
             if not 0 < amount <= self.count_of(self.file.resources[key], ("resources", key)):
                 raise PlacedError(f"{amount} of {key!r} will never be free together.", (*where, "needs", key))
@@ -267,7 +284,9 @@ class Model:
         if station.batch.size < 1:
             raise PlacedError(f"a batch has one case or more, not {station.batch.size}.", (*where, "batch"))
         if station.preempt != "no" or station.interrupted != "finish" or station.takes or station.holds:
-            raise PlacedError("batches go with neither `preempt`, `interrupted`, `takes` nor `holds`.", (*where, "batch"))
+            raise PlacedError(
+                "batches go with neither `preempt`, `interrupted`, `takes` nor `holds`.", (*where, "batch")
+            )
 
     def _check_mean(self, owner: str, part: str, where: Where) -> None:
         mean = self.mean(owner, part)
@@ -280,10 +299,15 @@ class Model:
         timeless = [s for s in stuck if self.file.stations[s].service is None]
         if stuck and len(timeless) == len(stuck):
             path = self._circle(stuck[0])
-            raise PlacedError(f"an endless loop that takes no time: {' -> '.join(path)}.", ("stations", stuck[0], "next"))
+            raise PlacedError(
+                f"an endless loop that takes no time: {' -> '.join(path)}.", ("stations", stuck[0], "next")
+            )
         if stuck and self.file.until is None:
             path = self._circle(stuck[0])
-            raise PlacedError(f"cases never leave {' -> '.join(path)}: say `until` when to stop, or add a way to {EXIT}.", ("stations", stuck[0], "next"))
+            raise PlacedError(
+                f"cases never leave {' -> '.join(path)}: say `until` when to stop, or add a way to {EXIT}.",
+                ("stations", stuck[0], "next"),
+            )
 
     def _ways(self, i: int) -> list[int]:
         route = self.routes[i]
@@ -324,7 +348,9 @@ class Model:
             rates: Floats = np.linalg.solve(np.eye(n) - ways.T, into)
         except np.linalg.LinAlgError:
             return {}
-        return {name: load for i, name in enumerate(self.names) if (load := self._load(name, float(rates[i]))) is not None}
+        return {
+            name: load for i, name in enumerate(self.names) if (load := self._load(name, float(rates[i]))) is not None
+        }
 
     def _rate(self, name: str) -> float:
         source, batch = self.file.sources[name], self.mean(name, "batch")

@@ -47,7 +47,11 @@ class Populations:
             self.plan = Plan({name: Table(columns)}, locale, folder)
         except PlacedError as error:
             part = str(error.where[3]) if len(error.where) > 3 else ""
-            place = (*self.where, "states", *part.split("\0")[1:2]) if part.startswith("\0") else (*self.where, "columns", part)
+            place = (
+                (*self.where, "states", *part.split("\0")[1:2])
+                if part.startswith("\0")
+                else (*self.where, "columns", part)
+            )
             raise PlacedError(str(error).partition(": ")[2] or str(error), place) from error
 
     def _check(self) -> None:
@@ -62,10 +66,14 @@ class Populations:
                     hint = did_you_mean(move.to, self.states)
                     raise PlacedError(f"no state {move.to!r}; {hint}", (*self.where, "states", state, i, "to"))
                 if not isinstance(move.rate, str) and not 0 <= move.rate < float("inf"):
-                    raise PlacedError(f"a rate is 0 or more, not {move.rate}.", (*self.where, "states", state, i, "rate"))
+                    raise PlacedError(
+                        f"a rate is 0 or more, not {move.rate}.", (*self.where, "states", state, i, "rate")
+                    )
         for state in noun.start:
             if state not in noun.states:
-                raise PlacedError(f"no state {state!r}; {did_you_mean(state, self.states)}", (*self.where, "start", state))
+                raise PlacedError(
+                    f"no state {state!r}; {did_you_mean(state, self.states)}", (*self.where, "start", state)
+                )
 
     def blocks(self, seed: int) -> Iterator[dict[str, pl.DataFrame]]:
         """The entities with their last states, their moves, and how many were in each state, step by step."""
@@ -86,7 +94,9 @@ class Populations:
 
     def _blocks(self, run: Run) -> list[Rows]:
         starts = range(0, self.noun.size, BLOCK)
-        return [Rows(run, i, 0, np.arange(s, min(s + BLOCK, self.noun.size)), table=self.name) for i, s in enumerate(starts)]
+        return [
+            Rows(run, i, 0, np.arange(s, min(s + BLOCK, self.noun.size)), table=self.name) for i, s in enumerate(starts)
+        ]
 
     def _begin(self, seed: int) -> Ints:
         """The first states (n,): shares or numbers of entities, drawn without order."""
@@ -131,13 +141,26 @@ class Populations:
         rows = Rows(run, step, 1, members, values, members, table=self.name)
         rows._values = {k: pl.Series([float(v)]).new_from_index(0, len(members)) for k, v in given.items()}
         rates = np.array(
-            [rows.numbers(_term(state, i)) if isinstance(m.rate, str) else np.full(len(members), m.rate) for i, m in enumerate(moves)]
+            [
+                rows.numbers(_term(state, i)) if isinstance(m.rate, str) else np.full(len(members), m.rate)
+                for i, m in enumerate(moves)
+            ]
         )
         if not (rates >= 0).all():
-            raise DataError(f"a rate from the state {state!r} is negative or missing.", table=self.name, fix="Correct the expression.")
+            raise DataError(
+                f"a rate from the state {state!r} is negative or missing.",
+                table=self.name,
+                fix="Correct the expression.",
+            )
         return rates
 
-    def _tables(self, values: dict[str, pl.Series], state: Ints, counts: list[Ints], moves: list[tuple[Floats, Ints, Ints, Ints]]) -> dict[str, pl.DataFrame]:
+    def _tables(
+        self,
+        values: dict[str, pl.Series],
+        state: Ints,
+        counts: list[Ints],
+        moves: list[tuple[Floats, Ints, Ints, Ints]],
+    ) -> dict[str, pl.DataFrame]:
         names = pl.Series(self.states, dtype=pl.Enum(self.states))
         times, who, before, after = (np.concatenate([m[i] for m in moves]) for i in range(4))
         grid = np.arange(len(counts)) * self.noun.step
@@ -145,7 +168,12 @@ class Populations:
         return {
             self.name: pl.DataFrame({"id": np.arange(self.noun.size) + 1, **values, "state": names.gather(state)}),
             f"{self.name}_moves": pl.DataFrame(
-                {"id": who + 1, "time": self.clock.dates(times), "before": names.gather(before), "after": names.gather(after)}
+                {
+                    "id": who + 1,
+                    "time": self.clock.dates(times),
+                    "before": names.gather(before),
+                    "after": names.gather(after),
+                }
             ),
             f"{self.name}_counts": pl.DataFrame(
                 {"time": self.clock.dates(grid), **{s: table[:, i] for i, s in enumerate(self.states)}}

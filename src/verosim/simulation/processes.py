@@ -50,7 +50,9 @@ class Recorder:
             frame = pl.DataFrame(rows, infer_schema_length=None, strict=True)
         except (TypeError, pl.exceptions.PolarsError) as error:
             reason = str(error).splitlines()[0]
-            raise DataError(f"its rows do not make a table: {reason}.", table=name, fix="Record one type in each column.") from error
+            raise DataError(
+                f"its rows do not make a table: {reason}.", table=name, fix="Record one type in each column."
+            ) from error
         if self.clock is not None:
             frame = frame.with_columns(time=self.clock.dates(frame["time"].to_numpy()))
         return frame

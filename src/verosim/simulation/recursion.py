@@ -124,7 +124,9 @@ def go(model: Model, run: Run, limit: int, queue: Callable[..., None] | None) ->
         yield from _through(model, list(batches(model, run, limit)), free, queue)
 
 
-def _through(model: Model, all_batches: list[Batch], free: list[Floats], queue: Callable[..., None] | None) -> Iterator[Done]:
+def _through(
+    model: Model, all_batches: list[Batch], free: list[Floats], queue: Callable[..., None] | None
+) -> Iterator[Done]:
     walks = [b.walk() for b in all_batches]
     offsets = np.cumsum([0, *(len(w.case) for w in walks)])
     station, service = (np.concatenate([getattr(w, k) for w in walks]) for k in ("station", "service"))
@@ -153,7 +155,9 @@ def _through(model: Model, all_batches: list[Batch], free: list[Floats], queue: 
         )  # fmt: skip
 
 
-def _served(arrive: Floats, service: Floats, free: Floats, queue: Callable[..., None] | None) -> tuple[Floats, Floats, Ints]:
+def _served(
+    arrive: Floats, service: Floats, free: Floats, queue: Callable[..., None] | None
+) -> tuple[Floats, Floats, Ints]:
     if not len(free):
         return arrive, arrive + service, np.full(len(arrive), -1)
     if len(free) == 1:
@@ -163,5 +167,3 @@ def _served(arrive: Floats, service: Floats, free: Floats, queue: Callable[..., 
     start, server = np.empty(len(arrive)), np.empty(len(arrive), np.int64)
     (queue or several_plain)(arrive, service, free, start, server)
     return start, start + service, server
-
-

@@ -75,7 +75,9 @@ class SensorField:
         while todo:
             ready = [n for n, c in todo.items() if all(o in out for o in c.follows)]
             if not ready:
-                raise PlacedError(f"channels follow each other in a circle: {', '.join(todo)}.", (*self.where, "channels"))
+                raise PlacedError(
+                    f"channels follow each other in a circle: {', '.join(todo)}.", (*self.where, "channels")
+                )
             out += ready
             for name in ready:
                 del todo[name]
@@ -103,7 +105,9 @@ class SensorField:
             **{n: _rounded(readings[n], self.noun.channels[n].digits) for n in self.noun.channels},
         }
         if names:
-            columns["label"] = pl.Series([*names, None], dtype=pl.Enum(names)).gather(np.where(labels < 0, len(names), labels))
+            columns["label"] = pl.Series([*names, None], dtype=pl.Enum(names)).gather(
+                np.where(labels < 0, len(names), labels)
+            )
         if life is not None and self.noun.wear is not None:
             columns |= {"age": life.age, "remaining_life": life.remaining}
             columns["fails_soon"] = life.remaining <= self.noun.wear.warn
@@ -150,7 +154,9 @@ class SensorField:
         """The readings (t,) of one channel; faults are noted in `labels` and `found`."""
         channel = self.noun.channels[name]
         rng = stream(seed, "sensor", self.name, k, name)
-        season = sum((s.height * np.cos(2 * np.pi * (times - s.top) / s.period) for s in channel.seasons), np.zeros(len(times)))
+        season = sum(
+            (s.height * np.cos(2 * np.pi * (times - s.top) / s.period) for s in channel.seasons), np.zeros(len(times))
+        )
         value = channel.level + channel.spread * rng.standard_normal() + channel.trend * times + season
         for other, factor in channel.follows.items():
             value = value + factor * readings[other]
@@ -160,7 +166,10 @@ class SensorField:
         for number, fault in enumerate(channel.faults):
             own = stream(seed, "sensor", self.name, k, name, "fault", number)
             for begin, end in _windows(own, fault, self.noun):
-                part = slice(int(np.ceil(begin / self.noun.every)), max(int(np.ceil(end / self.noun.every)), int(np.ceil(begin / self.noun.every)) + 1))
+                part = slice(
+                    int(np.ceil(begin / self.noun.every)),
+                    max(int(np.ceil(end / self.noun.every)), int(np.ceil(begin / self.noun.every)) + 1),
+                )
                 if part.start >= len(times):
                     continue
                 _spoil(own, fault, value, noise, season, part, channel.noise or 1.0)
@@ -191,7 +200,9 @@ def _windows(rng: np.random.Generator, fault: Fault, noun: Sensors) -> list[tupl
     return list(zip(begin.tolist(), (begin + lasts).tolist(), strict=True))
 
 
-def _spoil(rng: np.random.Generator, fault: Fault, value: Floats, noise: Floats, season: Floats, part: slice, sd: float) -> None:
+def _spoil(
+    rng: np.random.Generator, fault: Fault, value: Floats, noise: Floats, season: Floats, part: slice, sd: float
+) -> None:
     """Put a fault into these readings, in place."""
     n = len(value[part])
     if fault.kind == "spike":

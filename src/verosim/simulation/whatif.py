@@ -42,7 +42,11 @@ def sweep(
         changed = scenario.having(chosen)
         runs = [changed.run(cases, own, engine).measured() for own in seeds]
         base = base or runs
-        parts.append(_beside(indicators.table(runs), runs, base).select(*(pl.lit(v).alias(k) for k, v in chosen.items()), pl.all()))
+        parts.append(
+            _beside(indicators.table(runs), runs, base).select(
+                *(pl.lit(v).alias(k) for k, v in chosen.items()), pl.all()
+            )
+        )
     return pl.concat(parts, how="vertical_relaxed")
 
 
@@ -50,5 +54,7 @@ def _beside(table: pl.DataFrame, runs: list[Any], base: list[Any]) -> pl.DataFra
     """The table with the differences from the first combination."""
     keys = [k for k in runs[0] if k in base[0]]
     apart = [{k: mine[k] - first[k] for k in keys} for mine, first in zip(runs, base, strict=True)]
-    difference = indicators.table(apart).rename({"value": "difference", "low": "difference_low", "high": "difference_high"})
+    difference = indicators.table(apart).rename(
+        {"value": "difference", "low": "difference_low", "high": "difference_high"}
+    )
     return table.join(difference, on=["station", "indicator"], how="left", maintain_order="left")

@@ -84,8 +84,12 @@ class _Server:
         while True:
             rows = Rows(self.run, block, 1 + self.number, np.arange(DRAWN))
             ups, downs = rows.numbers(term(self.name, "up")), rows.numbers(term(self.name, "down"))
-            if not (np.isfinite(ups) & (ups >= 0) & np.isfinite(downs) & (downs >= 0)).all() or not (ups.any() or downs.any()):
-                raise DataError(f"station {self.name!r}: times of `breaks` are 0 or more, not all 0.", fix="Correct `breaks`.")
+            if not (np.isfinite(ups) & (ups >= 0) & np.isfinite(downs) & (downs >= 0)).all() or not (
+                ups.any() or downs.any()
+            ):
+                raise DataError(
+                    f"station {self.name!r}: times of `breaks` are 0 or more, not all 0.", fix="Correct `breaks`."
+                )
             for up, down in zip(ups.tolist(), downs.tolist(), strict=True):
                 at += up
                 yield at, OFF

@@ -33,7 +33,9 @@ def _traces(cases: pl.DataFrame, log: pl.DataFrame) -> Iterator[str]:
     events = events.sort("case", "time", "turn", maintain_order=True)
     together = events.group_by("case", maintain_order=True).agg(pl.col("text").str.join(""))
     heads = cases.select("case", text=_head(cases)).join(together, on="case", how="left", maintain_order="left")
-    text = heads.select("  <trace>\n" + pl.col("text") + pl.col("text_right").fill_null("") + "  </trace>\n").to_series()
+    text = heads.select(
+        "  <trace>\n" + pl.col("text") + pl.col("text_right").fill_null("") + "  </trace>\n"
+    ).to_series()
     yield "".join(text.to_list())
 
 
