@@ -17,10 +17,10 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from verosim.evaluation.columns import Column, Floats, Levels, Rows
-from verosim.models import Array, boost
+from verosim.evaluation.columns import Column, Levels, Ordered, Rows
+from verosim.models import Array, Floats, boost
 from verosim.models.features import rank
-from verosim.models.trees import Ranks, Tree, grow
+from verosim.models.trees import DIRECT, Ranks, Tree, grow
 
 Ints = npt.NDArray[np.int64]
 Outcome = Callable[[Array], Floats]
@@ -28,7 +28,7 @@ Outcome = Callable[[Array], Floats]
 
 @dataclass(frozen=True, slots=True)
 class Fitted:
-    """What was learned: rows -> features -> outcome. Features can be shuffled in between, to see what they are worth."""
+    """What was learned: rows -> features -> outcome. Shuffled in between, features show what they are worth."""
 
     encode: Callable[[Rows], Array]  # (n,) row numbers -> (F, n)
     owner: Ints  # (F,) the number of the column that each feature is of
@@ -67,29 +67,43 @@ def linear(columns: Sequence[Column], rows: Rows, y: Array, n_classes: int, _: n
 
     def outcome(X: Array) -> Floats:
         scores = X.T @ weights[:-1] + base
-        return boost.softmax(scores) if n_classes else scores
+        return boost.softmax(scores) if n_classes else np.asarray(scores)
 
     owner = np.repeat(np.arange(len(parts)), [len(part(rows[:1])) for part in parts])
     return Fitted(encode, owner, outcome)
 
 
-def _numbers(column: Column, rows: Rows) -> Callable[[Rows], Floats]:
+def _numbers(column: Ordered, rows: Rows) -> Callable[[Rows], Floats]:
     """Rows -> (1 or 2, n): the value in standard deviations, and whether there is none where the rows lack some."""
-    marks = column.marks > 0  # type: ignore[union-attr]  (an Ordered)
-    known = column.values[rows[~marks[rows]]]  # type: ignore[union-attr]
-    size = np.abs(known).max(initial=0.0) or 1.0  # squares of extreme numbers would not be finite
-    centre, spread = (float(known.mean()), float((known / size).std() * size)) if len(known) else (0.0, 0.0)
-    gaps = bool(marks[rows].any())
+    marked = column.marks > 0
+    gaps, known = bool(marked[rows].any()), column.values[rows[~marked[rows]]]
+    centre, unit = centre_and_unit(known) if len(known) else (0.0, 1.0)
 
     def encode(others: Rows) -> Floats:
-        far = (column.values[others] - centre) / (spread or 1.0) if spread else np.zeros(len(others))  # type: ignore[union-attr]
-        value = np.where(marks[others], 0.0, np.clip(far, -OUTLYING, OUTLYING))
-        return np.stack([value, marks[others]] if gaps else [value])
+        value = np.where(marked[others], 0.0, standard(column.values[others], centre, unit, OUTLYING))
+        return np.stack([value, marked[others]] if gaps else [value])
 
     return encode
 
 
-def _levels(column: Column, rows: Rows, most: int) -> Callable[[Rows], Floats]:
+def centre_and_unit(values: Floats) -> tuple[float, float]:
+    """Mean and standard deviation; where that is 0 but for rounding, 1.
+
+    >>> centre_and_unit(np.array([1.0, 3.0])), centre_and_unit(np.array([5.0, 5.0]))
+    ((2.0, 1.0), (5.0, 1.0))
+    """
+    size = float(np.abs(values).max()) or 1.0
+    spread = float((values / size).std())  # squares of extreme numbers would not be finite
+    return float(values.mean()), spread * size if spread > 1e-12 else 1.0
+
+
+def standard(values: Floats, centre: float, unit: float, most: float) -> Floats:
+    """In units from the centre, at most so many to either side."""
+    with np.errstate(over="ignore"):
+        return np.clip((values - centre) / unit, -most, most)
+
+
+def _levels(column: Levels, rows: Rows, most: int) -> Callable[[Rows], Floats]:
     """Rows -> (levels, n): an indicator of each of the commonest levels; all others are the level without one."""
     counts = np.bincount(column.codes[rows], minlength=column.size)
     kept = np.argsort(-counts, kind="stable")[:most]
@@ -159,7 +173,7 @@ RARE: Final = 5  # rows of a level: with fewer, what goes with it is chance
 
 
 def _tree_codes(columns: Sequence[Column], rows: Rows, Y: Floats) -> Callable[[Rows], Array]:
-    """Rows -> (columns, n) uint16 codes in an order: of the values, or of the outcome Y (n, m) that goes with a level."""
+    """Rows -> (columns, n) uint16 codes, in the order of values, or of the outcome Y (n, m) that goes with a level."""
     centred = Y - Y.mean(0)
     tables = [_level_codes(c, rows, centred) if isinstance(c, Levels) else _value_codes(c) for c in columns]
     return lambda others: np.stack([t[c.codes[others]] for t, c in zip(tables, columns, strict=True)])
@@ -185,7 +199,7 @@ def _sides(y: Array, n_classes: int) -> Floats:
 
 # --------------------------------------------------------------------------------------------------------- forest
 
-N_TREES: Final = 40
+N_TREES: Final = 30
 DEPTH: Final = 14
 LEAF: Final = 5  # rows
 ASKED: Final = 0.6  # share of the columns that one tree may ask for
@@ -199,7 +213,7 @@ def forest(columns: Sequence[Column], rows: Rows, y: Array, n_classes: int, rng:
     """
     Y = _sides(y, n_classes)
     encode = _tree_codes(columns, rows, Y)
-    ranks, n, p = Ranks.of(encode(rows), boost.DIRECT), len(rows), len(columns)
+    ranks, n, p = Ranks.of(encode(rows), DIRECT), len(rows), len(columns)
     trees: list[tuple[Tree, Floats]] = []
     for _ in range(N_TREES):
         drawn = np.sort(rng.integers(0, n, n))
@@ -238,7 +252,7 @@ def boosted(columns: Sequence[Column], rows: Rows, y: Array, n_classes: int, rng
 
 def _boosted_means(X: Array, y: Floats, held: Array) -> Outcome:
     """Boosting of the squared error: each tree takes a share off what is left."""
-    ranks, seen, unseen = Ranks.of(X[:, ~held], boost.DIRECT), y[~held], y[held]
+    ranks, seen, unseen = Ranks.of(X[:, ~held], DIRECT), y[~held], y[held]
     start, trees, best, kept = float(seen.mean()), list[tuple[Tree, Floats]](), np.inf, 0
     left, away = seen - start, unseen - start
     for _ in range(BOOST.rounds if held.any() else FEW_ROUNDS):

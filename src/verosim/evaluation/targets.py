@@ -1,13 +1,13 @@
 """What is to be predicted: the column that the user names, or a guess; as classes, or as a number.
 
-    task = Task.of(case.arrays, "income", train, test)
-    fitted = task.fit("boosted", task.of_known(train), chance)
-    task.scores(fitted, task.of_known(test))                 {"auc": .92, "accuracy": .87, ...}
+task = Task.of(case.arrays, "income", train, test)
+fitted = task.fit("boosted", task.of_known(train), chance)
+task.scores(fitted, task.of_known(test))                 {"auc": .92, "accuracy": .87, ...}
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -16,10 +16,10 @@ import numpy.typing as npt
 import polars as pl
 
 from verosim.errors import ArgumentError, did_you_mean
-from verosim.evaluation.columns import LEFT_OUT, Column, Comparison, Floats, Levels, Rows, plain
+from verosim.evaluation.columns import LEFT_OUT, Column, Comparison, Levels, Rows, plain
 from verosim.evaluation.fidelity import auc
-from verosim.evaluation.learners import LEARNERS, Fitted
-from verosim.models import Array
+from verosim.evaluation.learners import LEARNERS, Fitted, centre_and_unit
+from verosim.models import Array, Floats
 from verosim.schema import Table
 
 FEW: Final = 10  # values: a number of no more is predicted as classes
@@ -67,7 +67,7 @@ def class_scores(chances: Floats, y: Array) -> dict[str, float]:
     right = np.bincount(y[told == y], minlength=chances.shape[1])[there]
     n_told = np.bincount(told, minlength=chances.shape[1])
     n_true = np.bincount(y, minlength=chances.shape[1])[there]
-    areas = [auc(chances[:, k], y == k) for k in there] if len(there) > 1 else [0.5]
+    areas = [auc(chances[:, k].astype(np.float64), y == k) for k in there] if len(there) > 1 else [0.5]
     return {
         "auc": float(np.mean(areas)),
         "accuracy": float(right.sum() / len(y)),
@@ -123,7 +123,7 @@ class Task:
             return f"the target {target!r} is a constant: one value only in the real rows"
         if isinstance(own, Levels) or len(values) <= FEW:
             return cls._classes(target, others, own.codes, known, (train, test), rare)
-        centre, unit = _centre_and_unit(own.values[train])
+        centre, unit = centre_and_unit(own.values[train])
         return cls(target, others, np.where(known, (own.values - centre) / unit, 0.0), known, 0, unit, 0)
 
     @classmethod
@@ -163,20 +163,18 @@ class Task:
         return np.full((n, 1), self.y[train].mean())
 
 
-def _centre_and_unit(values: Floats) -> tuple[float, float]:
-    size = float(np.abs(values).max()) or 1.0  # squares of extreme numbers would not be finite
-    return float(values.mean()), float((values / size).std() * size) or 1.0
-
-
 def score(
     c: Comparison, table: Table, target: str, rows: Rows, test: Rows, learner: str = "boosted"
 ) -> Mapping[str, float]:
-    """How well the target of the rows `test` is predicted by what one learner learns of `rows`; empty where it cannot.
+    """How well the target of the rows `test` is predicted by what one learner learns of `rows`.
 
-    The classes are those of the comparison's train rows.
+    The classes are those of the comparison's train rows. Raises ArgumentError for a target that cannot be predicted.
     """
     task = Task.of(c, target, table, c.train, test)
-    if isinstance(task, str) or not len(seen := task.of_known(rows)):
-        return {}
-    fitted, unseen = task.fit(learner, seen, c.chance("score")), task.of_known(test)
+    if isinstance(task, str):
+        raise ArgumentError(f"target: {task}.")
+    seen, unseen = task.of_known(rows), task.of_known(test)
+    if not len(seen):
+        raise ArgumentError(f"target: {target!r} is missing in all rows to learn from.")
+    fitted = task.fit(learner, seen, c.chance("score"))
     return task.scored(fitted.outcome(fitted.encode(unseen)), unseen)

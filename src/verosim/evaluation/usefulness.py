@@ -1,7 +1,7 @@
 """What synthetic rows are worth: train on synthetic, test on real (Esteban, Hyland and Rätsch, 2017).
 
 Three learners learn to predict the target from as many synthetic as real rows, and from both together; real rows that
-neither saw are predicted. `trials` says how errors come about; a verdict is given where a loss exceeds `SURE` of them,
+neither saw are predicted. `trained` says how errors come about; a verdict is given where a loss exceeds `SURE` of them,
 as Student's t and the number of verdicts have it.
 """
 
@@ -10,18 +10,18 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from verosim.evaluation.case import Case
-from verosim.evaluation.columns import Comparison, Floats, Rows
+from verosim.evaluation.columns import Comparison, Rows
 from verosim.evaluation.combining import quantile
 from verosim.evaluation.learners import LEARNERS
 from verosim.evaluation.report import SURE, WITHIN_NOISE, Findings, Grade, Measure
 from verosim.evaluation.targets import LOWER, Task, target_of
-from verosim.evaluation.trials import (
+from verosim.evaluation.trained import (
     ADDED,
     BOTH,
     LOST,
@@ -35,7 +35,7 @@ from verosim.evaluation.trials import (
     signed,
     trial,
 )
-from verosim.models import Progress, silent
+from verosim.models import Floats, Progress, silent
 
 # ---------------------------------------------------------------------------------------------- what is predicted
 
@@ -113,8 +113,12 @@ def _notes(case: Case, task: Task, sides: Sides) -> Iterator[str]:
 
 # ------------------------------------------------------------------------------------------------------- verdicts
 
-USEFUL: Final = Measure("usefulness", "higher", section="usefulness", about="score on unseen real rows, mean of learners")
-GAIN: Final = Measure("augmentation", "higher", section="usefulness", about="what synthetic rows add to as many real ones")
+USEFUL: Final = Measure(
+    "usefulness", "higher", section="usefulness", about="score on unseen real rows, mean of learners"
+)
+GAIN: Final = Measure(
+    "augmentation", "higher", section="usefulness", about="what synthetic rows add to as many real ones"
+)
 AGREE: Final = Measure("importances", "higher", section="usefulness", about="agreement on which columns predict")
 ABOUT: Final = {
     "auc": "that a row of a class scores above one of another, mean of classes",
@@ -125,6 +129,7 @@ ABOUT: Final = {
     "RMSE": "root of the mean squared error, in units of the target",
     "MAE": "mean absolute error, in units of the target",
 }
+FINE: Final[tuple[str, Grade]] = (WITHIN_NOISE, "noise")
 SMALL: Final = 0.1  # of what real rows teach: a loss up to here is small
 
 
@@ -161,21 +166,20 @@ def _of_learner(learner: str, told: Told) -> Iterator[Measure]:
     """A measure for each of a learner's scores."""
     errors, sure = told.trial.error(LOST)[0], told.sure(LOST)
     for m, name in enumerate(told.names):
-        direction = "lower" if name in LOWER else "higher"
-        like = Measure(name, direction, section="usefulness", of=(learner,), about=ABOUT[name])  # type: ignore[arg-type]
-        verdict, grade = told.lost(m) if sure[m] else (WITHIN_NOISE, "noise")
-        yield like.found(float(told.value(SYNTHETIC)[m]), float(errors[m]), float(told.value(REAL)[m]), verdict, grade)  # type: ignore[arg-type]
+        better: Literal["lower", "higher"] = "lower" if name in LOWER else "higher"
+        like = Measure(name, better, section="usefulness", of=(learner,), about=ABOUT[name])
+        new, real = (float(told.value(side)[m]) for side in (SYNTHETIC, REAL))
+        yield like.found(new, float(errors[m]), real, *(told.lost(m) if sure[m] else FINE))
 
 
 def _useful(mean: Told, each: Mapping[str, Told]) -> Measure:
     """The mean over learners of the first score; the verdict names the learner that loses most."""
-    value, error, real = mean.value(SYNTHETIC)[0], mean.trial.error(LOST)[0][0], mean.value(REAL)[0]
-    verdict, grade = WITHIN_NOISE, "noise"
-    if any(told.sure(LOST)[0] for told in (mean, *each.values())):
-        worst = max(each, key=lambda learner: float(each[learner].trial.of(LOST)[0]))
-        verdict, grade = each[worst].lost(0)
-        verdict = f"{verdict} with the {worst} learner, which loses most"
-    return USEFUL.found(float(value), float(error), float(real), verdict, grade)  # type: ignore[arg-type]
+    new, real, error = (float(x[0]) for x in (mean.value(SYNTHETIC), mean.value(REAL), mean.trial.error(LOST)[0]))
+    if not any(told.sure(LOST)[0] for told in (mean, *each.values())):
+        return USEFUL.found(new, error, real, *FINE)
+    worst = max(each, key=lambda learner: float(each[learner].trial.of(LOST)[0]))
+    verdict, grade = each[worst].lost(0)
+    return USEFUL.found(new, error, real, f"{verdict} with the {worst} learner, which loses most", grade)
 
 
 def _gained(mean: Told) -> Measure:
