@@ -331,13 +331,13 @@ def _overlapping(both: Both, found: Compared, rng: np.random.Generator) -> Measu
 
 
 def _details(both: Both, found: Compared) -> dict[str, Any]:
-    sides = {"real": both.real, "synthetic": both.new}
+    sides = {side: (fit.estimates, fit.intervals()) for side, fit in (("real", both.real), ("synthetic", both.new))}
     rows = []
     for i, name in enumerate(both.names):
         row: dict[str, Any] = {"term": name}
-        for side, fit in sides.items():
-            row[side] = float(fit.estimates[i])
-            row[f"{side}_low"], row[f"{side}_high"] = fit.intervals()[i].tolist()
+        for side, (estimates, intervals) in sides.items():
+            row[side] = float(estimates[i])
+            row[f"{side}_low"], row[f"{side}_high"] = intervals[i].tolist()
         rows.append(
             row
             | {"overlap": float(found.overlap[i]), "overlap_z": float(found.overlap_by_z[i]), "z": float(found.z[i])}
