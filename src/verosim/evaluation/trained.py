@@ -81,7 +81,8 @@ class Trial:
         """
         mixed = np.tensordot(weights, self.scores[:, 1:], 1)
         tested = (GROUPS - 1) / GROUPS * np.square(mixed - mixed.mean(0)).sum(0)
-        learned = self.parts[0].var(0, ddof=1) / PARTS * np.square(weights).sum()
+        own = weights[:2] + weights[2] / 2  # what is learned from both errs by the mean of how both err
+        learned = self.parts[0].var(0, ddof=1) / PARTS * np.square(own).sum()
         learned[1:] *= STEADIER**2
         loose = tested**2 / (GROUPS - 1) + learned**2 / (PARTS - 1)
         return np.sqrt(tested + learned), (tested + learned) ** 2 / np.maximum(loose, 1e-300)

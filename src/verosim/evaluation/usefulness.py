@@ -152,14 +152,17 @@ class Told:
         error, freedom = self.trial.error(weights)
         return self.trial.of(weights) > error * [quantile(1 - chance, f) for f in freedom.tolist()]
 
+    def grade(self, weights: Floats, m: int) -> Grade:
+        """How large a sure loss is, beside what real rows teach."""
+        taught = self.trial.of(REAL)[m] - self.blind[m]
+        return "near" if self.trial.of(weights)[m] <= SMALL * taught else "far"
+
     def lost(self, m: int) -> tuple[str, Grade]:
         """Plain words for a loss that is sure."""
         real, new = (float(self.value(side)[m]) for side in (REAL, SYNTHETIC))
-        taught = self.trial.of(REAL)[m] - self.blind[m]
-        small = bool(self.trial.of(LOST)[m] <= SMALL * taught)
-        how = "teach a little less" if small else "teach less"
-        words = f"{how} than as many real rows: {self.names[m]} {new:.3g} in place of {real:.3g}"
-        return words, "near" if small else "far"
+        grade = self.grade(LOST, m)
+        how = "teach a little less" if grade == "near" else "teach less"
+        return f"{how} than as many real rows: {self.names[m]} {new:.3g} in place of {real:.3g}", grade
 
 
 def _of_learner(learner: str, told: Told) -> Iterator[Measure]:
@@ -188,7 +191,7 @@ def _gained(mean: Told) -> Measure:
     if mean.sure(ADDED)[0]:
         return GAIN.found(gain, error, None, f"they help: {mean.names[0]} {gain:+.3g}", "noise")
     if mean.sure(-ADDED)[0]:
-        return GAIN.found(gain, error, None, f"they harm: {mean.names[0]} {gain:+.3g}", "near")
+        return GAIN.found(gain, error, None, f"they harm: {mean.names[0]} {gain:+.3g}", mean.grade(-ADDED, 0))
     return GAIN.found(gain, error, None, "neither help nor harm that can be told from chance", "noise")
 
 
