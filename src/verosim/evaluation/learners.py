@@ -10,7 +10,7 @@ effects, the others also how columns act together. Each takes any column, with m
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import ceil
 from typing import Final
 
@@ -203,6 +203,7 @@ N_TREES: Final = 30
 DEPTH: Final = 14
 LEAF: Final = 5  # rows
 ASKED: Final = 0.6  # share of the columns that one tree may ask for
+WIDEST: Final = 40  # columns that it may ask for at most: the cost of wide tables stays bounded
 
 
 def forest(columns: Sequence[Column], rows: Rows, y: Array, n_classes: int, rng: np.random.Generator) -> Fitted:
@@ -217,11 +218,21 @@ def forest(columns: Sequence[Column], rows: Rows, y: Array, n_classes: int, rng:
     trees: list[tuple[Tree, Floats]] = []
     for _ in range(N_TREES):
         drawn = np.sort(rng.integers(0, n, n))
-        asked = np.sort(rng.choice(p, min(p, max(3, ceil(ASKED * p))), replace=False))
+        asked = _asked(p, max(3, ceil(ASKED * p)), rng)
         some = Ranks(ranks.ranks[np.ix_(asked, drawn)], tuple(ranks.values[i] for i in asked))
         tree, leaf = grow(some, Y[drawn][:, n_classes == 2 :], min_leaf=LEAF, max_depth=DEPTH)
-        trees.append((Tree(asked[tree.feature].astype(np.int32), tree.threshold, tree.left), _means(leaf, Y[drawn])))
+        trees.append((_of_all(tree, asked), _means(leaf, Y[drawn])))
     return Fitted(encode, np.arange(p), lambda X: np.mean([value[tree.leaves(X)] for tree, value in trees], axis=0))
+
+
+def _asked(n_columns: int, most: int, rng: np.random.Generator) -> Ints:
+    """The columns that a tree may ask for."""
+    return np.sort(rng.choice(n_columns, min(n_columns, most, WIDEST), replace=False))
+
+
+def _of_all(tree: Tree, asked: Ints) -> Tree:
+    """A tree on some columns, as one on all of them."""
+    return Tree(asked[tree.feature].astype(np.int32), tree.threshold, tree.left)
 
 
 def _means(leaf: Array, Y: Floats) -> Floats:
@@ -243,32 +254,34 @@ def boosted(columns: Sequence[Column], rows: Rows, y: Array, n_classes: int, rng
     X, held = encode(rows), rng.random(len(rows)) < HELD
     if held.sum() < STEADY:
         held[:] = False
+    owner = np.arange(len(columns))
     if not n_classes:
-        return Fitted(encode, np.arange(len(columns)), _boosted_means(X, y, held))
-    options = BOOST if held.any() else boost.Options(FEW_ROUNDS, BOOST.rate, BOOST.max_depth, BOOST.min_leaf)
+        return Fitted(encode, owner, _boosted_means(X, y, held, rng))
+    asked = min(1.0, WIDEST / len(columns))
+    options = replace(BOOST, features=asked, rounds=BOOST.rounds if held.any() else FEW_ROUNDS)
     learned = boost.boost(X, y, n_classes, held, rng, options)
-    return Fitted(encode, np.arange(len(columns)), lambda X: learned.probabilities(X).astype(np.float64))
+    return Fitted(encode, owner, learned.probabilities)
 
 
-def _boosted_means(X: Array, y: Floats, held: Array) -> Outcome:
+def _boosted_means(X: Array, y: Floats, held: Array, rng: np.random.Generator) -> Outcome:
     """Boosting of the squared error: each tree takes a share off what is left."""
-    ranks, seen, unseen = Ranks.of(X[:, ~held], DIRECT), y[~held], y[held]
-    start, trees, best, kept = float(seen.mean()), list[tuple[Tree, Floats]](), np.inf, 0
-    left, away = seen - start, unseen - start
-    for _ in range(BOOST.rounds if held.any() else FEW_ROUNDS):
-        tree, leaf = grow(ranks, left[:, None], min_leaf=BOOST.min_leaf, max_depth=BOOST.max_depth, ridge=BOOST.ridge)
-        value = BOOST.rate * np.bincount(leaf, left) / (np.bincount(leaf) + BOOST.ridge)
+    ranks, left, away = Ranks.of(X[:, ~held], DIRECT), y[~held] - y[~held].mean(), y[held] - y[~held].mean()
+    trees: list[tuple[Tree, Floats]] = []
+    best, kept = np.inf, 0
+    while len(trees) < (BOOST.rounds if held.any() else FEW_ROUNDS) and len(trees) - kept < BOOST.patience:
+        asked = _asked(len(X), len(X), rng)
+        tree, leaf = grow(
+            ranks.only(asked), left[:, None], min_leaf=BOOST.min_leaf, max_depth=BOOST.max_depth, ridge=BOOST.ridge
+        )
+        tree, value = _of_all(tree, asked), BOOST.rate * np.bincount(leaf, left) / (np.bincount(leaf) + BOOST.ridge)
         trees.append((tree, value))
-        left = left - value[leaf]
-        away = away - value[tree.leaves(X[:, held])]
-        error = float(np.square(away).sum()) if held.any() else -len(trees)
-        if error < best:
+        left, away = left - value[leaf], away - value[tree.leaves(X[:, held])]
+        error = float(np.square(away).sum())
+        if error < best or not held.any():
             best, kept = error, len(trees)
-        if len(trees) - kept >= BOOST.patience:
-            break
 
     def outcome(X: Array) -> Floats:
-        return start + np.sum([value[tree.leaves(X)] for tree, value in trees[:kept]], axis=0)[:, None]
+        return y[~held].mean() + np.sum([value[tree.leaves(X)] for tree, value in trees[:kept]], axis=0)[:, None]
 
     return outcome
 

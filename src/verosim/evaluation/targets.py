@@ -67,7 +67,8 @@ def class_scores(chances: Floats, y: Array) -> dict[str, float]:
     right = np.bincount(y[told == y], minlength=chances.shape[1])[there]
     n_told = np.bincount(told, minlength=chances.shape[1])
     n_true = np.bincount(y, minlength=chances.shape[1])[there]
-    areas = [auc(chances[:, k].astype(np.float64), y == k) for k in there] if len(there) > 1 else [0.5]
+    sides = there if chances.shape[1] > 2 else there[1:]  # of two classes both sides are the same
+    areas = [auc(chances[:, k].astype(np.float64), y == k) for k in sides] if len(there) > 1 else [0.5]
     return {
         "auc": float(np.mean(areas)),
         "accuracy": float(right.sum() / len(y)),

@@ -85,7 +85,7 @@ class Trial:
         learned = self.parts[0].var(0, ddof=1) / PARTS * np.square(own).sum()
         learned[1:] *= STEADIER**2
         loose = tested**2 / (GROUPS - 1) + learned**2 / (PARTS - 1)
-        return np.sqrt(tested + learned), (tested + learned) ** 2 / np.maximum(loose, 1e-300)
+        return np.sqrt(tested + learned), np.maximum((tested + learned) ** 2 / np.maximum(loose, 1e-300), 1.0)
 
 
 def trial(

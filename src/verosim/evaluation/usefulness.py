@@ -39,7 +39,8 @@ from verosim.models import Floats, Progress, silent
 
 # ---------------------------------------------------------------------------------------------- what is predicted
 
-ROWS: Final = 12_000  # learned from, of each kind
+ROWS: Final = 10_000  # learned from, of each kind
+CELLS: Final = 500_000  # rows x columns of each kind: wide tables are learned from fewer rows
 TEST: Final = 10_000  # rows tested on
 LEAST: Final = 50  # rows learned from or tested on: of fewer, nothing can be said
 APART: Final = 0.3  # share of the train rows that are tested on where there is no hold-out
@@ -74,7 +75,7 @@ class Asked:
         for role, rows in parts.items():
             if len(rows) < LEAST:
                 return f"the target {target!r} is known in {len(rows)} {role} rows; {LEAST} are needed"
-        n = min(len(parts["train"]), len(parts["synthetic"]), ROWS)
+        n = min(len(parts["train"]), len(parts["synthetic"]), ROWS, max(LEAST, CELLS // len(task.columns)))
         limits = {"train": n, "synthetic": n, "test": TEST}
         sides = Sides(*(c.some(parts[role], limit, f"useful {role}") for role, limit in limits.items()))
         return cls(task, sides, _looked(case, task, sides), [*notes, *_notes(case, task, sides)])
