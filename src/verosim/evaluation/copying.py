@@ -7,7 +7,7 @@ These numbers find copying. That they find none proves no privacy: that takes at
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -46,34 +46,39 @@ class Space:
             tuple(c.codes.astype(np.uint8) if c.size <= 256 else c.codes for c in levels),
         )
 
+    def take(self, rows: Rows | slice) -> Space:
+        """These rows alone."""
+        return Space(tuple(p[rows] for p in self.positions), self.marked, tuple(c[rows] for c in self.levels))
+
     def nearest(self, queries: Rows, reference: Rows) -> tuple[Floats, Rows]:
         """The distance of each query to its nearest reference row, and which of the reference rows that is."""
         distance, place = np.empty(len(queries)), np.empty(len(queries), np.int64)
-        points = [p[reference] for p in self.positions]
-        levels = [c[reference] for c in self.levels]
-        step = max(1, BLOCK // len(reference))
-        for start in range(0, len(queries), step):
-            block = slice(start, start + step)
-            between = self._between(queries[block], points, levels)
+        for block, between in self.walk(queries, reference):
             place[block] = between.argmin(axis=1)
             distance[block] = between[np.arange(len(between)), place[block]]
         return distance, place
 
-    def _between(
-        self, queries: Rows, points: list[npt.NDArray[np.float32]], levels: list[npt.NDArray[np.integer]]
-    ) -> Floats:
-        """(queries, reference) distances: columns are added one by one, so that every step is a plain vector one."""
-        shape = (len(queries), len((points or levels)[0]))
+    def walk(self, queries: Rows, reference: Rows) -> Iterator[tuple[slice, Floats]]:
+        """The distances of all queries to all reference rows, some queries at a time: which ones, and theirs."""
+        others = self.take(reference)
+        step = max(1, BLOCK // len(reference))
+        for start in range(0, len(queries), step):
+            block = slice(start, start + step)
+            yield block, self.take(queries[block]).to(others)
+
+    def to(self, others: Space) -> Floats:
+        """(own rows, other rows) distances: columns are added one by one, so that every step is a plain vector one."""
+        shape = (len((self.positions or self.levels)[0]), len((others.positions or others.levels)[0]))
         total, step = np.zeros(shape, np.float32), np.empty(shape, np.float32)
-        for own, other, marked in zip(self.positions, points, self.marked, strict=True):
-            np.subtract(own[queries][:, None], other, out=step)
+        for own, other, marked in zip(self.positions, others.positions, self.marked, strict=True):
+            np.subtract(own[:, None], other, out=step)
             np.abs(step, out=step)
             if marked:
                 step[step > MARK / 2] = 1
             total += step
         unlike, differs = np.zeros(shape, np.uint16), np.empty(shape, np.bool_)
-        for codes, others in zip(self.levels, levels, strict=True):
-            np.not_equal(codes[queries][:, None], others, out=differs)
+        for codes, other_codes in zip(self.levels, others.levels, strict=True):
+            np.not_equal(codes[:, None], other_codes, out=differs)
             unlike += differs
         return total + 2.0 * unlike
 
