@@ -80,7 +80,8 @@ class Space:
         for codes, other_codes in zip(self.levels, others.levels, strict=True):
             np.not_equal(codes[:, None], other_codes, out=differs)
             unlike += differs
-        return total + 2.0 * unlike
+        total += np.multiply(unlike, np.float32(2), out=step, dtype=np.float32)
+        return total
 
 
 def _positions(column: Ordered, train: Rows) -> npt.NDArray[np.float32]:
