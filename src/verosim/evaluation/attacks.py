@@ -6,8 +6,8 @@
   row in common.
 * Inference: someone knows a person's record but for one cell, and guesses that from the nearest synthetic row.
 
-Success on train beyond that on unseen rows is the risk (Giomi et al., 2022); see `trials`. Success on both says what the
-synthetic rows tell of the population, which is what they are made for.
+Success on train beyond that on unseen rows is the risk (Giomi et al., 2022); see `trials`. Success on both says what
+the synthetic rows tell of the population, which is what they are made for.
 """
 
 from __future__ import annotations
@@ -17,20 +17,19 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
-import numpy.typing as npt
 
-from verosim.evaluation.columns import Column, Comparison, Floats, Levels, Ordered, Rows
+from verosim.evaluation.columns import Column, Comparison, Floats, Levels, Rows
 from verosim.evaluation.copying import Space
-from verosim.evaluation.report import WITHIN_NOISE, Findings, Measure
+from verosim.evaluation.report import WITHIN_NOISE, Findings, Grade, Measure
 from verosim.evaluation.singling import by_one_column, by_several_columns, together
-from verosim.evaluation.trials import SMALL, Trial
+from verosim.evaluation.trials import SMALL, Bools, Trial
 from verosim.models import Progress, silent
 
-Bools = npt.NDArray[np.bool_]
 Found = tuple[Measure, list[dict[str, Any]]]  # a measure, and its entries in the details
 
 TARGETS: Final = 3_000  # of train, and as many unseen ones
-DISTANCES: Final = 3_000_000_000  # differences of two cells: fewer targets in wide tables
+DISTANCES: Final = 3_000_000_000  # differences of two cells: fewer targets in large tables
+LEAST: Final = 1_000  # but not fewer than these
 
 
 # ---------------------------------------------------------------------------------------------------- singling out
@@ -81,8 +80,7 @@ class Targets:
 
     @classmethod
     def of(cls, c: Comparison) -> Targets:
-        n = min(TARGETS, DISTANCES // (2 * len(c.synthetic) * len(c.columns)))
-        n = max(1, min(n, len(c.train)))
+        n = max(LEAST, min(TARGETS, DISTANCES // (2 * len(c.synthetic) * len(c.columns))))
         train, control = c.some(c.train, n, "targets"), c.some(c.holdout, n, "control targets")
         return cls(train, control, c.chance("nearest synthetic").permutation(c.synthetic))
 
@@ -153,7 +151,7 @@ RELATIVE: Final = {"number", "duration"}
 
 INFERENCE: Final = Measure(
     "inference", "lower", "%", "privacy",
-    about="train records of which a cell is guessed by the nearest synthetic row, beyond unseen records: the worst column",
+    about="train records of which a cell is guessed by the nearest synthetic row, beyond unseen ones: the worst column",
 )  # fmt: skip
 
 
@@ -171,7 +169,7 @@ def _inference(c: Comparison, kinds: Mapping[str, str], targets: Targets, known:
     for name, trial in trials.items():
         verdict = f"{name} of {_percent(trial)} of the records of train can be told" if trial.sure(len(trials)) else ""
         keys = [column.name for column in known if column.name != name]
-        entries.append({**_entry("inference", "nearest synthetic row", keys, trial, verdict), "secret": name})
+        entries.append({**_entry("inference", f"{name} from the nearest row", keys, trial, verdict), "secret": name})
     worst = min(trials, key=lambda name: (trials[name].chance, -trials[name].risk))
     verdict = entries[list(trials).index(worst)]["verdict"]
     return _measured(INFERENCE, trials[worst], verdict if verdict != WITHIN_NOISE else ""), entries
@@ -255,7 +253,7 @@ def assess(c: Comparison, kinds: Mapping[str, str], keys: Sequence[str] = (), pr
 def _measured(measure: Measure, trial: Trial, verdict: str) -> Measure:
     """In %. An empty verdict: nothing was found."""
     low, high = trial.interval
-    grade = "noise" if not verdict else "near" if trial.risk < SMALL else "far"
+    grade: Grade = "noise" if not verdict else "near" if trial.risk < SMALL else "far"
     return measure.found(
         100 * trial.risk, 100 * trial.error, 0.0, verdict or WITHIN_NOISE, grade, (100 * low, 100 * high)
     )
@@ -265,7 +263,7 @@ def _entry(risk: str, attack: str, keys: Sequence[str], trial: Trial, verdict: s
     low, high = trial.interval
     return {
         "risk": risk, "attack": attack, "keys": list(keys), "success": trial.success, "control": trial.control,
-        "naive": trial.naive, "risk_value": trial.risk, "low": low, "high": high, "attacks": trial.attacks,
+        "naive": trial.naive, "value": trial.risk, "low": low, "high": high, "attacks": trial.attacks,
         "verdict": verdict or WITHIN_NOISE,
     }  # fmt: skip
 
@@ -275,7 +273,9 @@ def _percent(trial: Trial) -> str:
 
 
 def _notes(c: Comparison, targets: Targets, entries: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
-    notes = [f"linkability and inference attack {len(targets.train):,} records of train and {len(targets.control):,} unseen"]
+    notes = [
+        f"linkability and inference attack {len(targets.train):,} records of train and {len(targets.control):,} unseen"
+    ]
     weak = [e for e in entries if e["naive"] is not None and e["success"] <= e["naive"]]
     if weak:
         what = ", ".join(e.get("secret", e["attack"]) for e in weak[:5])

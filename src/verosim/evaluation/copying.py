@@ -23,6 +23,8 @@ from verosim.models import Progress, silent
 
 # ------------------------------------------------------------------------------------------------------- distances
 
+Distances = npt.NDArray[np.float32]
+
 BLOCK: Final = 100_000  # distances at a time: they stay in the processor's cache
 FAR: Final = 1e6  # ranges of train: beyond, a value is simply far
 MARK: Final = 1e9  # where marks lie, so far out that a difference tells that a mark is in it
@@ -58,7 +60,7 @@ class Space:
             distance[block] = between[np.arange(len(between)), place[block]]
         return distance, place
 
-    def walk(self, queries: Rows, reference: Rows) -> Iterator[tuple[slice, Floats]]:
+    def walk(self, queries: Rows, reference: Rows) -> Iterator[tuple[slice, Distances]]:
         """The distances of all queries to all reference rows, some queries at a time: which ones, and theirs."""
         others = self.take(reference)
         step = max(1, BLOCK // len(reference))
@@ -66,7 +68,7 @@ class Space:
             block = slice(start, start + step)
             yield block, self.take(queries[block]).to(others)
 
-    def to(self, others: Space) -> Floats:
+    def to(self, others: Space) -> Distances:
         """(own rows, other rows) distances: columns are added one by one, so that every step is a plain vector one."""
         shape = (len((self.positions or self.levels)[0]), len((others.positions or others.levels)[0]))
         total, step = np.zeros(shape, np.float32), np.empty(shape, np.float32)

@@ -1,9 +1,9 @@
-"""Singling out: descriptions learned from synthetic rows, such as "over 87 and a widow", that fit one real person alone.
+"""Singling out: descriptions learned from synthetic rows, such as "over 87 and a widow", that fit one real person.
 
 A description singles out a record of train if it fits that one and no other real record, seen or unseen. (One that fits
-unseen people too tells of no one: Cohen and Nissim, Towards formalizing the GDPR's notion of singling out, 2020, ask for
-a negligible weight.) Had the synthetic rows nothing of train in them, the single record that a description fits would be
-one of train or one of the hold-out as their sizes have it. So the control is exact for groups of any sizes:
+unseen people too tells of no one: Cohen and Nissim, Towards formalizing the GDPR's notion of singling out, 2020, ask
+for a negligible weight.) Had the synthetic rows nothing of train in them, the single record that a description fits
+would be one of train or one of the hold-out as their sizes have it. So the control is exact for groups of any sizes:
 descriptions that single out an unseen record, times train's rows over the hold-out's.
 
 Two kinds, after Giomi et al., 2022. Of one column: a value that one synthetic row has, and all up to the lowest or from
@@ -135,7 +135,10 @@ def by_several_columns(c: Comparison, columns: Sequence[Column], rng: np.random.
             continue
         tried += 1
         records.append(real.single(description))
-        guess = [condition(j, other) for (j, _, _), other in zip(description, rng.integers(n, size=len(description)), strict=True)]
+        guess = [
+            condition(j, other)
+            for (j, _, _), other in zip(description, rng.integers(n, size=len(description)), strict=True)
+        ]
         guessed += 0 <= real.single(guess) < len(c.train)
     return Singled(tried, np.array([r for r in records if r >= 0], np.int64)), guessed / max(tried, 1)
 

@@ -7,15 +7,17 @@ synthetic data, 2022). Whether it is beyond chance is told by Fisher's exact tes
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from math import erfc, sqrt
 from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 
-from verosim.evaluation.columns import Floats, Rows
+from verosim.evaluation.columns import Rows
 from verosim.evaluation.report import SURE
+
+Bools = npt.NDArray[np.bool_]
 
 Z: Final = 1.96  # of a 95 % interval
 SMALL: Final = 0.05  # a risk below is small, however sure
@@ -68,9 +70,9 @@ class Trial:
     crowding: float = 1.0  # successes that share a record count as so many fewer
 
     @classmethod
-    def of(cls, hits: Sequence[bool] | Rows, control: Sequence[bool] | Rows, naive: float | None = None) -> Trial:
-        """Of attacks on single records: whether each succeeded. Raises no error for no records, but needs some."""
-        k, n, b, m = int(np.sum(hits)), len(hits), int(np.sum(control)), len(control)
+    def of(cls, hits: Bools, control: Bools, naive: float | None = None) -> Trial:
+        """Of attacks on single records, at least one of each group: whether each succeeded."""
+        k, n, b, m = int(hits.sum()), len(hits), int(control.sum()), len(control)
         return cls(k, n, b, m, surprise(k, n, b, m), naive)
 
     @property
@@ -119,8 +121,3 @@ def crowding(records: Rows) -> float:
     """How many of the hits share their record: 1 where each has its own, n where one record is hit n times."""
     counts = np.unique(records, return_counts=True)[1].astype(np.float64)
     return float(np.square(counts).sum() / counts.sum()) if len(counts) else 1.0
-
-
-def shares(values: Floats) -> list[float]:
-    """Plain numbers for JSON."""
-    return [float(v) for v in values]
