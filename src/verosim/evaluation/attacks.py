@@ -166,13 +166,17 @@ def _inference(c: Comparison, kinds: Mapping[str, str], targets: Targets, known:
         off = _allowed(column, kinds.get(column.name, "geo"), c.train, targets.all)
         naive = _by_chance(column, targets.all, targets.synthetic, off)[: len(targets.train)]
         trials[column.name] = targets.trial(_right(column, targets.all, guesses[column.name], off), float(naive.mean()))
+    verdicts = {name: _inferred(name, trial, len(trials)) for name, trial in trials.items()}
     for name, trial in trials.items():
-        verdict = f"{name} of {_percent(trial)} of the records of train can be told" if trial.sure(len(trials)) else ""
-        keys = [column.name for column in known if column.name != name]
-        entries.append({**_entry("inference", f"{name} from the nearest row", keys, trial, verdict), "secret": name})
+        keys = [column.name for column in known]
+        entry = _entry("inference", f"{name} from the nearest row", keys, trial, verdicts[name])
+        entries.append({**entry, "secret": name})
     worst = min(trials, key=lambda name: (trials[name].chance, -trials[name].risk))
-    verdict = entries[list(trials).index(worst)]["verdict"]
-    return _measured(INFERENCE, trials[worst], verdict if verdict != WITHIN_NOISE else ""), entries
+    return _measured(INFERENCE, trials[worst], verdicts[worst]), entries
+
+
+def _inferred(name: str, trial: Trial, family: int) -> str:
+    return f"{name} of {_percent(trial)} of the records of train can be told" if trial.sure(family) else ""
 
 
 def _secrets(c: Comparison, known: Sequence[Column]) -> list[Column]:
@@ -276,8 +280,8 @@ def _notes(c: Comparison, targets: Targets, entries: Sequence[Mapping[str, Any]]
     notes = [
         f"linkability and inference attack {len(targets.train):,} records of train and {len(targets.control):,} unseen"
     ]
-    weak = [e for e in entries if e["naive"] is not None and e["success"] <= e["naive"]]
+    weak = [e["attack"] for e in entries if e["naive"] is not None and e["success"] <= e["naive"]]
     if weak:
-        what = ", ".join(e.get("secret", e["attack"]) for e in weak[:5])
-        notes.append(f"an attack no better than guessing proves nothing: {what}")
+        more = f" and {len(weak) - 5:,} more" if len(weak) > 5 else ""
+        notes.append(f"no better than guessing, and so no proof of safety: {', '.join(weak[:5])}{more}")
     return tuple(notes)

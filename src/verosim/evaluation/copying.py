@@ -2,7 +2,8 @@
 
 Distance of two rows: the sum over ordered columns of |difference| / range of train, plus 2 for each other column that
 differs (the L1 distance of one-hot codes). A mark (missing, infinite ...) is one range away from all others.
-These numbers find copying. That they find none proves no privacy: that takes attacks, in the full report.
+These numbers find copying. That they find none proves no privacy, and every verdict says so: data that pass them have
+been attacked with success (Yao et al., The DCR delusion, 2025). The attacks are in the full report: see `privacy`.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from verosim import schema
 from verosim.evaluation.case import Case
 from verosim.evaluation.columns import Column, Comparison, Floats, Levels, Ordered, Rows, plain
 from verosim.evaluation.report import SURE, WITHIN_NOISE, Findings, Grade, Measure
+from verosim.evaluation.trials import RARE, surprise
 from verosim.models import Progress, silent
 
 # ------------------------------------------------------------------------------------------------------- distances
@@ -166,17 +168,24 @@ def n_equal(new: pl.Series, train: pl.Series) -> int:
 
 # -------------------------------------------------------------------------------------------------------- measures
 
+UNCOPIED: Final = f"{WITHIN_NOISE}: no copying seen, which proves no privacy"
+CLOSE: Final = 0.01  # of an ordered column's range: a near copy is no further off, in their mean
+
 DCR: Final = Measure("dcr", "floor", "", "privacy", about="synthetic rows nearer to train than to unseen rows, a share")
 DCR002: Final = Measure("dcr002", "lower", "%", "privacy", about="rows nearer to train than 98 % of unseen rows are")
+NEAR_COPIES: Final = Measure(
+    "near copies", "lower", "%", "privacy",
+    about=f"synthetic rows within {CLOSE:.0%} of a row of train, and equal where columns have no order",
+)  # fmt: skip
 COPIES: Final = Measure("copies", "lower", "%", "privacy", about="synthetic rows that are rows of train")
 
 
 def assess(case: Case, progress: Progress = silent) -> Findings:
-    """dcr, dcr002 and copies; what cannot be measured says why."""
+    """dcr, dcr002, near copies and copies; what cannot be measured says why."""
     progress(0.0, "looking for copies of train rows")
     reason = case.arrays.nothing()
     copied = COPIES.absent(reason) if reason else copies(case.train, case.holdout, case.synthetic, case.table)
-    return Findings((*near(case.arrays), copied))
+    return Findings((*near(case.arrays), near_copies(case.arrays), copied))
 
 
 def near(c: Comparison) -> tuple[Measure, Measure]:
@@ -190,43 +199,57 @@ def near(c: Comparison) -> tuple[Measure, Measure]:
     found = nearness(c.columns, train, holdout, new, usual, c.train)
     return (
         DCR.found(found.dcr, found.dcr_error, 0.5, *_nearer(found)),
-        DCR002.found(found.dcr002, found.dcr002_error, found.dcr002_floor, _closer(found)),
+        DCR002.found(found.dcr002, found.dcr002_error, found.dcr002_floor, *_closer(found)),
     )
 
 
 def _nearer(found: Nearness) -> tuple[str, Grade]:
     if abs(found.dcr - 0.5) <= SURE * found.dcr_error:
-        return WITHIN_NOISE, "noise"
+        return UNCOPIED, "noise"
     if found.dcr < 0.5:
-        return "nearer to unseen rows than to train: no copying", "noise"
+        return "nearer to unseen rows than to train: no copying seen, which proves no privacy", "noise"
     how, grade = ("leans to train: nearer to it", "near") if found.dcr < 0.55 else ("copying: nearer to train", "far")
     return f"{how} than to unseen rows, in {100 * found.dcr:.0f} of 100", grade  # type: ignore[return-value]
 
 
-def _closer(found: Nearness) -> str:
+def _closer(found: Nearness) -> tuple[str, Grade]:
     """The share below a low quantile is about gamma distributed, its cube root normal (Wilson, Hilferty, 1931)."""
     shape = (found.dcr002_floor / found.dcr002_error) ** 2
     if 3 * np.sqrt(shape) * (np.cbrt(found.dcr002 / found.dcr002_floor) - 1 + 1 / (9 * shape)) <= SURE:
-        return WITHIN_NOISE
-    return f"copying: {found.dcr002:.1f} % lie closer to train than 98 % of unseen rows do"
+        return UNCOPIED, "noise"
+    return f"copying: {found.dcr002:.1f} % lie closer to train than 98 % of unseen rows do", "far"
+
+
+def near_copies(c: Comparison) -> Measure:
+    """The % of synthetic rows that nearly are a row of train, beside that of hold-out rows.
+
+    The distance to the nearest row of train is at most `CLOSE` times the number of ordered columns: levels are equal.
+    """
+    if reason := c.nothing():
+        return NEAR_COPIES.absent(reason)
+    new, usual = c.some(c.synthetic, c.limits.queries, "queries"), c.some(c.holdout, c.limits.queries, "usual copies")
+    n = max(1, c.limits.distances // ((len(new) + len(usual)) * len(c.columns)))
+    distance, _ = Space.of(c.columns, c.train).nearest(np.concatenate([new, usual]), c.some(c.train, n, "copied"))
+    close = distance <= CLOSE * sum(isinstance(column, Ordered) for column in c.columns)
+    found, seen = int(close[: len(new)].sum()), int(close[len(new) :].sum())
+    return _beside(NEAR_COPIES, (found, len(new)), (seen, len(usual)), "nearly rows of train")
 
 
 def copies(train: pl.DataFrame, holdout: pl.DataFrame, synthetic: pl.DataFrame, table: schema.Table) -> Measure:
     """The % of synthetic rows that are a row of train, beside that of hold-out rows. All rows are looked at."""
     hashes = [row_hashes(frame, table) for frame in (train, holdout, synthetic)]
-    n, n_new = len(holdout), len(synthetic)
-    found = n_equal(hashes[2], hashes[0])
-    share = found / n_new
-    error = 100 * float(np.sqrt(share * (1 - share) / n_new))
-    if not n:
-        return COPIES.found(100 * share, error, None, "not judged: no hold-out rows", "none")
-    usual = n_equal(hashes[1], hashes[0])
-    verdict = _copied(share, usual / n, (found + usual) / (n + n_new), 1 / n + 1 / n_new)
-    return COPIES.found(100 * share, error, 100 * usual / n, verdict)
+    found, usual = n_equal(hashes[2], hashes[0]), n_equal(hashes[1], hashes[0])
+    return _beside(COPIES, (found, len(synthetic)), (usual, len(holdout)), "rows of train")
 
 
-def _copied(share: float, usual: float, both: float, scale: float) -> str:
-    """Two shares differ where they lie `SURE` standard errors apart, were both of them the pooled share `both`."""
-    if share - usual <= SURE * float(np.sqrt(both * (1 - both) * scale)):
-        return WITHIN_NOISE
-    return f"copying: {100 * share:.3g} % are rows of train; of unseen real rows {100 * usual:.3g} % are"
+def _beside(measure: Measure, synthetic: tuple[int, int], holdout: tuple[int, int], what: str) -> Measure:
+    """How many of how many synthetic rows are `what`, beside hold-out rows: more than if both were drawn alike?"""
+    (found, n), (usual, m) = synthetic, holdout
+    share = found / n
+    error = 100 * float(np.sqrt(share * (1 - share) / n))
+    if not m:
+        return measure.found(100 * share, error, None, "not judged: no hold-out rows", "none")
+    if surprise(found, n, usual, m) >= RARE:
+        return measure.found(100 * share, error, 100 * usual / m, UNCOPIED, "noise")
+    verdict = f"copying: {100 * share:.3g} % are {what}; of unseen real rows {100 * usual / m:.3g} % are"
+    return measure.found(100 * share, error, 100 * usual / m, verdict, "far")

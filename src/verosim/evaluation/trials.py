@@ -20,6 +20,7 @@ from verosim.evaluation.report import SURE
 Bools = npt.NDArray[np.bool_]
 
 Z: Final = 1.96  # of a 95 % interval
+LEFT: Final = 1e-9  # the least that a control group leaves unknown
 SMALL: Final = 0.05  # a risk below is small, however sure
 
 
@@ -95,7 +96,7 @@ class Trial:
         """Of the risk, 95 %: the errors of both Wilson rates, propagated."""
         rate, half = self._rate(self.successes, self.attacks)
         usual, usual_half = (self.scale * x for x in self._rate(self.control_successes, self.control_attacks))
-        left = max(1 - usual, 1e-9)
+        left = max(1 - usual, LEFT)
         risk = (rate - usual) / left
         error = sqrt((half / left) ** 2 + (usual_half * (1 - rate) / left**2) ** 2)
         low, high = max(risk - error, 0.0), min(risk + error, 1.0)
@@ -107,7 +108,7 @@ class Trial:
         n, m, c = self.attacks / self.crowding, self.control_attacks / self.crowding, self.control
         both = (self.successes + self.control_successes) / (self.attacks + self.control_attacks)
         spread = both * (1 - both) * (1 / n + self.scale**2 / m)
-        return sqrt(spread) / max(1 - c, 1e-9)
+        return min(sqrt(spread) / max(1 - c, LEFT), 1.0)
 
     def _rate(self, successes: int, attacks: int) -> tuple[float, float]:
         return wilson(successes / self.crowding, attacks / self.crowding)
