@@ -246,23 +246,23 @@ def test_near_copies_are_counted_beside_unseen_rows() -> None:
 # ---------------------------------------------------------------------------------------------------------- calm
 
 
-@pytest.mark.parametrize(("n", "n_holdout", "n_new"), [(200, 60, 200), (60, 120, 90)])
-def test_real_rows_raise_no_alarm(n: int, n_holdout: int, n_new: int) -> None:
+@pytest.mark.parametrize(("n", "n_holdout", "n_new", "draws"), [(200, 60, 200, 100), (60, 120, 90, 40)])
+def test_real_rows_raise_no_alarm(n: int, n_holdout: int, n_new: int, draws: int) -> None:
     """Of 100 draws from one population, at most 5 have a verdict beyond the noise, all measures together."""
     raised = 0
-    for seed in range(100):
+    for seed in range(draws):
         train, holdout, new = people(n, 3 * seed), people(n_holdout, 3 * seed + 1), people(n_new, 3 * seed + 2)
         raised += bool(alarms(assess(train, holdout, new, seed=seed)))
-    assert raised <= 5
+    assert raised <= draws / 20
 
 
 def test_few_unseen_rows_raise_no_alarm_about_single_people() -> None:
     """Train has ten times as many rows to be singled out of: the control group counts for its size."""
     raised = 0
-    for seed in range(40):
+    for seed in range(20):
         train, holdout, new = people(1000, 3 * seed), people(100, 3 * seed + 1), people(1000, 3 * seed + 2)
         raised += bool(alarms(assess(train, holdout, new, seed=seed, keys=("age", "city", "group", "income"))))
-    assert raised <= 3
+    assert raised <= 1
 
 
 # ------------------------------------------------------------------- mistakes of others that make a risk look smaller
@@ -417,6 +417,11 @@ def test_two_hundred_columns() -> None:
     copied = assess(train, holdout, train)
     assert {"linkability", "membership"} <= set(alarms(copied))
     assert len(copied.details["risks"]) <= 33
+
+
+def test_many_more_rows_than_there_are_people_are_warned_of() -> None:
+    found = assess(people(50, 1), people(50, 2), people(101, 3))
+    assert "more synthetic rows than real ones: the more are handed out, the more an attacker learns" in found.notes
 
 
 def test_what_was_not_looked_at_is_said(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -132,7 +132,7 @@ def _linked(
 ) -> tuple[Bools, Floats]:
     """Whether the halves of each record are linked, and how likely they were by as many synthetic rows at random."""
     hits, naive = np.zeros(len(records), np.bool_), np.zeros(len(records))
-    walks = [Space.of(half, c.train).walk(records, synthetic) for half in halves]
+    walks = [Space.of(half, c.synthetic).walk(records, synthetic) for half in halves]
     for (block, a), (_, b) in zip(*walks, strict=True):
         near_a, near_b = (d == d.min(axis=1, keepdims=True) for d in (a, b))
         n_a, n_b = near_a.sum(axis=1), near_b.sum(axis=1)
@@ -146,7 +146,7 @@ def _linked(
 
 SECRETS: Final = 30  # columns that are inferred
 WITHIN: Final = 0.05  # a number is guessed if it is no further off, relative to the true one
-NEARLY: Final = 0.01  # a time or place is guessed if it is no further off, in ranges of train
+NEARLY: Final = 0.01  # a time or place is guessed if it is no further off, in ranges of its column
 RELATIVE: Final = {"number", "duration"}
 
 INFERENCE: Final = Measure(
@@ -163,7 +163,7 @@ def _inference(c: Comparison, kinds: Mapping[str, str], targets: Targets, known:
     guesses = _guesses(c, targets, known, secrets)
     trials, entries = {}, []
     for column in secrets:
-        off = _allowed(column, kinds.get(column.name, "geo"), c.train, targets.all)
+        off = _allowed(column, kinds.get(column.name, "geo"), c.real, targets.all)
         naive = _by_chance(column, targets.all, targets.synthetic, off)[: len(targets.train)]
         trials[column.name] = targets.trial(_right(column, targets.all, guesses[column.name], off), float(naive.mean()))
     verdicts = {name: _inferred(name, trial, len(trials)) for name, trial in trials.items()}
@@ -188,25 +188,25 @@ def _secrets(c: Comparison, known: Sequence[Column]) -> list[Column]:
 def _guesses(c: Comparison, t: Targets, known: Sequence[Column], secrets: Sequence[Column]) -> dict[str, Rows]:
     """For each secret the synthetic row that is nearest to each target in what is known."""
     if known:
-        _, place = Space.of(known, c.train).nearest(t.all, t.synthetic)
+        _, place = Space.of(known, c.synthetic).nearest(t.all, t.synthetic)
         return {column.name: t.synthetic[place] for column in secrets}
     guesses = {column.name: np.empty(len(t.all), np.int64) for column in secrets}
-    alone = {column.name: Space.of([column], c.train) for column in secrets}
+    alone = {column.name: Space.of([column], c.synthetic) for column in secrets}
     theirs = {name: space.take(t.synthetic) for name, space in alone.items()}
-    for block, distance in Space.of(c.columns, c.train).walk(t.all, t.synthetic):
+    for block, distance in Space.of(c.columns, c.synthetic).walk(t.all, t.synthetic):
         for name, space in alone.items():
             without = distance - space.take(t.all[block]).to(theirs[name])
             guesses[name][block] = t.synthetic[without.argmin(axis=1)]
     return guesses
 
 
-def _allowed(column: Column, kind: str, train: Rows, targets: Rows) -> Floats:
+def _allowed(column: Column, kind: str, real: Rows, targets: Rows) -> Floats:
     """How far off a guess may be to be right, for each target: of levels and ordinals, nothing."""
     if isinstance(column, Levels) or kind == "ordinal":
         return np.zeros(len(targets))
     if kind in RELATIVE:
         return WITHIN * np.abs(column.values[targets])
-    known = column.values[train][column.marks[train] == 0]
+    known = column.values[real][column.marks[real] == 0]
     return np.full(len(targets), NEARLY * float(np.ptp(known)) if len(known) else 0.0)
 
 

@@ -36,16 +36,17 @@ MARK: Final = 1e9  # where marks lie, so far out that a difference tells that a 
 class Space:
     """All rows of a comparison as points. float32 is enough for distances, and halves their cost."""
 
-    positions: tuple[npt.NDArray[np.float32], ...]  # ordered columns, in ranges of train
+    positions: tuple[npt.NDArray[np.float32], ...]  # ordered columns, in their ranges
     marked: tuple[bool, ...]  # whether the ordered column has marks
     levels: tuple[npt.NDArray[np.integer], ...]  # other columns
 
     @classmethod
-    def of(cls, columns: Sequence[Column], train: Rows) -> Space:
+    def of(cls, columns: Sequence[Column], spread: Rows) -> Space:
+        """spread: the rows that tell the range of each column."""
         ordered = [c for c in columns if isinstance(c, Ordered)]
         levels = [c for c in columns if isinstance(c, Levels)]
         return cls(
-            tuple(_positions(c, train) for c in ordered),
+            tuple(_positions(c, spread) for c in ordered),
             tuple(bool(c.marks.any()) for c in ordered),
             tuple(c.codes.astype(np.uint8) if c.size <= 256 else c.codes for c in levels),
         )

@@ -29,7 +29,7 @@ from verosim.evaluation.trials import RARE, surprise, tail
 
 KEYS: Final = 4  # that are guessed
 MANY: Final = 100  # values: a column of more is no key that is guessed, and is grouped where it has an order
-GROUPS: Final = 20  # of train's quantiles
+GROUPS: Final = 20  # of as many real rows each
 
 REPU: Final = Measure(
     "repU", "lower", "%", "privacy", about="people unique in the known columns, there and in the synthetic rows"
@@ -103,8 +103,8 @@ class Known:
     t: Codes  # and its t
 
     @classmethod
-    def of_columns(cls, keys: Sequence[Column], target: Column, train: Rows) -> Known:
-        q, t = joint([groups(column, train) for column in keys]), groups(target, train)
+    def of_columns(cls, keys: Sequence[Column], target: Column, real: Rows) -> Known:
+        q, t = joint([groups(column, real) for column in keys]), groups(target, real)
         qt = joint([q, t])
         _, first = np.unique(qt, return_index=True)
         return cls(q, qt, q[first], t[first])
@@ -126,11 +126,11 @@ def joint(codes: Sequence[Codes | Rows]) -> Rows:
     return out
 
 
-def groups(column: Column, train: Rows) -> Codes:
-    """The codes of a column; of more than `MANY` ordered values those of `GROUPS` quantiles of train. Marks stay."""
+def groups(column: Column, real: Rows) -> Codes:
+    """The codes of a column; of more than `MANY` ordered values those of `GROUPS` quantiles of real rows. Marks stay."""
     if isinstance(column, Levels) or column.n_values <= MANY:
         return column.codes
-    values = column.codes[train][column.marks[train] == 0]
+    values = column.codes[real][column.marks[real] == 0]
     edges = np.unique(np.quantile(values, np.linspace(0, 1, GROUPS + 1)[1:-1])) if len(values) else np.zeros(1)
     places = np.searchsorted(edges, column.codes, "right")
     return np.where(column.marks == 0, places, len(edges) + column.marks).astype(np.int32)
@@ -140,12 +140,12 @@ def groups(column: Column, train: Rows) -> Codes:
 
 
 def guessed_keys(c: Comparison, target: Column) -> list[Column]:
-    """The columns of at most `MANY` values that together set most rows of train apart: added one by one."""
+    """The columns of at most `MANY` values that together set most real rows apart: added one by one."""
     left = [column for column in c.columns if column is not target and _n_values(column) <= MANY]
     keys: list[Column] = []
-    q = np.zeros(len(c.train), np.int64)
+    q = np.zeros(len(c.real), np.int64)
     while left and len(keys) < KEYS:
-        each = [joint([q, column.codes[c.train]]) for column in left]
+        each = [joint([q, column.codes[c.real]]) for column in left]
         best = max(range(len(left)), key=lambda i: int((np.bincount(each[i]) == 1).sum()))
         keys.append(left.pop(best))
         q = each[best]
@@ -180,7 +180,7 @@ def assess(c: Comparison, keys: Sequence[str] = (), target: str | None = None) -
     columns = [column for column in c.columns if column.name in keys] or guessed_keys(c, wanted)
     if not columns:
         return _absent(f"no other column of at most {MANY} values serves as a key")
-    known = Known.of_columns(columns, wanted, c.train)
+    known = Known.of_columns(columns, wanted, c.real)
     train = known.cells(c.train, c.synthetic)
     unseen = known.cells(c.holdout, c.synthetic) if len(c.holdout) else None
     details = {

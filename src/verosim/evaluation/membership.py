@@ -69,7 +69,7 @@ class Scores:
         n = max(LEAST, min(MEMBERS, DISTANCES // (2 * (len(c.synthetic) + len(reference)) * len(c.columns))))
         members, others = c.some(c.train, n, "members"), others[:n]
         records = np.concatenate([members, others])
-        space = Space.of(c.columns, c.train)
+        space = Space.of(c.columns, c.synthetic)
         apart, _ = space.nearest(records, reference)
         near, _ = space.nearest(records, c.synthetic)
         member = np.arange(len(records)) < len(members)

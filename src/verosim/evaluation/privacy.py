@@ -65,5 +65,7 @@ def _notes(case: Case, c: Comparison, keys: Sequence[str]) -> Iterator[str]:
     }
     if sampled := [f"{len(some):,} of {len(of):,} {role}" for role, (some, of) in sizes.items() if len(some) < len(of)]:
         yield f"attacks look at {', '.join(sampled)} rows: those on copies find so much less than there is"
+    if len(case.synthetic) > len(case.train) + len(case.holdout):
+        yield "more synthetic rows than real ones: the more are handed out, the more an attacker learns"
     if lost := [key for key in case.keys if key not in {PART.sub("", name) for name in keys}]:
         yield f"known columns that are not compared, and so not used by attacks: {', '.join(lost)}"
