@@ -109,6 +109,8 @@ def test_risk_is_what_success_adds_to_that_of_the_control() -> None:
     worse = Trial.of(np.arange(100) < 10, np.arange(200) < 40)
     assert (worse.risk, worse.interval[0]) == (0.0, 0.0)
     assert not worse.sure()
+    uneven = Trial(60, 100, 5, 100, 0.5, scale=9)  # 65 successes are worth 58.5 of nine times as many records, and 6.5
+    assert uneven.error == pytest.approx(np.sqrt(0.585 * 0.415 / 100 + 81 * 0.065 * 0.935 / 100) / (1 - 0.45))
     known = Trial.of(np.ones(9, np.bool_), np.ones(9, np.bool_))  # nothing is left to be learned
     assert (known.risk, known.sure()) == (0.0, False)
 
@@ -266,6 +268,15 @@ def test_few_unseen_rows_raise_no_alarm_about_single_people() -> None:
 
 
 # ------------------------------------------------------------------- mistakes of others that make a risk look smaller
+
+
+def test_who_is_copied_many_times_is_at_no_less_risk() -> None:
+    """Descriptions that must fit one synthetic row find no one in a generator that repeats itself."""
+    train, holdout = coded(200, 1), coded(200, 2)
+    once, often = assess(train, holdout, train), assess(train, holdout, pl.concat([train] * 15))
+    for attack in ("by one column", "by several", "halves"):
+        assert risk(often, attack)["value"] == pytest.approx(risk(once, attack)["value"], abs=0.05)
+        assert risk(often, attack)["value"] > 0.9
 
 
 def test_a_negative_number_is_not_guessed_by_any_other() -> None:

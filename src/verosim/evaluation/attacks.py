@@ -20,6 +20,7 @@ import numpy as np
 
 from verosim.evaluation.columns import Column, Comparison, Floats, Levels, Rows
 from verosim.evaluation.copying import Space
+from verosim.evaluation.disclosure import distinct
 from verosim.evaluation.report import WITHIN_NOISE, Findings, Grade, Measure
 from verosim.evaluation.singling import by_one_column, by_several_columns, together
 from verosim.evaluation.trials import SMALL, Bools, Trial
@@ -46,9 +47,7 @@ SINGLING: Final = Measure(
 
 def _by_one(c: Comparison) -> Found:
     """Each column is judged by itself, and all together: one column that is copied does not drown among others."""
-    each = {name: singled for name, singled in by_one_column(c).items() if singled.tried}
-    if not each:
-        return ONE_COLUMN.absent("no synthetic value stands alone"), []
+    each = by_one_column(c)
     trial = together(list(each.values())).trial(c)
     worst = min(each, key=lambda name: each[name].trial(c).chance)
     sure = trial.sure(2) or each[worst].trial(c).sure(2 * len(each))
@@ -72,7 +71,7 @@ def _by_several(c: Comparison, known: Sequence[Column]) -> Found:
 
 @dataclass(frozen=True, slots=True)
 class Targets:
-    """The records that are attacked, and the synthetic rows that the attacker has, in random order: so are ties."""
+    """The records that are attacked, and the different synthetic rows, in random order: so are ties."""
 
     train: Rows
     control: Rows
@@ -80,9 +79,10 @@ class Targets:
 
     @classmethod
     def of(cls, c: Comparison) -> Targets:
-        n = max(LEAST, min(TARGETS, DISTANCES // (2 * len(c.synthetic) * len(c.columns))))
+        synthetic = distinct(c.columns, c.synthetic)
+        n = max(LEAST, min(TARGETS, DISTANCES // (2 * len(synthetic) * len(c.columns))))
         train, control = c.some(c.train, n, "targets"), c.some(c.holdout, n, "control targets")
-        return cls(train, control, c.chance("nearest synthetic").permutation(c.synthetic))
+        return cls(train, control, c.chance("nearest synthetic").permutation(synthetic))
 
     @property
     def all(self) -> Rows:
@@ -164,7 +164,7 @@ def _inference(c: Comparison, kinds: Mapping[str, str], targets: Targets, known:
     trials, entries = {}, []
     for column in secrets:
         off = _allowed(column, kinds.get(column.name, "geo"), c.real, targets.all)
-        naive = _by_chance(column, targets.all, targets.synthetic, off)[: len(targets.train)]
+        naive = _by_chance(column, targets.all, c.synthetic, off)[: len(targets.train)]
         trials[column.name] = targets.trial(_right(column, targets.all, guesses[column.name], off), float(naive.mean()))
     verdicts = {name: _inferred(name, trial, len(trials)) for name, trial in trials.items()}
     for name, trial in trials.items():

@@ -126,8 +126,14 @@ def joint(codes: Sequence[Codes | Rows]) -> Rows:
     return out
 
 
+def distinct(columns: Sequence[Column], rows: Rows) -> Rows:
+    """The rows without those that equal an earlier one in all of these columns."""
+    _, first = np.unique(joint([column.codes[rows] for column in columns]), return_index=True)
+    return rows[np.sort(first)]
+
+
 def groups(column: Column, real: Rows) -> Codes:
-    """The codes of a column; of more than `MANY` ordered values those of `GROUPS` quantiles of real rows. Marks stay."""
+    """The codes of a column; of more than `MANY` ordered values, those of `GROUPS` quantiles. Marks stay."""
     if isinstance(column, Levels) or column.n_values <= MANY:
         return column.codes
     values = column.codes[real][column.marks[real] == 0]

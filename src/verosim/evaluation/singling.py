@@ -6,9 +6,9 @@ for a negligible weight.) Had the synthetic rows nothing of train in them, the s
 would be one of train or one of the hold-out as their sizes have it. So the control is exact for groups of any sizes:
 descriptions that single out an unseen record, times train's rows over the hold-out's.
 
-Two kinds, after Giomi et al., 2022. Of one column: a value that one synthetic row has, and all up to the lowest or from
-the highest value. Of several columns: a synthetic row's levels, and its numbers or further out (up to it below the
-median, from it above), where no other synthetic row fits.
+Two kinds, after Giomi et al., 2022. Of one column: a value, and all up to the lowest or from the highest value. Of
+several columns: a synthetic row's levels, and its numbers or further out (up to it below the median, from it above),
+where no different synthetic row fits. Unlike there, rows and values count once: who is copied twice is at no less risk.
 
 Descriptions are intervals of codes: no text is ever evaluated, and a column may have any name.
 """
@@ -23,6 +23,7 @@ import numpy as np
 import numpy.typing as npt
 
 from verosim.evaluation.columns import Column, Comparison, Levels, Rows
+from verosim.evaluation.disclosure import distinct
 from verosim.evaluation.trials import Trial, crowding, surprise
 
 ATTEMPTS: Final = 3_000  # at descriptions of several columns
@@ -63,12 +64,11 @@ def by_one_column(c: Comparison) -> dict[str, Singled]:
 
 def _of_column(column: Column, c: Comparison) -> Singled:
     in_real = np.bincount(column.codes[c.real], minlength=column.size)
-    in_synthetic = np.bincount(column.codes[c.synthetic], minlength=column.size)
-    unique = in_synthetic == 1
-    records = np.flatnonzero((unique & (in_real == 1))[column.codes[c.real]])
+    described = np.bincount(column.codes[c.synthetic], minlength=column.size) > 0
+    records = np.flatnonzero((described & (in_real == 1))[column.codes[c.real]])
     ends = list(_beyond(column, c))
     beyond = [r for r in ends if len(r) == 1]
-    return Singled(int(unique.sum()) + len(ends), np.concatenate([records, *beyond]))
+    return Singled(int(described.sum()) + len(ends), np.concatenate([records, *beyond]))
 
 
 def _beyond(column: Column, c: Comparison) -> Iterator[Rows]:
@@ -121,13 +121,13 @@ def by_several_columns(c: Comparison, columns: Sequence[Column], rng: np.random.
 
     A guess is a description whose conditions come each from another synthetic row.
     """
-    synthetic, real = _Crowd.of(columns, c.synthetic), _Crowd.of(columns, c.real)
+    synthetic, real = _Crowd.of(columns, distinct(columns, c.synthetic)), _Crowd.of(columns, c.real)
     medians = [_median(column, codes) for column, codes in zip(columns, synthetic.codes, strict=True)]
 
     def condition(j: int, row: int) -> Condition:
         return _condition(j, columns[j], int(synthetic.codes[j][row]), medians[j])
 
-    tried, records, guessed, n = 0, [], 0, len(c.synthetic)
+    tried, records, guessed, n = 0, [], 0, len(synthetic.codes[0])
     for row in rng.integers(n, size=min(ATTEMPTS, ENOUGH * n)):
         whole = [condition(j, row) for j in rng.permutation(len(columns))]
         description = _shortest(whole, synthetic)

@@ -105,10 +105,11 @@ class Trial:
     @property
     def error(self) -> float:
         """One standard error of the risk, were the records of train as unknown as the others."""
-        n, m, c = self.attacks / self.crowding, self.control_attacks / self.crowding, self.control
-        both = (self.successes + self.control_successes) / (self.attacks + self.control_attacks)
-        spread = both * (1 - both) * (1 / n + self.scale**2 / m)
-        return min(sqrt(spread) / max(1 - c, LEFT), 1.0)
+        n, m, s = self.attacks, self.control_attacks, self.scale
+        usual = (self.successes + self.control_successes) / (s * n + m)  # the control's rate, were train's s times that
+        success = min(s * usual, 1.0)
+        spread = self.crowding * (success * (1 - success) / n + s**2 * usual * (1 - usual) / m)
+        return min(sqrt(spread) / max(1 - self.control, LEFT), 1.0)
 
     def _rate(self, successes: int, attacks: int) -> tuple[float, float]:
         return wilson(successes / self.crowding, attacks / self.crowding)
