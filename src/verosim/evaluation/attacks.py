@@ -47,11 +47,13 @@ SINGLING: Final = Measure(
 
 def _by_one(c: Comparison) -> Found:
     """Each column is judged by itself, and all together: one column that is copied does not drown among others."""
-    each = by_one_column(c)
-    trial = together(list(each.values())).trial(c)
-    worst = min(each, key=lambda name: each[name].trial(c).chance)
-    sure = trial.sure(2) or each[worst].trial(c).sure(2 * len(each))
-    verdict = f"values and extremes of synthetic rows single out people of train: mostly by {worst}" if sure else ""
+    singled = by_one_column(c)
+    trials = {name: found.trial(c) for name, found in singled.items()}
+    worst = min(trials, key=lambda name: trials[name].chance)
+    trial, verdict = together(list(singled.values())).trial(c), ""
+    if trial.sure(2) or trials[worst].sure(2 * len(trials)):
+        trial = trial if trial.sure(2) else trials[worst]
+        verdict = f"values and extremes of synthetic rows single out people of train: mostly by {worst}"
     return _measured(ONE_COLUMN, trial, verdict), [_entry("singling out", "by one column", (), trial, verdict)]
 
 

@@ -17,15 +17,12 @@ from math import sqrt
 from typing import Any, Final
 
 import numpy as np
-import numpy.typing as npt
 
 from verosim.evaluation.columns import Comparison, Floats
 from verosim.evaluation.copying import Space
 from verosim.evaluation.fidelity import auc
 from verosim.evaluation.report import SURE, WITHIN_NOISE, Findings, Grade, Measure
-from verosim.evaluation.trials import RARE, surprise, wilson
-
-Bools = npt.NDArray[np.bool_]
+from verosim.evaluation.trials import RARE, Bools, surprise, wilson
 
 MEMBERS: Final = 5_000  # and as many non-members
 DISTANCES: Final = 4_000_000_000  # differences of two cells: fewer records in large tables
@@ -112,9 +109,10 @@ def _told(measure: Measure, scores: Scores) -> Measure:
     value, error = found
     if value <= 0.5 + SURE * error:
         return measure.found(value, error, 0.5, WITHIN_NOISE)
-    of = f" of {int(scores.member.sum()):,} outlying records" if measure is OUTLIERS else ""
-    how = "hardly" if value < 0.55 else "often" if value < 0.75 else "mostly"
-    return measure.found(value, error, 0.5, f"who{of} was in train is {how} told", "near" if value < 0.55 else "far")
+    who = "outlying people" if measure is OUTLIERS else "people"
+    how_many = "a few" if value < 0.55 else "some" if value < 0.75 else "most"
+    verdict = f"of {how_many} {who} it can be told that they were in train"
+    return measure.found(value, error, 0.5, verdict, "near" if value < 0.55 else "far")
 
 
 def _caught(scores: Scores, rate: float) -> Measure:
