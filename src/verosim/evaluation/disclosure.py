@@ -65,15 +65,30 @@ class Cells:
     s_qt: Rows
 
     @property
+    def n(self) -> int:
+        """Real rows."""
+        return int(self.d_q.sum())
+
+    @property
+    def met(self) -> int:
+        """Real rows whose q occurs in s."""
+        return int(self.d_q[self.s_q > 0].sum())
+
+    @property
+    def disclosed(self) -> int:
+        """Real rows whose q has one target level in s, and it is theirs."""
+        return int(self.d_qt[self.told == 1].sum())
+
+    @property
     def told(self) -> Floats:
         """(n_qt,) the share of synthetic rows of q that have t; 0 where q does not occur."""
         return np.asarray(self.s_qt / np.maximum(self.s_q[self.of], 1))
 
     def measures(self) -> dict[str, float]:
         """All of them, by synthpop's names, in %."""
-        n, n_s = self.d_q.sum(), self.s_q.sum()
+        n, n_s = self.n, self.s_q.sum()
         real = self.d_qt / np.maximum(self.d_q[self.of], 1)
-        disclosed = self.d_qt * (self.told == 1)
+        alike = (self.told == 1) & (real == 1)
         found = {
             "UiO": (self.d_q == 1).sum() / n,
             "UiS": (self.s_q == 1).sum() / n_s,
@@ -81,14 +96,14 @@ class Cells:
             "repU": ((self.d_q == 1) & (self.s_q == 1)).sum() / n,
             "Dorig": (self.d_qt * (real == 1)).sum() / n,
             "Dsyn": (self.s_qt * (self.told == 1)).sum() / n_s,
-            "iS": self.d_q[self.s_q > 0].sum() / n,
-            "DiSCO": disclosed.sum() / n,
-            "DiSDiO": (disclosed * (real == 1)).sum() / n,
+            "iS": self.met / n,
+            "DiSCO": self.disclosed / n,
+            "DiSDiO": self.d_qt[alike].sum() / n,
             "baseCAPd": np.square(np.bincount(self.t, self.d_qt) / n).sum(),
             "CAPd": (self.d_qt * real).sum() / n,
             "CAPs": (self.s_qt * self.told).sum() / n_s,
             "DCAP": (self.d_qt * self.told).sum() / n,
-            "TCAP": disclosed.sum() / max(self.d_q[self.s_q > 0].sum(), 1),
+            "TCAP": self.disclosed / max(self.met, 1),
         }
         return {name: 100 * float(share) for name, share in found.items()}
 
@@ -209,15 +224,12 @@ def _unjudged(train: Cells) -> tuple[Measure, ...]:
 
 
 def _judged(train: Cells, unseen: Cells, target: str) -> tuple[Measure, ...]:
-    found, usual = train.measures(), unseen.measures()
-    n, m = int(train.d_q.sum()), int(unseen.d_q.sum())
-    disclosed, told = (round(cells.measures()["DiSCO"] * k / 100) for cells, k in ((train, n), (unseen, m)))
-    seen, there = (int(cells.d_q[cells.s_q > 0].sum()) for cells in (train, unseen))
+    what = f"the {target} of people of train is disclosed"
     return (
         _replicated(train, unseen),
-        _share(DISCO, (disclosed, n), (told, m), f"the {target} of people of train is disclosed"),
-        _guessed(found["DCAP"] / 100, usual["DCAP"] / 100, train, unseen, target),
-        _share(TCAP, (disclosed, seen), (told, there), f"the {target} of people of train is disclosed"),
+        _share(DISCO, (train.disclosed, train.n), (unseen.disclosed, unseen.n), what),
+        _guessed(train, unseen, f"the {target} of people of train is guessed"),
+        _share(TCAP, (train.disclosed, train.met), (unseen.disclosed, unseen.met), what),
     )
 
 
@@ -226,7 +238,7 @@ def _replicated(train: Cells, unseen: Cells) -> Measure:
 
     The floor: those of train that unseen rows have too, and the others as the hold-out has them for itself.
     """
-    n, m = int(train.d_q.sum()), int(unseen.d_q.sum())
+    n, m = train.n, unseen.n
     once = train.s_q == 1
     mine = int((once & (train.d_q == 1) & (unseen.d_q == 0)).sum())
     theirs = int((once & (train.d_q == 0) & (unseen.d_q == 1)).sum())
@@ -236,7 +248,7 @@ def _replicated(train: Cells, unseen: Cells) -> Measure:
     if surprise(mine, n, theirs, m) >= RARE:
         return REPU.found(value, error, floor, WITHIN_NOISE)
     words = (
-        f"{value:.2g} % of train stand alone in the known columns, and are repeated: {floor:.2g} % were to be expected"
+        f"{value:.2g} % of train stand alone in the known columns, and are repeated: {floor:.2g} % are to be expected"
     )
     return REPU.found(value, error, floor, words, _grade(value, floor))
 
@@ -253,17 +265,17 @@ def _share(measure: Measure, train: tuple[int, int], unseen: tuple[int, int], wh
     return measure.found(value, error, floor, f"{what}: {_beside(value, floor)}", _grade(value, floor))
 
 
-def _guessed(value: float, floor: float, train: Cells, unseen: Cells, target: str) -> Measure:
+def _guessed(train: Cells, unseen: Cells, what: str) -> Measure:
     """DCAP: the mean over rows of a chance, in train and in the hold-out."""
-    n, m, told = int(train.d_q.sum()), int(unseen.d_q.sum()), train.told
+    value, floor = (cells.measures()["DCAP"] for cells in (train, unseen))
+    n, m, told = train.n, unseen.n, 100 * train.told
     counts = train.d_qt + unseen.d_qt
     mean = float((counts * told).sum() / (n + m))
     error = sqrt(float((counts * (told - mean) ** 2).sum()) / (n + m) * (1 / n + 1 / m))
     within = error == 0 or tail((value - floor) / error) >= RARE
-    verdict = (
-        WITHIN_NOISE if within else f"the {target} of people of train is guessed: {_beside(100 * value, 100 * floor)}"
-    )
-    return DCAP.found(100 * value, 100 * error, 100 * floor, verdict, "noise" if within else _grade(value, floor))
+    if within:
+        return DCAP.found(value, error, floor, WITHIN_NOISE)
+    return DCAP.found(value, error, floor, f"{what}: {_beside(value, floor)}", _grade(value, floor))
 
 
 def _beside(value: float, floor: float) -> str:
