@@ -18,18 +18,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from math import sqrt
+from math import ceil, sqrt
 from typing import Final
 
 import numpy as np
 
 from verosim.evaluation.columns import Codes, Column, Comparison, Floats, Levels, Ordered, Rows
 from verosim.evaluation.report import WITHIN_NOISE, Findings, Grade, Measure
-from verosim.evaluation.trials import RARE, surprise, tail
+from verosim.evaluation.trials import RARE, surprise
 
 KEYS: Final = 4  # that are guessed
 MANY: Final = 100  # values: a column of more is no key that is guessed, and is grouped where it has an order
 GROUPS: Final = 20  # of as many real rows each
+ROUNDING: Final = 1e-6  # of a sum of chances
 
 REPU: Final = Measure(
     "repU", "lower", "%", "privacy", about="people unique in the known columns, there and in the synthetic rows"
@@ -266,14 +267,13 @@ def _share(measure: Measure, train: tuple[int, int], unseen: tuple[int, int], wh
 
 
 def _guessed(train: Cells, unseen: Cells, what: str) -> Measure:
-    """DCAP: the mean over rows of a chance, in train and in the hold-out."""
+    """DCAP: the mean over rows of a chance. It is judged as if each row were guessed or not, which varies no less."""
     value, floor = (cells.measures()["DCAP"] for cells in (train, unseen))
     n, m, told = train.n, unseen.n, 100 * train.told
     counts = train.d_qt + unseen.d_qt
     mean = float((counts * told).sum() / (n + m))
     error = sqrt(float((counts * (told - mean) ** 2).sum()) / (n + m) * (1 / n + 1 / m))
-    within = error == 0 or tail((value - floor) / error) >= RARE
-    if within:
+    if surprise(int(value * n / 100 + ROUNDING), n, ceil(floor * m / 100 - ROUNDING), m) >= RARE:
         return DCAP.found(value, error, floor, WITHIN_NOISE)
     return DCAP.found(value, error, floor, f"{what}: {_beside(value, floor)}", _grade(value, floor))
 

@@ -24,12 +24,7 @@ LEFT: Final = 1e-9  # the least that a control group leaves unknown
 SMALL: Final = 0.05  # a risk below is small, however sure
 
 
-def tail(z: float) -> float:
-    """The chance that a normal value lies more than `z` standard errors above its mean."""
-    return erfc(z / sqrt(2)) / 2
-
-
-RARE: Final = tail(SURE)  # what is less likely than this by chance alone gets a verdict
+RARE: Final = erfc(SURE / sqrt(2)) / 2  # what is less likely than this by chance alone gets a verdict
 
 
 def wilson(successes: float, n: float, z: float = Z) -> tuple[float, float]:
