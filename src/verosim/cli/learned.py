@@ -28,6 +28,7 @@ from verosim.cli.common import (
     Seed,
     Settings,
     Source,
+    Start,
     Unit,
     Workers,
     app,
@@ -61,6 +62,7 @@ def synth(
     k: K = 5,
     unit: Unit = None,
     holdout: Holdout = 0.1,
+    start: Start = None,
     workers: Workers = 0,
     quiet: Quiet = False,
     as_json: AsJson = False,
@@ -73,7 +75,7 @@ def synth(
     options = Options(model=model.value, settings=settings_of(set_), k=k, unit=unit, holdout=holdout)
     with progress_bar(quiet) as progress:
         done = run.synth(
-            source, out, schema=schema, rows=rows, scale=scale, seed=seed, options=options, report=report,
+            source, out, schema=schema, rows=rows, scale=scale, seed=seed, options=options, start=start, report=report,
             workers=workers, progress=progress,
         )  # fmt: skip
     if as_json:
@@ -98,6 +100,7 @@ def fit(
     k: K = 5,
     unit: Unit = None,
     holdout: Holdout = 0.1,
+    start: Start = None,
     quiet: Quiet = False,
     as_json: AsJson = False,
 ) -> None:
@@ -108,7 +111,7 @@ def fit(
     options = Options(model=model.value, settings=settings_of(set_), k=k, unit=unit, holdout=holdout)
     with progress_bar(quiet) as progress:
         done = run.learn_file(
-            source, out, schema=schema, seed=seed, options=options, report=report, progress=progress
+            source, out, schema=schema, seed=seed, options=options, start=start, report=report, progress=progress
         )  # fmt: skip
     if as_json:
         say_json({**_outcome(done), "explain": done.synthesizer.explain()})

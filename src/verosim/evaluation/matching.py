@@ -8,6 +8,7 @@ import polars as pl
 
 from verosim.errors import DataError
 from verosim.evaluation.columns import LEFT_OUT
+from verosim.frames.casts import cast_exactly
 from verosim.schema import Table
 
 Tables = Mapping[str, pl.DataFrame]
@@ -63,36 +64,11 @@ def _unified(columns: Mapping[str, pl.Series], table: Table) -> dict[str, pl.Ser
     (_, real), *others = columns.items()
     numbers = all(c.dtype.is_numeric() or c.dtype == pl.Null for c in columns.values())
     for dtype in (real.dtype, *((pl.Float64(),) if numbers else ())):
-        cast = {role: _exact(column, dtype) for role, column in columns.items()}
+        cast = {role: cast_exactly(column, dtype) for role, column in columns.items()}
         if all(column is not None for column in cast.values()):
             return {role: column for role, column in cast.items() if column is not None}
-    role, odd = next((role, column) for role, column in others if _exact(column, real.dtype) is None)
+    role, odd = next((role, column) for role, column in others if cast_exactly(column, real.dtype) is None)
     raise DataError(
         f"{real.dtype} in the real data, but {odd.dtype} in the {role} ones, such as {odd.drop_nulls()[0]!r};",
         table=table.name, column=real.name, fix="write both in one way.",
     )  # fmt: skip
-
-
-def _exact(column: pl.Series, dtype: pl.DataType) -> pl.Series | None:
-    """The column in another type; None where a value would be lost or changed."""
-    if column.dtype == dtype:
-        return column
-    try:
-        cast = column.cast(dtype, strict=False) if column.dtype != pl.String else _read(column, dtype)
-    except pl.exceptions.PolarsError:
-        return None
-    if cast.null_count() != column.null_count():
-        return None
-    both_numbers = column.dtype.is_numeric() and dtype.is_numeric()
-    return None if both_numbers and not column.eq_missing(cast.cast(column.dtype)).all() else cast
-
-
-def _read(text: pl.Series, dtype: pl.DataType) -> pl.Series:
-    """Values that stand as text, as one maker's CSV has them."""
-    if dtype == pl.Boolean:
-        return text.str.to_lowercase().replace_strict(
-            {"true": True, "false": False, "1": True, "0": False}, default=None, return_dtype=pl.Boolean
-        )
-    if isinstance(dtype, pl.Date | pl.Datetime):
-        return text.str.to_datetime(strict=False).cast(dtype)
-    return text.cast(dtype, strict=False)

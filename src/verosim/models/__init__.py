@@ -87,6 +87,14 @@ class Codes:
         return Codes(self.fields + other.fields, self.arrays + other.arrays, self.n)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Start:
+    """Rows of another table that a network learns first. They have the fields of the rows that it learns then."""
+
+    rows: Codes
+    unknown: Array  # (n, fields) bool: cells of which the other table says nothing
+
+
 State = tuple[dict[str, Any], dict[str, Array]]  # what a model file holds of a model: JSON, and arrays by name
 
 
@@ -156,6 +164,21 @@ class Model(Protocol):
     def restore(cls, meta: Mapping[str, Any], arrays: Mapping[str, Array]) -> Self: ...
 
 
+class Starting(Model, Protocol):
+    """A model that can learn rows of another table first."""
+
+    def fit(
+        self,
+        rows: Codes,
+        given: Codes | None,
+        rng: np.random.Generator,
+        progress: Progress = silent,
+        *,
+        start: Start | None = None,
+    ) -> Self: ...
+
+
+STARTING: Final = ("auto", "network")  # those of MODELS that are `Starting`
 MODELS: Final[dict[str, str]] = {  # name -> module:class, imported when asked for
     "auto": "verosim.models.auto:Auto",
     "chain": "verosim.models.chain:Chain",
