@@ -131,6 +131,7 @@ ABOUT: Final = {
     "MAE": "mean absolute error, in units of the target",
 }
 FINE: Final[tuple[str, Grade]] = (WITHIN_NOISE, "noise")
+STEADIEST: Final = 0.05  # error of the agreement of ranks, at least: of few columns all parts may agree by chance
 SMALL: Final = 0.1  # of what real rows teach: a loss up to here is small
 
 
@@ -205,7 +206,8 @@ def _agreement(trials: Sequence[Trial]) -> Measure:
         return AGREE.absent("fewer than three columns to predict from")
     pairs = np.mean([_pairs(t.importance.reshape(2 * PARTS, -1)) for t in trials], axis=0)
     real = pairs[:PARTS, :PARTS][np.triu_indices(PARTS, 1)]
-    value, usual, error = float(pairs[:PARTS, PARTS:].mean()), float(real.mean()), float(real.std(ddof=1))
+    value, usual = float(pairs[:PARTS, PARTS:].mean()), float(real.mean())
+    error = max(float(real.std(ddof=1)), STEADIEST)
     if value >= usual - SURE * error:
         return AGREE.found(value, error, usual, WITHIN_NOISE)
     grade: Grade = "near" if value > usual - 0.25 else "far"
