@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -183,11 +183,17 @@ FOLDS: Final = 3
 
 @dataclass(frozen=True, slots=True)
 class Detection:
-    """What the detector found: its AUC, the standard error were nothing to find, and what each column gained it."""
+    """What the detector found: its AUC, the standard error were nothing to find, and what the columns gained it."""
 
     auc: float
     error: float
-    gain: Floats  # (p,)
+    roc: Floats  # (k, 2) shares of real and of new rows that score above falling bounds: (0, 0) to (1, 1)
+    gains: Floats  # (p, p) of the second column where the first was asked right before; alone: on the diagonal
+
+    @property
+    def gain(self) -> Floats:
+        """(p,) of each column."""
+        return self.gains.sum(axis=0)
 
 
 def detect(columns: Sequence[Column], real: Rows, new: Rows, rng: np.random.Generator) -> Detection:
@@ -195,11 +201,11 @@ def detect(columns: Sequence[Column], real: Rows, new: Rows, rng: np.random.Gene
     rows = np.concatenate([real, new])
     codes = np.stack([_bytes(c, rows) for c in columns])
     label = np.arange(len(rows)) >= len(real)
-    score, gain = classify(codes, label, FOLDS, rng)
+    score, gains = classify(codes, label, FOLDS, rng)
     # The error of the Mann-Whitney statistic, times the root of 2: each fold's trees learn from the labels that the
     # other folds are judged by, so that whatever two folds share by chance counts in both.
     error = np.sqrt(2 * (len(rows) + 1) / (12 * len(real) * len(new)))
-    return Detection(auc(score, label), float(error), gain)
+    return Detection(auc(score, label), float(error), roc(score, label), gains)
 
 
 def auc(score: Floats, label: npt.NDArray[np.bool_]) -> float:
@@ -211,6 +217,17 @@ def auc(score: Floats, label: npt.NDArray[np.bool_]) -> float:
     others, scores = np.sort(score[~label]), score[label]
     below = np.searchsorted(others, scores, "left") + np.searchsorted(others, scores, "right")
     return float(below.mean()) / 2 / len(others)
+
+
+def roc(score: Floats, label: npt.NDArray[np.bool_], points: int = 101) -> Floats:
+    """The share of rows without `label`, and of rows with it, that score at least as high as each of falling bounds.
+
+    >>> roc(np.array([0.1, 0.4, 0.35, 0.8]), np.array([False, False, True, True]), 3).tolist()
+    [[0.0, 0.0], [0.5, 0.5], [1.0, 1.0]]
+    """
+    bounds = np.append(np.inf, np.quantile(score, np.linspace(1, 0, points), method="higher")[1:])
+    sides = [np.sort(score[~label]), np.sort(score[label])]
+    return np.stack([1 - np.searchsorted(side, bounds, "left") / len(side) for side in sides], axis=1)
 
 
 def _bytes(column: Column, rows: Rows) -> npt.NDArray[np.uint8]:
@@ -249,7 +266,8 @@ UNSEEN: Final = Measure("auc_unseen", "lower", about="how well boosted trees tel
 def assess(case: Case, progress: Progress = silent) -> Findings:
     """Shape, trend and auc_unseen; what cannot be measured says why.
 
-    Details: shape (error of each column, in %), worst_column (name, %) and worst_pair (two names, %).
+    Details: shape (error of each column, in %), worst_column (name, %), worst_pair (two names, %), and what the
+    detector saw, where there was one.
     """
     c = case.arrays
     if reason := c.nothing():
@@ -270,15 +288,22 @@ def assess(case: Case, progress: Progress = silent) -> Findings:
         "worst_column": [names[worst], 100 * float(shapes[worst])],
         "worst_pair": _worst_pair(names, pairs, trends),
     }
-    return Findings((shape, trend, _unseen(c, seen)), details, tuple(_notes(c, pairs, trends, seen)))
+    unseen, clues = _unseen(c, seen)
+    return Findings((shape, trend, unseen), details | clues, tuple(_notes(c, pairs, trends, seen)))
 
 
 def _shape(c: Comparison, errors: Floats) -> Measure:
-    real = floor(
-        lambda a, b: shape_errors(c.columns, a, b),
-        *(c.real, len(c.train), len(c.synthetic), c.limits.splits, c.chance("shape floor")),
-    )
-    return _beside(SHAPE, errors, real, lambda i: f"column {c.columns[i].name}")
+    return beside(SHAPE, errors, shape_floor(c), lambda i: f"column {c.columns[i].name}")
+
+
+def shape_floor(c: Comparison) -> Floor | None:
+    """What shape is of real rows against real rows."""
+    return floor_of(c, "shape floor", lambda a, b: shape_errors(c.columns, a, b))
+
+
+def floor_of(c: Comparison, purpose: str, errors: Callable[[Rows, Rows], Floats]) -> Floor | None:
+    """`floor` of this comparison's real rows, at the sizes of its train and synthetic rows."""
+    return floor(errors, c.real, len(c.train), len(c.synthetic), c.limits.splits, c.chance(purpose))
 
 
 def _trend(c: Comparison, pairs: Pairs, errors: Floats) -> Measure:
@@ -287,27 +312,27 @@ def _trend(c: Comparison, pairs: Pairs, errors: Floats) -> Measure:
     if not np.isfinite(errors).any():
         return TREND.absent("no two columns vary")
     some = np.sort(c.chance("floor pairs").permutation(len(pairs))[: c.limits.floor_pairs])
-    real = floor(
-        lambda a, b: trend_errors(c.columns, pairs[some], a, b),
-        *(c.real, len(c.train), len(c.synthetic), c.limits.splits, c.chance("trend floor")),
-    )
-    return _beside(TREND, errors, real, lambda i: " x ".join(c.columns[k].name for k in pairs[some[i]]), some)
+    real = floor_of(c, "trend floor", lambda a, b: trend_errors(c.columns, pairs[some], a, b))
+    return beside(TREND, errors, real, lambda i: " x ".join(c.columns[k].name for k in pairs[some[i]]), some)
 
 
-def _beside(
+def beside(
     like: Measure, errors: Floats, real: Floor | None, place: Callable[[int], str], judged: Rows | slice = ALL
 ) -> Measure:
-    """The mean of `errors` in % beside its floor; the verdict names the place that exceeds its own floor most."""
-    value = defined_mean(errors)
+    """The mean of `errors` beside its floor; the verdict names the place that exceeds its own floor most.
+
+    Errors are shares where the unit of the measure is %. judged: those that the floor was taken of.
+    """
+    value, scale = defined_mean(errors), 100 if like.unit == "%" else 1
     if real is None:
-        return like.found(100 * value, None, None, "not judged: too few real rows", "none")
+        return like.found(scale * value, None, None, "not judged: too few real rows", "none")
     if value <= SLACK * real.mean + SURE * real.error:
-        return like.found(100 * value, 100 * real.error, 100 * real.mean, WITHIN_NOISE)
+        return like.found(scale * value, scale * real.error, scale * real.mean, WITHIN_NOISE)
     excess = np.nan_to_num(errors[judged] - real.each, nan=-1.0)
     times = f"{value / real.mean:.1f} times" if real.mean else "above"
     verdict = f"{times} the noise of real: mostly {place(int(excess.argmax()))}"
     grade: Grade = "near" if value <= FAR * real.mean else "far"
-    return like.found(100 * value, 100 * real.error, 100 * real.mean, verdict, grade)
+    return like.found(scale * value, scale * real.error, scale * real.mean, verdict, grade)
 
 
 def _worst_pair(names: list[str], pairs: Pairs, errors: Floats) -> list[str | float] | None:
@@ -317,19 +342,45 @@ def _worst_pair(names: list[str], pairs: Pairs, errors: Floats) -> list[str | fl
     return [names[pairs[worst, 0]], names[pairs[worst, 1]], 100 * float(errors[worst])]
 
 
-def _unseen(c: Comparison, seen: list[int]) -> Measure:
-    """The detector on synthetic and hold-out rows, beside the same on train and hold-out rows."""
+def _unseen(c: Comparison, seen: list[int]) -> tuple[Measure, dict[str, Any]]:
+    """The detector on synthetic and hold-out rows, beside the same on train and hold-out rows; and what it saw."""
     n = min(len(c.holdout), len(c.synthetic), c.limits.detector_rows)
     if n < FEW:
-        return UNSEEN.absent(f"{len(c.holdout):,} hold-out and {len(c.synthetic):,} synthetic rows; {FEW} are needed")
+        few = f"{len(c.holdout):,} hold-out and {len(c.synthetic):,} synthetic rows; {FEW} are needed"
+        return UNSEEN.absent(few), {}
     columns = [c.columns[i] for i in seen]
     holdout, new = c.some(c.holdout, n, "detector hold-out"), c.some(c.synthetic, n, "detector synthetic")
     found = detect(columns, holdout, new, c.chance("detector"))
     base = None
     if len(c.train) >= FEW:
         base = detect(columns, holdout, c.some(c.train, n, "detector train"), c.chance("detector floor"))
-    verdict, grade = _detected(found, base, [column.name for column in columns])
-    return UNSEEN.found(found.auc, found.error, base.auc if base else None, verdict, grade)
+    names = [column.name for column in columns]
+    verdict, grade = _detected(found, base, names)
+    measure = UNSEEN.found(found.auc, found.error, base.auc if base else None, verdict, grade)
+    return measure, {"detector": _clues(found, base, names)}
+
+
+CLUES: Final = 20  # pairs of columns that are named
+
+
+def _clues(found: Detection, base: Detection | None, names: list[str]) -> dict[str, Any]:
+    """The ROC, and what gave the rows away: the share of the gain beyond that between real rows.
+
+    gains: of each column; pairs: of two columns asked one after the other, the worst first.
+    """
+    gains = found.gains - base.gains if base else found.gains
+    of_column = np.maximum(gains.sum(axis=0), 0)
+    total = float(of_column.sum()) or 1.0
+    together = np.triu(gains + gains.T, 1)
+    worst = np.argsort(-together, axis=None, kind="stable")[:CLUES]
+    first, second = np.unravel_index(worst, together.shape)
+    pairs = [(names[i], names[j], together[i, j] / total) for i, j in zip(first.tolist(), second.tolist(), strict=True)]
+    return {
+        "roc": found.roc.round(5).tolist(),
+        "roc_floor": base.roc.round(5).tolist() if base else None,
+        "gains": {names[i]: float(of_column[i] / total) for i in np.argsort(-of_column, kind="stable").tolist()},
+        "pairs": [[a, b, float(share)] for a, b, share in pairs if share > 0],
+    }
 
 
 def _detected(found: Detection, base: Detection | None, names: list[str]) -> tuple[str, Grade]:
