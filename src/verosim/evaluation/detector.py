@@ -74,7 +74,7 @@ ONE: Final = 2.0**20  # a row's count in a sum that also holds its gradient, whi
 def _grow(cells: _Cells, index: Ints, gradient: Floats, curve: Floats, o: Options) -> tuple[_Tree, Ints, Floats]:
     """One tree, the leaf of each row, and what each feature gained below each. index: (p, n) the cell of each code."""
     n_cells, node, gains = len(cells.feature), np.zeros(len(gradient), np.int64), np.zeros(2 * index.shape[:1])
-    packed, levels = np.tile(ONE + gradient, len(cells.codes)), []
+    packed, levels = np.tile(ONE + gradient, len(cells.codes)), list[tuple[Ints, Ints]]()
     for depth in range(o.depth):
         k = 1 << depth
         sums: Floats = np.bincount((index + node * n_cells).ravel(), packed, k * n_cells)  # type: ignore[assignment]

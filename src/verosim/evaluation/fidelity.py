@@ -137,36 +137,55 @@ class Floor:
     each: Floats  # (k,) of each column or pair; NaN: never defined
 
 
-def floor(
-    errors: Callable[[Rows, Rows], Floats], real: Rows, n: int, m: int, splits: int, rng: np.random.Generator
-) -> Floor | None:
-    """The mean `errors` of real rows against other real rows at sizes `n` and `m`; None where there are too few.
+@dataclass(frozen=True, slots=True)
+class Splits:
+    """Errors of real rows against other real rows, over random pairs of disjoint sets."""
 
-    Over random pairs of disjoint sets. Where there are fewer than n + m real rows the sets are smaller in proportion,
-    and the error is brought to full size with the power of the size that halving the sets shows: 1/2 for a few full
-    cells, towards 0 for many nearly empty ones.
+    found: Floats  # (splits, k)
+    halved: Floats | None  # the same of sets of half the size, where the sets are smaller than asked for
+    share: float  # the size of the sets, of that asked for
+
+    def floor(self, of: slice = ALL) -> Floor | None:
+        """The floor at full size of some of the errors; None where they were defined in no two splits.
+
+        Smaller sets err more: their error is brought to full size with the power of the size that halving the sets
+        shows, 1/2 for a few full cells, towards 0 for many nearly empty ones.
+        """
+        means = np.array([defined_mean(split) for split in self.found[:, of]])
+        means = means[np.isfinite(means)]
+        if len(means) < 2:
+            return None
+        mean, scale = float(means.mean()), 1.0
+        if self.halved is not None and mean > 0:
+            halved = np.nan_to_num(defined_mean(self.halved[:, of]))
+            scale = self.share ** min(max(float(np.log2(max(halved, mean) / mean)), 0.0), 0.5)
+        each = np.array([defined_mean(column) for column in self.found[:, of].T])
+        return Floor(mean * scale, float(means.std(ddof=1)) * scale, each * scale)
+
+
+def splits_of(c: Comparison, purpose: str, errors: Callable[[Rows, Rows], Floats]) -> Splits | None:
+    """The (k,) `errors` between real rows at the sizes of train and synthetic; None where there are too few real rows.
+
+    Where there are fewer real rows than both sizes need, the sets are smaller in proportion.
     """
+    real, n, m, rng = c.real, len(c.train), len(c.synthetic), c.chance(purpose)
     if len(real) < FEW:
         return None
 
     def at(share: float) -> Floats:
         first = max(1, round(n * share))
         both = first + max(1, round(m * share))
-        orders = (rng.permutation(real)[:both] for _ in range(splits))
+        orders = (rng.permutation(real)[:both] for _ in range(c.limits.splits))
         return np.array([errors(rows[:first], rows[first:]) for rows in orders])
 
     share = min(1.0, len(real) / (n + m))
-    found = at(share)
-    means = np.array([defined_mean(split) for split in found])
-    means = means[np.isfinite(means)]
-    if len(means) < 2:
-        return None
-    mean, scale = float(means.mean()), 1.0
-    if share < 1 and mean > 0:
-        halved = np.nan_to_num(defined_mean(at(share / 2)))
-        scale = share ** min(max(float(np.log2(max(halved, mean) / mean)), 0.0), 0.5)
-    each = np.array([defined_mean(column) for column in found.T])
-    return Floor(mean * scale, float(means.std(ddof=1)) * scale, each * scale)
+    return Splits(at(share), at(share / 2) if share < 1 else None, share)
+
+
+def floor_of(c: Comparison, purpose: str, errors: Callable[[Rows, Rows], Floats]) -> Floor | None:
+    """What real rows get against real rows, as a mean over all the `errors`."""
+    found = splits_of(c, purpose, errors)
+    return found.floor() if found else None
 
 
 def defined_mean(values: Floats) -> float:
@@ -299,11 +318,6 @@ def _shape(c: Comparison, errors: Floats) -> Measure:
 def shape_floor(c: Comparison) -> Floor | None:
     """What shape is of real rows against real rows."""
     return floor_of(c, "shape floor", lambda a, b: shape_errors(c.columns, a, b))
-
-
-def floor_of(c: Comparison, purpose: str, errors: Callable[[Rows, Rows], Floats]) -> Floor | None:
-    """`floor` of this comparison's real rows, at the sizes of its train and synthetic rows."""
-    return floor(errors, c.real, len(c.train), len(c.synthetic), c.limits.splits, c.chance(purpose))
 
 
 def _trend(c: Comparison, pairs: Pairs, errors: Floats) -> Measure:
