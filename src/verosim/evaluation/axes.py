@@ -23,6 +23,7 @@ from verosim.forms import Form
 BARS: Final = 30  # at most, of one column
 TAIL: Final = 0.005  # share of the real values on either side that may lie beyond the bars
 OTHER: Final = "other"
+LONGEST: Final = 80  # letters of a level that are shown
 
 MINUTE, HOUR, DAY = 60, 3600, 86_400
 ROUND_TIMES: Final = (
@@ -121,7 +122,7 @@ def grouped(case: Case, column: Column, groups: int) -> Axis:
     return _bars(column, edges, Clock.of(case, column.name))
 
 
-def unscaled(values: Floats, column: Ordered) -> Floats:
+def unscaled(values: Floats | list[float], column: Ordered) -> Floats:
     """Values of an ordered column as they are in its table; always finite."""
     with np.errstate(over="ignore"):
         return np.nan_to_num(np.ldexp(values, column.exponent))
@@ -151,6 +152,7 @@ def _frequent(case: Case, cells: Codes, names: pl.Series | Sequence[str], most: 
     place = np.full(len(names) + 1, len(shown), np.int32)
     place[shown], place[-1] = np.arange(len(shown)), -1
     labels = [str(names[int(i)]) for i in shown] + [OTHER] * (len(shown) < len(names))
+    labels = [name if len(name) <= LONGEST else f"{name[: LONGEST - 3]}..." for name in labels]
     return Axis("levels", place[cells], tuple(labels))
 
 

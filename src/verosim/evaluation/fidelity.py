@@ -72,7 +72,7 @@ def trend_errors(columns: Sequence[Column], pairs: Pairs, a: Rows, b: Rows) -> F
     NaN for two ordered columns of which one has a single value in `a` or in `b`: they have no correlation.
     """
     used = set(pairs.ravel().tolist())
-    in_a, in_b = (_Part.of(columns, used, rows) for rows in (a, b))
+    in_a, in_b = (Gathered.of(columns, used, rows) for rows in (a, b))
     return np.array([_relation(columns[i], columns[j], i, j, in_a, in_b) for i, j in pairs.tolist()])
 
 
@@ -86,7 +86,7 @@ def unit(x: Floats) -> Floats:
 
 
 @dataclass(frozen=True, slots=True)
-class _Part:
+class Gathered:
     """One set of rows of the columns that are compared, gathered once for all pairs."""
 
     bins: dict[int, npt.NDArray[np.int64]]
@@ -95,7 +95,7 @@ class _Part:
     known: dict[int, npt.NDArray[np.bool_]]  # ordered columns: where there is a value
 
     @classmethod
-    def of(cls, columns: Sequence[Column], used: set[int], rows: Rows) -> _Part:
+    def of(cls, columns: Sequence[Column], used: set[int], rows: Rows) -> Gathered:
         part = cls({}, {}, {}, {})
         for i in used:
             column = columns[i]
@@ -114,7 +114,7 @@ class _Part:
         return float((unit(self.values[i][known]) * unit(self.values[j][known])).sum()) if known.any() else float("nan")
 
 
-def _relation(x: Column, y: Column, i: int, j: int, a: _Part, b: _Part) -> float:
+def _relation(x: Column, y: Column, i: int, j: int, a: Gathered, b: Gathered) -> float:
     if isinstance(x, Ordered) and isinstance(y, Ordered):
         return abs(a.correlation(i, j) - b.correlation(i, j)) / 2
     cells_a, cells_b = (part.bins[i] * y.n_bins + part.bins[j] for part in (a, b))
