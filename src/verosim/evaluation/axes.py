@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from math import floor
 from typing import Final
 
 import numpy as np
@@ -82,8 +83,8 @@ class Clock:
             sign = "-" if value < 0 else ""
             return f"{sign}{seconds // HOUR:02}:{seconds // MINUTE % 60:02}:{seconds % 60:02}"
         if self.dtype == pl.Date:
-            return str(np.datetime64(round(value), "D"))
-        return str(np.datetime64(round(value / self.second), "s"))
+            return str(np.datetime64(floor(value), "D"))
+        return str(np.datetime64(floor(value / self.second), "s"))
 
 
 def _dtype(case: Case, column: schema.Column) -> pl.DataType | None:

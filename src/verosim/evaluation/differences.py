@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from math import sqrt
+from math import nan, sqrt
 from typing import Final, Literal
 
 import numpy as np
@@ -291,6 +291,10 @@ class Kind:
     test: Callable[[Shown, Counted, Counted], Own]
     lead: str  # how the verdict begins
     none: str  # why there is nothing to measure where no column fits; empty: then nothing differs
+
+    def apart(self, a: Counted, b: Counted) -> float:
+        """The distance of two sets of rows; NaN where it is not defined."""
+        return self.distance(a, b) if self.fits(a, b) else nan if self.none else 0.0
 
 
 KINDS: Final = (

@@ -70,7 +70,7 @@ def _floors(case: Case, used: Sequence[Sequence[Sides]]) -> list[Floor | None]:
     def errors(a: Rows, b: Rows) -> Floats:
         counted = {column.name: (Counted.of(column, a), Counted.of(column, b)) for column in case.arrays.columns}
         pairs = ((kind, counted[column.name]) for kind, columns in of_kinds for column in columns)
-        return np.array([kind.distance(*both) if kind.fits(*both) else np.nan for kind, both in pairs])
+        return np.array([kind.apart(*both) for kind, both in pairs])
 
     found, begin = splits_of(case.arrays, "marginals floor", errors), 0
     floors: list[Floor | None] = []
@@ -86,7 +86,7 @@ def _measures(kind: Kind, columns: Sequence[Sides], floor: Floor | None) -> Iter
         yield _whole(kind).absent(kind.none) if kind.none else _whole(kind).found(0.0, 0.0, 0.0, WITHIN_NOISE)
         return
     own = [s.test(kind) for s in columns]
-    distances = np.array([kind.distance(s.real, s.new) for s in columns])
+    distances = np.array([kind.apart(s.real, s.new) for s in columns])
     sure = doubt.surely(np.array([o.p for o in own]))
     yield _of_all(kind, columns, own, distances, sure, floor)
     for i, (side, o) in enumerate(zip(columns, own, strict=True)):
