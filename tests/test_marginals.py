@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from verosim.evaluation import Case, Findings, doubt
+from verosim.evaluation import Case, Findings, Limits, doubt
 from verosim.evaluation.doubt import Weighted
 from verosim.evaluation.marginals import assess
 from verosim.schema import Column, Table, dtype_name
@@ -53,13 +53,13 @@ def test_shares_are_judged_as_by_the_exact_test() -> None:
 
 
 def test_a_mean_of_few_huge_values_is_no_alarm() -> None:
-    """One row in two thousand is huge: small sets often have too many of them, and are not judged for it."""
+    """One row in a thousand is huge: small sets often have too many of them, and are not judged for it."""
     rng = np.random.default_rng(1)
-    n, m, runs, alarms = 6000, 300, 1500, 0
+    n, m, runs, alarms = 3000, 150, 1000, 0
     for _ in range(runs):
-        a, b = (np.where(rng.random(size) < 0.0005, 1e6, rng.random(size)) for size in (n, m))
+        a, b = (np.where(rng.random(size) < 0.001, 1e6, rng.random(size)) for size in (n, m))
         alarms += doubt.of_means(Weighted(a, np.ones(n)), Weighted(b, np.ones(m)))[1] < 0.002
-    assert alarms <= 12  # were all exact, 3 are expected: more than 12 happen once in 20,000 studies
+    assert alarms <= 8  # were all exact, 2 are expected: more than 8 happen once in 4,000 studies
 
 
 def test_a_difference_of_means_has_the_p_value_of_the_normal_distribution() -> None:
@@ -150,23 +150,24 @@ def test_a_lost_tail_is_told_in_the_words_of_the_column() -> None:
 
 
 def test_real_rows_are_within_noise() -> None:
-    """Seven kinds of difference in twelve columns, heavy-tailed, rare and missing ones too; unlike sizes."""
+    """Seven kinds of difference in eleven columns, heavy-tailed, rare and missing ones too; unlike sizes."""
 
     def rows(n: int, seed: int) -> pl.DataFrame:
         rng = np.random.default_rng([4, seed])
         numbers = {
             "normal": rng.normal(size=n), "cauchy": rng.standard_cauchy(n), "lognormal": np.exp(2 * rng.normal(size=n)),
-            "count": rng.poisson(0.02, n), "spike": np.where(rng.random(n) < 0.001, 1e9, 0.0), "one": rng.random(n).round(1),
+            "count": rng.poisson(0.02, n), "spike": np.where(rng.random(n) < 0.001, 1e9, 0.0),
         }  # fmt: skip
         levels = {f"c{k}": (rng.zipf(1.3 + k / 4, n) % 5000).astype(str) for k in range(4)}
         gaps = {f"m{p}": pl.Series(rng.random(n)).set(pl.Series(rng.random(n) < p), None) for p in (0.001, 0.3)}
         return pl.DataFrame({**numbers, **levels, **gaps})
 
     alarms = 0
-    for seed in range(60):
-        got = found(rows(1500, 3 * seed), rows(400 if seed % 2 else 1500, 3 * seed + 1), rows(700, 3 * seed + 2))
+    for seed in range(30):
+        train, holdout, new = (rows(n, 3 * seed + k) for k, n in enumerate((1500, 300, 700)))
+        got = assess(Case.of(train, holdout, new, table_of(train), limits=Limits(splits=2)))
         alarms += any(m.grade in ("near", "far") for m in got.measures)
-    assert alarms <= 3  # 0.4 are expected at most
+    assert alarms <= 2  # 0.35 are expected at most
 
 
 # ------------------------------------------------------------------------------------------------------- pictures

@@ -104,10 +104,8 @@ def axis(case: Case, column: Column) -> Axis:
     if levels := _ordinal(case, column.name):
         cells = np.where(column.marks == 0, column.values, -1).astype(np.int32)
         return _frequent(case, cells, levels, BARS)
-    real = _values(column, case.arrays.real)
-    if not len(real):
-        return Axis("ordered", np.full(len(column.values), -1, np.int32), ())
-    return _bars(column, _round_edges(real, Clock.of(case, column.name)), Clock.of(case, column.name))
+    real, clock = _values(column, case.arrays.real), Clock.of(case, column.name)
+    return _bars(column, _round_edges(real, clock) if len(real) else np.zeros(0), clock)
 
 
 def grouped(case: Case, column: Column, groups: int) -> Axis:
@@ -158,14 +156,16 @@ def _frequent(case: Case, cells: Codes, names: pl.Series | Sequence[str], most: 
 
 
 def _bars(column: Ordered, edges: Floats, clock: Clock | None) -> Axis:
-    """Bars from edge to edge, the upper one outside; the last bar has both."""
+    """Bars from edge to edge, the upper one outside; the last bar has both. Without edges no row is drawn."""
+    if len(edges) < 2:
+        return Axis("ordered", np.full(len(column.values), -1, np.int32), ())
     known = column.values[column.marks == 0]
-    cells = np.clip(np.searchsorted(edges, column.values, "right") - 1, 0, max(0, len(edges) - 2))
+    cells = np.clip(np.searchsorted(edges, column.values, "right") - 1, 0, len(edges) - 2)
     cells[column.marks != 0] = -1
     shown = unscaled(edges, column).tolist()
     texts = [clock.text(e) if clock else f"{e:.6g}" for e in shown]
     labels = [a if a == b else f"{a} - {b}" for a, b in pairwise(texts)]
-    beyond = (bool((known < edges[0]).any()), bool((known > edges[-1]).any())) if len(edges) else (False, False)
+    beyond = (bool((known < edges[0]).any()), bool((known > edges[-1]).any()))
     return Axis("ordered", cells.astype(np.int32), tuple(labels), tuple(shown), tuple(texts) if clock else (), beyond)
 
 

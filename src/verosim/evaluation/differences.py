@@ -190,8 +190,8 @@ def _range_lost(a: Counted, b: Counted) -> float:
     x, y = a.weighted.values, b.weighted.values
     if x[0] == x[-1]:
         return 0.0 if y[0] <= x[0] <= y[-1] else 1.0
-    common = min(x[-1], y[-1]) - max(x[0], y[0])
-    return 1 - max(0.0, float(common / (x[-1] - x[0])))
+    common = max(0.0, min(x[-1], y[-1]) - max(x[0], y[0]))
+    return 1 - float(common / (x[-1] - x[0]))
 
 
 def _beyond(a: Counted, b: Counted) -> tuple[int, int]:

@@ -17,7 +17,7 @@ import numpy.typing as npt
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
 
-ALPHA: Final = 0.001  # chance of a false alarm of one measure, whatever the number of columns that it looks at
+ALPHA: Final = 0.0003  # chance of a false alarm of one measure, whatever the number of columns that it looks at
 
 
 def surely(p: Floats, alpha: float = ALPHA) -> Bools:

@@ -76,7 +76,8 @@ class Points:
 def _scaled(values: Floats, known: npt.NDArray[np.bool_], train: Rows) -> Floats:
     usual = values[train][known[train]]
     low, high = (float(usual.min()), float(usual.max())) if len(usual) else (0.0, 0.0)
-    scaled = np.clip((values - low) / (high - low or 1.0), -FAR, 1 + FAR)
+    with np.errstate(over="ignore"):
+        scaled = np.clip((values - low) / (high - low or 1.0), -FAR, 1 + FAR)
     middle = float(scaled[train][known[train]].mean()) if len(usual) else 0.0
     return np.where(known, scaled, middle)
 
