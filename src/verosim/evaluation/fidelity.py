@@ -163,10 +163,12 @@ class Splits:
         return Floor(mean * scale, float(means.std(ddof=1)) * scale, each * scale)
 
 
-def splits_of(c: Comparison, purpose: str, errors: Callable[[Rows, Rows], Floats]) -> Splits | None:
+def splits_of(
+    c: Comparison, purpose: str, errors: Callable[[Rows, Rows], Floats], most: int | None = None
+) -> Splits | None:
     """The (k,) `errors` between real rows at the sizes of train and synthetic; None where there are too few real rows.
 
-    Where there are fewer real rows than both sizes need, the sets are smaller in proportion.
+    Where there are fewer real rows than both sizes need, the sets are smaller in proportion. most: splits at most.
     """
     real, n, m, rng = c.real, len(c.train), len(c.synthetic), c.chance(purpose)
     if len(real) < FEW:
@@ -175,7 +177,7 @@ def splits_of(c: Comparison, purpose: str, errors: Callable[[Rows, Rows], Floats
     def at(share: float) -> Floats:
         first = max(1, round(n * share))
         both = first + max(1, round(m * share))
-        orders = (rng.permutation(real)[:both] for _ in range(c.limits.splits))
+        orders = (rng.permutation(real)[:both] for _ in range(min(c.limits.splits, most or c.limits.splits)))
         return np.array([errors(rows[:first], rows[first:]) for rows in orders])
 
     share = min(1.0, len(real) / (n + m))

@@ -14,7 +14,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from verosim.evaluation.columns import Codes, Column, Comparison, Floats, Levels, Rows
+from verosim.evaluation.columns import Codes, Comparison, Floats, Levels, Rows
 
 COORDINATES: Final = 400  # of levels, over all columns; at least two of each
 FAR: Final = 10.0  # ranges of train: beyond, a value is simply far
@@ -40,7 +40,7 @@ class Points:
         places: list[Codes] = []
         for column in c.columns:
             if isinstance(column, Levels):
-                places.append(_frequent(column, c.train, levels))
+                places.append(frequent(column, np.concatenate([c.train, c.synthetic]), levels))
                 continue
             known = column.marks == 0
             numbers.append(_scaled(column.values, known, c.train))
@@ -82,9 +82,12 @@ def _scaled(values: Floats, known: npt.NDArray[np.bool_], train: Rows) -> Floats
     return np.where(known, scaled, middle)
 
 
-def _frequent(column: Column, train: Rows, most: int) -> Codes:
-    """The place of each level by its frequency in train; those beyond share the last."""
-    order = np.argsort(-np.bincount(column.codes[train], minlength=column.size), kind="stable")
+def frequent(column: Levels, rows: Rows, most: int) -> Codes:
+    """The place of each level by its frequency in these rows; those beyond share the last.
+
+    The rows are of both sets: levels that happen to be frequent in one would seem to be rare in the other.
+    """
+    order = np.argsort(-np.bincount(column.codes[rows], minlength=column.size), kind="stable")
     place = np.empty(column.size, np.int32)
     place[order] = np.minimum(np.arange(column.size), most - 1)
     return place[column.codes]

@@ -19,6 +19,7 @@ from verosim.evaluation.case import Case
 from verosim.evaluation.cells import s_pmse, utility
 from verosim.evaluation.columns import MARKS, Codes, Column, Comparison, Floats, Ordered, Rows
 from verosim.evaluation.fidelity import Gathered, Pairs, beside, floor_of, pairs_of, trend_errors
+from verosim.evaluation.points import frequent
 from verosim.evaluation.report import Findings, Measure
 from verosim.models import Progress, silent
 
@@ -47,7 +48,7 @@ class Grid:
 
     @classmethod
     def of(cls, c: Comparison, groups: int) -> Grid:
-        found = [_groups(column, c.train, groups) for column in c.columns]
+        found = [_groups(c, column, groups) for column in c.columns]
         return cls(np.stack([codes for codes, _ in found]), tuple(size for _, size in found))
 
     def at(self, rows: Rows) -> Grid:
@@ -62,20 +63,17 @@ class Grid:
         return np.bincount(cell, minlength=size).astype(np.float64)
 
 
-def _groups(column: Column, train: Rows, groups: int) -> tuple[Codes, int]:
+def _groups(c: Comparison, column: Column, groups: int) -> tuple[Codes, int]:
     """The group of each row, and how many groups there are."""
     if isinstance(column, Ordered):
-        known = column.values[train][column.marks[train] == 0]
+        known = column.values[c.train][column.marks[c.train] == 0]
         shares = np.linspace(0, 1, groups + 1)[1:-1]
         edges = np.unique(np.quantile(known, shares, method="inverted_cdf")) if len(known) else np.zeros(0)
         codes = np.where(column.marks == 0, np.searchsorted(edges, column.values), len(edges) + column.marks)
         return codes.astype(np.int32), len(edges) + 1 + len(MARKS)
     if column.size <= LEVELS:
         return column.codes, column.size
-    order = np.argsort(-np.bincount(column.codes[train], minlength=column.size), kind="stable")
-    place = np.full(column.size, LEVELS - 1, np.int32)
-    place[order[: LEVELS - 1]] = np.arange(LEVELS - 1)
-    return place[column.codes], LEVELS
+    return frequent(column, np.concatenate([c.train, c.synthetic]), LEVELS), LEVELS
 
 
 def distances(a: Grid, b: Grid, tuples: Tuples) -> Floats:
