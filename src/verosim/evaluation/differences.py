@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from math import nan, sqrt
 from typing import Final, Literal
 
@@ -50,7 +51,7 @@ class Shown:
         return f"{self.number(value):.4g}{' days' if self.clock else ''}"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Counted:
     """How often each value of a column occurs in one set of rows: values or levels first, then marks or missing."""
 
@@ -74,13 +75,14 @@ class Counted:
     def missing(self) -> float:
         return float(self.counts[self.column.n_values if isinstance(self.column, Ordered) else -1])
 
-    @property
+    @cached_property
     def weighted(self) -> Weighted:
         """The values of an ordered column."""
         assert isinstance(self.column, Ordered)
         there = np.flatnonzero(self.known)
         return Weighted(self.column.distinct[there], self.known[there])
 
+    @cached_property
     def below(self) -> Floats:
         """The share of the values up to and with each."""
         below: Floats = np.cumsum(self.known) / self.known.sum()
@@ -88,7 +90,7 @@ class Counted:
 
     def quantiles(self, shares: Sequence[float] = QUANTILES) -> Rows:
         """The rank of the lowest value that this share of the values does not exceed."""
-        return np.searchsorted(self.below(), np.array(shares) - 1e-12)
+        return np.searchsorted(self.below, np.array(shares) - 1e-12)
 
 
 def spread(w: Weighted) -> float:
@@ -156,12 +158,12 @@ def _sd(shown: Shown, real: Counted, new: Counted) -> Own:
 
 def _quantile_distance(a: Counted, b: Counted) -> float:
     at = a.quantiles()
-    return float(np.abs(a.below()[at] - b.below()[at]).max())
+    return float(np.abs(a.below[at] - b.below[at]).max())
 
 
 def _quantiles(shown: Shown, real: Counted, new: Counted) -> Own:
     at, n, m = real.quantiles(), float(real.known.sum()), float(new.known.sum())
-    ours, theirs = new.below()[at], real.below()[at]
+    ours, theirs = new.below[at], real.below[at]
     tests = [doubt.of_shares(x * m, m, y * n, n) for x, y in zip(ours, theirs, strict=True)]
     worst = int(np.abs(ours - theirs).argmax())
     column = shown.column

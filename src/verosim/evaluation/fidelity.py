@@ -184,9 +184,11 @@ def splits_of(
     return Splits(at(share), at(share / 2) if share < 1 else None, share)
 
 
-def floor_of(c: Comparison, purpose: str, errors: Callable[[Rows, Rows], Floats]) -> Floor | None:
+def floor_of(
+    c: Comparison, purpose: str, errors: Callable[[Rows, Rows], Floats], most: int | None = None
+) -> Floor | None:
     """What real rows get against real rows, as a mean over all the `errors`."""
-    found = splits_of(c, purpose, errors)
+    found = splits_of(c, purpose, errors, most)
     return found.floor() if found else None
 
 
@@ -317,9 +319,9 @@ def _shape(c: Comparison, errors: Floats) -> Measure:
     return beside(SHAPE, errors, shape_floor(c), lambda i: f"column {c.columns[i].name}")
 
 
-def shape_floor(c: Comparison) -> Floor | None:
+def shape_floor(c: Comparison, most: int | None = None) -> Floor | None:
     """What shape is of real rows against real rows."""
-    return floor_of(c, "shape floor", lambda a, b: shape_errors(c.columns, a, b))
+    return floor_of(c, "shape floor", lambda a, b: shape_errors(c.columns, a, b), most)
 
 
 def _trend(c: Comparison, pairs: Pairs, errors: Floats) -> Measure:

@@ -73,13 +73,17 @@ def _floors(case: Case, used: Sequence[Sequence[Sides]]) -> list[Floor | None]:
         pairs = ((kind, counted[column.name]) for kind, columns in of_kinds for column in columns)
         return np.array([kind.apart(*both) for kind, both in pairs])
 
-    most = max(4, WORK // len(case.arrays.columns))  # fewer do: no verdict hangs on these
-    found, begin = splits_of(case.arrays, "marginals floor", errors, most), 0
+    found, begin = splits_of(case.arrays, "marginals floor", errors, _most(case)), 0
     floors: list[Floor | None] = []
     for _, columns in of_kinds:
         floors.append(found.floor(slice(begin, begin + len(columns))) if found else None)
         begin += len(columns)
     return floors
+
+
+def _most(case: Case) -> int:
+    """Splits of real rows, fewer in wide tables: no verdict hangs on the floors that are taken here."""
+    return max(4, WORK // len(case.arrays.columns))
 
 
 def _measures(kind: Kind, columns: Sequence[Sides], floor: Floor | None) -> Iterator[Measure]:
@@ -132,7 +136,7 @@ def _percent(kind: Kind, distance: float) -> float:
 def _drawn(case: Case, sides: Sequence[Sides]) -> dict[str, dict[str, Any]]:
     """Plain values by column: docs/report.md describes them."""
     c = case.arrays
-    shapes, floor = 100 * shape_errors(c.columns, c.train, c.synthetic), shape_floor(c)
+    shapes, floor = 100 * shape_errors(c.columns, c.train, c.synthetic), shape_floor(c, _most(case))
     floors = [None] * len(sides) if floor is None else (100 * floor.each).tolist()
     return {
         s.name: _picture(case, s, axis(case, s.shown.column)) | {"shape": shape, "floor": real}
