@@ -11,23 +11,11 @@ import numpy as np
 import polars as pl
 import pytest
 
+from test_evaluate import NOISE, table_of
 from verosim.evaluation import Case, Findings, Limits, doubt
 from verosim.evaluation.doubt import Weighted
 from verosim.evaluation.marginals import assess
-from verosim.schema import Column, Table, dtype_name
-
-NOISE = "within noise of real"
-
-
-def table_of(frame: pl.DataFrame, **kinds: str) -> Table:
-    """Text is a category and all else a number, unless `kinds` says otherwise."""
-    return Table(
-        "t",
-        tuple(
-            Column(name, kinds.get(name, "category" if dtype == pl.String else "number"), dtype_name(dtype))
-            for name, dtype in frame.schema.items()
-        ),
-    )
+from verosim.schema import Column, Table
 
 
 def found(train: pl.DataFrame, new: pl.DataFrame, holdout: pl.DataFrame | None = None, **kinds: str) -> Findings:

@@ -11,14 +11,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from test_marginals import by_label, table_of
+from test_evaluate import NOISE, table_of
+from test_marginals import by_label
 from verosim.evaluation import FULL, Case, Limits
 from verosim.evaluation import measure as measure_case
 from verosim.evaluation.marginals import assess as marginals
 from verosim.evaluation.support import alpha_precision, assess, neighbours
 from verosim.evaluation.tables import assess as tables
-
-NOISE = "within noise of real"
 
 
 def rows(n: int, seed: int) -> pl.DataFrame:

@@ -11,7 +11,8 @@ import numpy as np
 import polars as pl
 import pytest
 
-from test_marginals import by_label, table_of
+from test_evaluate import NOISE, table_of
+from test_marginals import by_label
 from verosim.evaluation import Case, Findings, Limits
 from verosim.evaluation.cells import s_pmse, utility
 from verosim.evaluation.fidelity import assess as fidelity
@@ -19,7 +20,6 @@ from verosim.evaluation.fidelity import pairs_of, shape_errors, trend_errors
 from verosim.evaluation.tables import assess
 
 SHARED = Path(__file__).parents[2] / "shared"
-NOISE = "within noise of real"
 
 
 def found(train: pl.DataFrame, new: pl.DataFrame, holdout: pl.DataFrame | None = None, **asked: Any) -> Findings:

@@ -23,6 +23,7 @@ from verosim.forms import Form
 
 BARS: Final = 30  # at most, of one column
 TAIL: Final = 0.005  # share of the real values on either side that may lie beyond the bars
+WIDER: Final = 1.3  # times the range of the others that all values may take
 OTHER: Final = "other"
 LONGEST: Final = 80  # letters of a level that are shown
 
@@ -175,6 +176,8 @@ def _bars(column: Ordered, edges: Floats, clock: Clock | None) -> Axis:
 def _round_edges(values: Floats, clock: Clock | None) -> Floats:
     """Edges of at most `BARS` bars over nearly all values: the outermost `TAIL` may lie beyond."""
     low, high = (float(q) for q in np.quantile(values, [TAIL, 1 - TAIL], method="nearest"))
+    if values.max() - values.min() <= WIDER * (high - low):  # all of it costs little room
+        low, high = float(values.min()), float(values.max())
     if clock and clock.in_calendar and (high - low) / clock.second > BARS * ROUND_TIMES[-1]:
         return _months(low, high, clock)
     if clock:
