@@ -18,7 +18,8 @@ from verosim.evaluation.axes import Axis, Clock, axis
 from verosim.evaluation.case import Case
 from verosim.evaluation.columns import Floats, Rows
 from verosim.evaluation.differences import KINDS, Counted, Kind, Own, Shown, spread
-from verosim.evaluation.fidelity import Floor, shape_errors, shape_floor, splits_of
+from verosim.evaluation.fidelity import shape_errors, shape_floor
+from verosim.evaluation.floors import Floor, splits_of
 from verosim.evaluation.report import WITHIN_NOISE, Findings, Grade, Measure
 from verosim.models import Progress, silent
 

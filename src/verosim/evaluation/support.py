@@ -15,7 +15,7 @@ import numpy as np
 
 from verosim.evaluation.case import Case
 from verosim.evaluation.columns import Comparison, Floats
-from verosim.evaluation.fidelity import FEW
+from verosim.evaluation.floors import FEW
 from verosim.evaluation.points import Points
 from verosim.evaluation.report import WITHIN_NOISE, Findings, Grade, Measure
 from verosim.models import Progress, silent

@@ -18,7 +18,8 @@ from verosim.evaluation.axes import Axis, grouped
 from verosim.evaluation.case import Case
 from verosim.evaluation.cells import s_pmse, utility
 from verosim.evaluation.columns import MARKS, Codes, Column, Comparison, Floats, Ordered, Rows
-from verosim.evaluation.fidelity import Gathered, Pairs, beside, floor_of, pairs_of, trend_errors
+from verosim.evaluation.fidelity import Gathered, Pairs, beside, pairs_of, trend_errors
+from verosim.evaluation.floors import floor_of
 from verosim.evaluation.points import frequent
 from verosim.evaluation.report import Findings, Measure
 from verosim.models import Progress, silent
