@@ -13,7 +13,14 @@ from collections.abc import Mapping
 from typing import Final
 
 from verosim.evaluation import (
-    copying, fidelity, marginals, privacy, regression, support, tables, usefulness,
+    copying,
+    fidelity,
+    marginals,
+    privacy,
+    regression,
+    support,
+    tables,
+    usefulness,
 )  # fmt: skip
 from verosim.evaluation.case import Case, Part
 from verosim.evaluation.columns import Limits
