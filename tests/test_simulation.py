@@ -234,7 +234,8 @@ RICH = {
     "sources": {"day": {"rate": 1.2, "hours": [0.5] * 8 + [1.5] * 8 + [1] * 8, "to": "in"}},
     "stations": {
         "in": {"servers": 2, "service": "size * exponential(0.8)", "queue": "priority", "priority": "urgent",
-               "preempt": "resume", "patience": {"exponential": 20}, "next": [{"when": "size > 1", "to": "work"}, {"to": "pack"}]},
+               "preempt": "resume", "patience": {"exponential": 20},
+               "next": [{"when": "size > 1", "to": "work"}, {"to": "pack"}]},
         "work": {"servers": 3, "service": {"gamma": [2, 0.6]}, "needs": {"room": 1}, "takes": {"parts": 1}, "capacity": 8,
                  "full": "wait", "breaks": {"up": {"exponential": 50}, "down": {"exponential": 5}},
                  "interrupted": "restart", "next": {"pack": 0.7, "in": 0.3}},

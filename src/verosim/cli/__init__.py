@@ -1,6 +1,7 @@
 """The command line: thin commands over run.py. Results go to standard output, progress and errors to standard error.
 
-`common` holds what the commands share, `learned` the commands that learn real data, `judged` those that judge, `simulated` the one that simulates.
+`common` holds what the commands share, `learned` the commands that learn real data, `judged` those that judge,
+`simulated` the one that simulates.
 """
 
 from __future__ import annotations

@@ -115,5 +115,6 @@ def _side_by_side(
         setting = ", ".join(f"{k}={row[k]}" for k in values)
         apart = f"  difference {row['difference']:.4g}, {row['difference_low']:.4g} to {row['difference_high']:.4g}"
         say(
-            f"{setting:28}{row['station']:20}{row['indicator']:14}{row['value']:.4g}  {row['low']:.4g} to {row['high']:.4g}{apart}"
+            f"{setting:28}{row['station']:20}{row['indicator']:14}{row['value']:.4g}"
+            f"  {row['low']:.4g} to {row['high']:.4g}{apart}"
         )

@@ -149,7 +149,7 @@ class Scenario:
     def _read(self) -> Model:
         try:
             found = self.data if isinstance(self.data, ScenarioFile) else file.read(self.data)
-            columns = {}
+            columns: dict[str, pl.DataType] = {}
             for name, source in found.sources.items():
                 if source.file is not None:
                     columns |= dict(replayed(self.folder, name, source).drop("time").schema)

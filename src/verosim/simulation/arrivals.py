@@ -170,7 +170,8 @@ def _by_gaps(model: Model, run: Run, name: str, source: Source) -> Blocks:
 def _by_rate(model: Model, run: Run, name: str, source: Source) -> Blocks:
     """Arrivals of a rate that changes with the hour: those of rate 1, on the scale of the rate's running sum.
 
-    Exact for rates that are constant within each quarter of an hour (Cinlar, Introduction to Stochastic Processes, 1975).
+    Exact for rates that are constant within each quarter of an hour (Cinlar, Introduction to Stochastic Processes,
+    1975).
     """
     if source.rate is None or not 0 < source.rate < inf:
         raise PlacedError(f"a rate is over 0, not {source.rate}.", ("sources", name, "rate"))

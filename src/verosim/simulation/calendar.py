@@ -42,7 +42,7 @@ GROWTH: Final = 2
 
 @dataclass
 class Done:
-    """What is known of cases that have left, or of all at the end: arrays; visits (m,) are those of cases (n,), in order."""
+    """What is known of cases (n,) that have left, or of all at the end, and of their visits (m,), in order: arrays."""
 
     batch: Batch
     row: Ints  # (n,) in the batch
@@ -213,7 +213,7 @@ class Calendar:
             self.visits[name] = np.concatenate([self.visits[name], new[name].astype(self.visits[name].dtype)])
 
     def _extend(self) -> None:
-        """Draw further steps of the paths of those who are there, and let those go on who stand at the end of theirs."""
+        """Draw further steps of the paths of those who are there; those who stand at the end of theirs go on."""
         parked = self.parked
         for number, batch in self.batches.items():
             going = np.zeros(batch.n, bool)
@@ -264,21 +264,14 @@ class Calendar:
         new_visit = np.full(len(self.visits["case"]) + 1, NOBODY)
         new_visit[keep] = np.arange(len(keep))
         self.visits = {k: v[keep] for k, v in self.visits.items()}
-        old_at, held = self.cases["at"], self.cases["held"].reshape(len(stay), self.resources)
+        held = self.cases["held"].reshape(len(stay), self.resources)
         self.cases = {k: v[stay] for k, v in self.cases.items() if k != "held"}
         self.cases["held"] = held[stay].ravel()
         self.visits["case"] = new_case[self.visits["case"]]
         counts = np.bincount(self.visits["case"], minlength=int(stay.sum()))
         end = np.cumsum(counts)
-        begun = ~np.isnan(self.visits["enqueue"])
-        reached = (
-            np.maximum.reduceat(
-                np.append(np.where(begun, np.arange(len(keep)), NOBODY), NOBODY), np.minimum(end - counts, len(keep))
-            )
-            if len(end)
-            else end
-        )
-        self.cases["at"] = np.where(reached >= end - counts, reached, end - counts - 1)
+        begun = np.bincount(self.visits["case"], weights=~np.isnan(self.visits["enqueue"]), minlength=len(end))
+        self.cases["at"] = end - counts + begun.astype(np.int64) - 1
         self.cases["end"] = end
         self.cases["blocked_in"] = new_visit[self.cases["blocked_in"]]
         for name in ("before", "after"):
@@ -289,12 +282,10 @@ class Calendar:
         self._pack_heap(new_visit)
 
     def _pack_feed(self, new_case: Ints) -> None:
-        times, kinds, refs = (part[self.count[kernel.FEED] :] for part in self.feed)
-        self.feed = (
-            times,
-            kinds,
-            np.where(kinds == kernel.ARRIVE, new_case[np.where(kinds == kernel.ARRIVE, refs, -1)], refs),
-        )
+        done = int(self.count[kernel.FEED])
+        times, kinds, refs = self.feed[0][done:], self.feed[1][done:], self.feed[2][done:]
+        arrives = kinds == kernel.ARRIVE
+        self.feed = (times, kinds, np.where(arrives, new_case[np.where(arrives, refs, NOBODY)], refs))
         self.count[kernel.FEED] = 0
 
     def _pack_heap(self, new_visit: Ints) -> None:
@@ -365,7 +356,7 @@ def _fixed(model: Model) -> dict[str, Any]:
         "station_of": np.repeat(np.arange(n), slots), "busy_with": np.full(int(slots.sum()), NOBODY),
         "off": np.zeros(int(slots.sum()), np.int64), "idle_since": np.arange(int(slots.sum())) * 1e-300 - 1.0,
         "stuck": np.zeros(int(slots.sum()), np.int64),
-        "free": np.array([model.count_of(v, ("resources", k)) for k, v in model.file.resources.items()], dtype=np.int64),
+        "free": np.array([model.count_of(n, ("resources", r)) for r, n in model.file.resources.items()], np.int64),
         "users": users, "short": np.array([CODES[s.short] for s in stocks.values()], dtype=np.int64),
         **{k: np.array(v, dtype=np.float64) for k, v in of_stocks.items()},
     }  # fmt: skip

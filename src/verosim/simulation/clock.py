@@ -94,7 +94,7 @@ class Clock:
         return (micro - self._origin).to_numpy() / (self.seconds * 1e6)
 
     def quarters(self, first: float, last: float) -> tuple[Floats, Floats, Ints]:
-        """The quarters of an hour that touch [first, last): their starts (q + 1,), hour of day (q,), weekday from 0 (q,).
+        """The quarters of an hour that touch [first, last): starts (q + 1,), hour of the day (q,), weekday from 0 (q,).
 
         By the clock on the wall: where the clocks change, an hour comes twice or not at all.
         """

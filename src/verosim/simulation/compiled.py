@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numba
 from numba.core import types
 from numba.experimental import structref
@@ -14,14 +16,14 @@ from verosim.simulation.kernel import State
 
 
 @structref.register
-class Reference(types.StructRef):  # type: ignore[misc]
+class Reference(types.StructRef):
     """The state as a structure of numba's, with the same names."""
 
     def preprocess_fields(self, fields: tuple[tuple[str, types.Type], ...]) -> tuple[tuple[str, types.Type], ...]:
         return tuple((name, types.unliteral(kind)) for name, kind in fields)
 
 
-class Proxy(structref.StructRefProxy):  # type: ignore[misc]
+class Proxy(structref.StructRefProxy):
     """How Python, and compiled code, make one."""
 
 
@@ -31,10 +33,11 @@ for helper in kernel.HELPERS:
 _run = register_jitable(kernel.run)
 
 
-@numba.njit(cache=True)  # type: ignore[untyped-decorator]
+@numba.njit(cache=True)
 def run(state: State, horizon: float) -> int:
     """`kernel.run` over arrays."""
-    return _run(Proxy(*state), horizon)
+    reference: Any = Proxy(*state)
+    return _run(reference, horizon)
 
 
 several = numba.njit(cache=True)(recursion.several)

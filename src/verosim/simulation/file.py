@@ -39,7 +39,7 @@ def library() -> dict[str, str]:
 
 
 def open_text(path: str | Path) -> tuple[str, str, Path]:
-    """The text of a scenario file, or of the library's scenario of that name. -> text, name, folder. Raises FileError."""
+    """-> the text, name and folder of a scenario file, or of the library's scenario of that name. Raises FileError."""
     file, known = Path(path), library()
     if not file.exists() and str(path) in known:
         return known[str(path)], str(path), Path()

@@ -63,7 +63,7 @@ def _sums(model: Model, visits: Arrays, key: npt.NDArray[np.int64], n: int) -> d
     busy = np.nan_to_num(visits["complete"] - start)
 
     def total(weights: Any) -> Floats:
-        return np.bincount(key, weights=np.asarray(weights, dtype=float), minlength=n)
+        return np.bincount(key, weights=np.asarray(weights, dtype=float), minlength=n).astype(np.float64)
 
     within = model.file.within if model.file.within is not None else 0.0
     return {
@@ -78,9 +78,12 @@ def _indicators(of: Mapping[str, Floats], length: float, servers: int, level: bo
     with np.errstate(all="ignore"):
         n = of["n"]
         found = {
-            "arrivals": n / length, "served": of["served"] / n, "balked": of["balked"] / n, "reneged": of["reneged"] / n,
-            "turned_away": of["turned_away"] / n, "wait": of["wait"] / n, "waiting_share": of["waited"] / n,
-            "service": of["busy"] / of["begun"], "queue": of["wait"] / length, "inside": (of["wait"] + of["busy"]) / length,
+            "arrivals": n / length,
+            **{k: of[k] / n for k in ("served", "balked", "reneged", "turned_away", "wait")},
+            "waiting_share": of["waited"] / n,
+            "service": of["busy"] / of["begun"],
+            "queue": of["wait"] / length,
+            "inside": (of["wait"] + of["busy"]) / length,
         }  # fmt: skip
         if servers:
             found["utilisation"] = of["busy"] / (servers * length)

@@ -226,7 +226,7 @@ def take_from_queue(s: State, v: int) -> None:
     s.before[v] = s.after[v] = NOBODY
 
 
-# ----------------------------------------------------------------------------------------------- from station to station
+# ---------------------------------------------------------------------------------------- from station to station
 
 
 def admit(s: State, v: int, now: float, first: bool) -> int:
@@ -359,10 +359,16 @@ def idle_server(s: State, st: int) -> int:
     """The server that is idle for longest, or -1."""
     best = NOBODY
     for k in range(s.first_server[st], s.end_server[st]):
-        if s.busy_with[k] < 0 and s.stuck[k] == 0 and s.off[k] == 0:
-            if best < 0 or s.idle_since[k] < s.idle_since[best]:
-                best = k
+        free = s.busy_with[k] < 0 and s.stuck[k] == 0 and s.off[k] == 0
+        if free and (best < 0 or s.idle_since[k] < s.idle_since[best]):
+            best = k
     return best
+
+
+def is_weaker(s: State, v: int, w: int) -> bool:
+    if s.priority[v] != s.priority[w]:
+        return bool(s.priority[v] > s.priority[w])
+    return bool(s.start[v] > s.start[w])
 
 
 def weaker(s: State, st: int, v: int) -> int:
@@ -372,13 +378,14 @@ def weaker(s: State, st: int, v: int) -> int:
         w = s.busy_with[k]
         if w < 0 or s.where[w] != SERVED_NOW or s.priority[w] <= s.priority[v]:
             continue
-        if worst < 0 or s.priority[w] > s.priority[s.busy_with[worst]] or (s.priority[w] == s.priority[s.busy_with[worst]] and s.start[w] > s.start[s.busy_with[worst]]):
+        if worst < 0 or is_weaker(s, w, s.busy_with[worst]):
             worst = k
     return worst
 
 
 def can_take(s: State, st: int) -> bool:
-    for i in range(s.needs_from[st], s.needs_to[st]):
+    """Whether all resources that the station needs are free."""
+    for i in range(s.needs_from[st], s.needs_to[st]):  # noqa: SIM110  (numba knows no `all` over a generator)
         if s.free[s.needs[i]] < s.amounts[i]:
             return False
     return True
@@ -478,7 +485,7 @@ def over(s: State, v: int, now: float) -> None:
         for i in range(s.frees_from[st], s.frees_to[st]):
             give_back(s, d, s.frees[i])
         answer = go_on(s, d, w + 1, now)
-        if answer == BLOCKED or answer == PARKED:
+        if answer in (BLOCKED, PARKED):
             s.blocked_in[d] = w
             if k >= 0:
                 s.stuck[k] += 1
@@ -504,7 +511,7 @@ def turn_away(s: State, v: int, why: int, now: float) -> None:
         answer = go_on(s, c, v + 1, now)
     else:
         finish(s, c, now)
-    if answer == BLOCKED or answer == PARKED:
+    if answer in (BLOCKED, PARKED):
         s.blocked_in[c] = v
         s.server[v] = NOBODY
     else:
@@ -564,7 +571,7 @@ def work_off(s: State, now: float) -> None:
             unblock(s, ref, now)
         else:
             answer = go_on(s, ref, s.at[ref] + 1, now)
-            if answer == ADMITTED or answer == GONE:
+            if answer in (ADMITTED, GONE):
                 unstick(s, ref, now)
 
 
@@ -632,8 +639,8 @@ def run(s: State, horizon: float) -> int:
         work_off(s, now)
 
 
-HELPERS: Final = (
+HELPERS: Final = (  # all that `run` uses, for the compiler
     before, swap, push, drop_first, note, put_in_queue, take_from_queue, admit, go_on, line_up, finish, give_back,
-    leave_place, unblock, unstick, set_idle, idle_server, weaker, can_take, lacks_goods, serve, begin, take_goods, interrupt, over,
-    give_part, turn_away, seek, order_goods, work_off, happen, come,
-)  # fmt: skip  # all that `run` uses, for the compiler
+    give_part, leave_place, unblock, unstick, set_idle, idle_server, is_weaker, weaker, can_take, lacks_goods, serve,
+    begin, take_goods, interrupt, over, turn_away, seek, order_goods, work_off, happen, come,
+)  # fmt: skip

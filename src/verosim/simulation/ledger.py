@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Final
 
@@ -193,17 +194,17 @@ Edges = list[tuple[int, int, int]]  # layer (in the order of time), payer, payee
 
 
 def _cycle(who: list[int]) -> Edges:
-    return [(i, a, b) for i, (a, b) in enumerate(zip(who, [*who[1:], who[0]], strict=True))]
+    return [(i, a, b) for i, (a, b) in enumerate(pairwise([*who, who[0]]))]
 
 
 def _takeover(who: list[int]) -> Edges:
-    """The first loses all, by a chain of accounts, to cash."""
-    return [*((i, a, b) for i, (a, b) in enumerate(zip(who[:2], who[1:2], strict=False))), (1, who[1], OUTSIDE)]
+    """The first loses all to the second, who takes it out as cash."""
+    return [(0, who[0], who[1]), (1, who[1], OUTSIDE)]
 
 
 def _layers(*layers: list[int]) -> Edges:
     """Everyone of a layer pays everyone of the next."""
-    pairs = enumerate(zip(layers[:-1], layers[1:], strict=True))
+    pairs = enumerate(pairwise(layers))
     return [(i, a, b) for i, (one, two) in pairs for a in one for b in two]
 
 
@@ -221,7 +222,7 @@ SHAPES: Final[dict[str, Callable[[list[int]], Edges]]] = {
     "gather_scatter": lambda who: _layers(who[2::2] or who[:1], who[1:2], who[3::2] or who[:1]),
     "bipartite": lambda who: _layers(who[: len(who) // 2], who[len(who) // 2 :]),
     "stack": lambda who: _layers(*_thirds(who)),
-    "random": lambda who: [(i, a, b) for i, (a, b) in enumerate(zip(who[:-1], who[1:], strict=True))],
+    "random": lambda who: [(i, a, b) for i, (a, b) in enumerate(pairwise(who))],
 }
 
 

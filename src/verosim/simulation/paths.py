@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
+from functools import partial
 from math import inf
 from typing import Final
 
@@ -88,9 +89,7 @@ class Batch:
             mine = np.flatnonzero(self.arrivals.source == i)
             if source.file is None or not len(mine):
                 continue
-            frame = self.run.once(
-                ("replay", name), lambda name=name, source=source: replayed(self.model.folder, name, source)
-            )
+            frame = self.run.once(("replay", name), partial(replayed, self.model.folder, name, source))
             for column in frame.columns:
                 if column != "time":
                     out[column] = out[column].scatter(mine, frame[column].gather(self.arrivals.row[mine]))
@@ -170,8 +169,8 @@ class Batch:
         if len(wrong):
             name = self.model.names[station]
             raise DataError(
-                f"station {name!r}: the probabilities of `next` are {', '.join(f'{s[wrong[0]]:g}' for s in shares)}; they are 0 "
-                "or more, and sum to 1.", table=CASES, row=int(block.rows[wrong[0]]), fix="Correct the expressions.",
+                f"station {name!r}: the probabilities of `next` are {', '.join(f'{s[wrong[0]]:g}' for s in shares)}; "
+                "they are 0 or more, and sum to 1.", table=CASES, row=int(block.rows[wrong[0]]), fix="Correct the expressions.",
             )  # fmt: skip
         u = block.uniform(term(self.model.names[station], "next"))
         return targets[np.minimum((u >= ends).sum(axis=0), len(targets) - 1)]

@@ -1,6 +1,6 @@
 """A scenario, checked and numbered before anything happens: names resolved, expressions typed, loads known.
 
-All that differs from case to case becomes a hidden column of one recipe table, `cases`: so every kind of column and every
+All that differs from case to case becomes a hidden column of one recipe table, `cases`: so each kind of column and each
 expression of a recipe means the same here, and errors know their line.
 """
 
@@ -331,7 +331,7 @@ class Model:
 
     @cached_property
     def loads(self) -> dict[str, float]:
-        """The share of time that each station's servers would be busy, where the means are known: over 1 is too much."""
+        """The share of time that each station's servers would be busy, where means are known: over 1 is too much."""
         n = len(self.names)
         into, ways = np.zeros(n), np.zeros((n, n))
         for name, source in self.file.sources.items():
@@ -345,7 +345,7 @@ class Model:
                 if target != OUT:
                     ways[i, target] += float(chance)
         try:
-            rates: Floats = np.linalg.solve(np.eye(n) - ways.T, into)
+            rates: Floats = np.linalg.solve(np.eye(n) - ways.T, into).astype(np.float64)
         except np.linalg.LinAlgError:
             return {}
         return {
@@ -379,8 +379,8 @@ class Model:
             station = self.file.stations[name]
             if load >= 1 and station.capacity is None and station.patience is None and station.balk is None:
                 found.append(
-                    f"station {name!r} is unstable: its load is {load:.2f} of what its servers can do, so its queue grows "
-                    "without end. Add servers, or give `capacity`, `patience` or `balk`."
+                    f"station {name!r} is unstable: its load is {load:.2f} of what its servers can do, so its queue "
+                    "grows without end. Add servers, or give `capacity`, `patience` or `balk`."
                 )
         return tuple(found)
 

@@ -87,7 +87,7 @@ class Populations:
             now = step * self.noun.step
             counts.append(np.bincount(state, minlength=len(self.states)))
             who, to = self._step(run, step, now, state, counts[-1], values)
-            moves.append((np.full(len(who), now + self.noun.step), who, state[who], to))
+            moves.append((np.full(len(who), now + self.noun.step, dtype=np.float64), who, state[who], to))
             state[who] = to
         counts.append(np.bincount(state, minlength=len(self.states)))
         yield self._tables(values, state, counts, moves)
@@ -140,12 +140,8 @@ class Populations:
         given |= {f"share_{n}": c / self.noun.size for n, c in zip(self.states, counts, strict=True)}
         rows = Rows(run, step, 1, members, values, members, table=self.name)
         rows._values = {k: pl.Series([float(v)]).new_from_index(0, len(members)) for k, v in given.items()}
-        rates = np.array(
-            [
-                rows.numbers(_term(state, i)) if isinstance(m.rate, str) else np.full(len(members), m.rate)
-                for i, m in enumerate(moves)
-            ]
-        )
+        drawn = [rows.numbers(_term(state, i)) if isinstance(m.rate, str) else m.rate for i, m in enumerate(moves)]
+        rates: Floats = np.array([np.broadcast_to(rate, len(members)) for rate in drawn], dtype=np.float64)
         if not (rates >= 0).all():
             raise DataError(
                 f"a rate from the state {state!r} is negative or missing.",
@@ -162,7 +158,8 @@ class Populations:
         moves: list[tuple[Floats, Ints, Ints, Ints]],
     ) -> dict[str, pl.DataFrame]:
         names = pl.Series(self.states, dtype=pl.Enum(self.states))
-        times, who, before, after = (np.concatenate([m[i] for m in moves]) for i in range(4))
+        times = np.concatenate([m[0] for m in moves])
+        who, before, after = (np.concatenate([m[i] for m in moves]) for i in (1, 2, 3))
         grid = np.arange(len(counts)) * self.noun.step
         table = np.array(counts)
         return {
@@ -176,7 +173,10 @@ class Populations:
                 }
             ),
             f"{self.name}_counts": pl.DataFrame(
-                {"time": self.clock.dates(grid), **{s: table[:, i] for i, s in enumerate(self.states)}}
+                {
+                    "time": self.clock.dates(grid.astype(np.float64)),
+                    **{s: table[:, i] for i, s in enumerate(self.states)},
+                }
             ),
         }
 

@@ -144,7 +144,7 @@ def _through(
         follows = follows[(follows < len(station))]
         follows = follows[~first[follows]]
         enqueue[follows] = complete[follows - 1]
-    for b, w, low, high in zip(all_batches, walks, offsets[:-1], offsets[1:], strict=True):
+    for b, low, high in zip(all_batches, offsets[:-1], offsets[1:], strict=True):
         part = slice(int(low), int(high))
         last = np.append(np.flatnonzero(first[part])[1:] - 1, high - low - 1) if high > low else np.zeros(0, np.int64)
         n = high - low

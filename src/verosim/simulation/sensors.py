@@ -1,4 +1,4 @@
-"""Sensors: readings at regular times, of level, trend, seasons, noise with memory, and wear; faults come with labels."""
+"""Sensors: readings at regular times, of level, trend, seasons, noise with memory and wear; faults have labels."""
 
 from __future__ import annotations
 
