@@ -83,7 +83,7 @@ def measures(columns: list[str]) -> tuple[Measure, ...]:
 
 def column(i: int, rng: np.random.Generator, hostile: bool) -> dict[str, Any]:
     missing = {"train": 0.021 * (i % 3), "holdout": 0.02 * (i % 3), "synthetic": 0.023 * (i % 3)}
-    rest = {"shape": float(rng.gamma(2, 0.4)), "floor": 0.62, "missing": missing, "coverage": {"range_coverage": 0.98}}
+    rest = {"shape": float(rng.gamma(2, 0.4)), "floor": 0.62, "missing": missing, "coverage": {"range_coverage": 98.0}}
     if i % 2 == 0:
         edges = np.linspace(17, 90, 21)
         real = np.exp(-(((edges[:-1] - 38) / 16) ** 2)) + 0.02
@@ -94,7 +94,7 @@ def column(i: int, rng: np.random.Generator, hostile: bool) -> dict[str, Any]:
         levels = ["Married-civ-spouse", "Never-married", "Divorced", "Separated", "Widowed", "other"]
         levels = [*HOSTILE, *levels] if hostile else levels[: 2 + i % 5]
         real = np.sort(rng.dirichlet(np.ones(len(levels))))[::-1]
-        drawn = {"kind": "levels", "levels": levels, "moments": None}
+        drawn = {"kind": "levels", "levels": levels, "edges": [], "labels": [], "moments": None}
     shares = {role: noisy(real, rng) for role in ("train", "holdout", "synthetic")}
     return {**drawn, **shares, **rest}
 
@@ -112,10 +112,10 @@ def symmetric(values: np.ndarray) -> list[list[float | None]]:
 def pairs(columns: list[str], rng: np.random.Generator) -> list[dict[str, Any]]:
     found = []
     for k in range(min(30, len(columns) - 1)):
-        x, y = [f"{10 * i} to {10 * i + 10}" for i in range(10)], ["Married", "Never-married", "Divorced", "Widowed"]
+        x, y = ["Married", "Never-married", "Divorced", "Widowed"], [f"{10 * i} to {10 * i + 10}" for i in range(10)]
         cells = {role: rng.dirichlet(np.ones(40) / 2).reshape(4, 10).tolist() for role in ("train", "synthetic")}
         of = [columns[k], columns[k + 1]]
-        found.append({"columns": of, "trend": 9 / (k + 1), "floor": 1.4, "x": x, "y": y, **cells})
+        found.append({"columns": of, "trend": 9 / (k + 1), "floor": 1.4, "x": x, "y": y, **cells, "utility": {"pMSE": 0.001, "S_pMSE": 2.1}})
     return found
 
 
@@ -166,12 +166,17 @@ def privacy(columns: list[str]) -> dict[str, Any]:
     attacks = [
         ("singling out", "one column", [], 0.041, 0.038, 0.012, 0.003, 0.0, 0.014),
         ("linkability", "nearest row", keys, 0.09, 0.08, 0.001, 0.011, 0.0, 0.028),
-        ("inference", f"of {columns[3]}", keys, 0.62, 0.55, 0.5, 0.156, 0.118, 0.193),
+        ("inference", "nearest synthetic row", keys, 0.62, 0.55, 0.5, 0.156, 0.118, 0.193),
     ]
-    names = ("risk", "attack", "keys", "success", "control", "naive", "value", "low", "high")
+    names = ("risk", "attack", "keys", "success", "control", "naive", "risk_value", "low", "high")
     risks = [{**dict(zip(names, a, strict=True)), "attacks": 2000, "verdict": NOISE} for a in attacks]
-    risks[2]["verdict"] = "more is inferred of people learned from"
-    outliers = {"auc": 0.56, "auc_error": 0.02, "tpr": {"0.01": 0.034, "0.1": 0.15}}
-    membership = {"auc": 0.512, "auc_error": 0.006, "tpr": {"0.01": 0.012, "0.1": 0.108}, "roc": roc(0.02), "outliers": outliers}
-    disclosure = {"keys": keys, "target": columns[3], "repU": 0.41, "DiSCO": 6.2, "DCAP": 48.1, "TCAP": 31.0}
+    risks[2] |= {"secret": columns[3], "verdict": "more is inferred of people learned from"}
+    outliers = {"auc": 0.56, "auc_error": 0.02, "tpr": caught(0.034, 0.15)}
+    membership = {"auc": 0.512, "auc_error": 0.006, "tpr": caught(0.012, 0.108), "roc": roc(0.02), "outliers": outliers}
+    told = {"repU": 0.41, "DiSCO": 6.2, "DCAP": 48.1, "TCAP": 31.0}
+    disclosure = {"keys": keys, "target": columns[3], "train": told, "holdout": told}
     return {"risks": risks, "membership": membership, "disclosure": disclosure}
+
+
+def caught(*shares: float) -> dict[str, dict[str, float]]:
+    return {rate: {"value": v, "low": 0.8 * v, "high": 1.2 * v} for rate, v in zip(("0.01", "0.1"), shares, strict=True)}

@@ -49,6 +49,9 @@ Settings = Annotated[
 K = Annotated[int, typer.Option("--k", min=1, help="Values that fewer people hold are not reproduced.")]
 Unit = Annotated[str | None, typer.Option(help="The column that says whom a row belongs to.")]
 Holdout = Annotated[float, typer.Option(min=0, max=0.9, help="Share of the rows kept to measure with, never learned.")]
+Start = Annotated[
+    Path | None, typer.Option(help="Data or a model file with some of the same columns, to learn from first.")
+]
 Workers = Annotated[int, typer.Option(min=0, help="Processes that draw rows; 0: as many as pay.")]
 Replicates = Annotated[
     int | None, typer.Option("-m", min=1, help="How many files, drawn apart: out.1.csv, out.2.csv ...")

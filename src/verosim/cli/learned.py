@@ -28,6 +28,7 @@ from verosim.cli.common import (
     Seed,
     Settings,
     Source,
+    Start,
     Unit,
     Workers,
     app,
@@ -61,6 +62,7 @@ def synth(
     k: K = 5,
     unit: Unit = None,
     holdout: Holdout = 0.1,
+    start: Start = None,
     workers: Workers = 0,
     quiet: Quiet = False,
     as_json: AsJson = False,
@@ -73,7 +75,7 @@ def synth(
     options = Options(model=model.value, settings=settings_of(set_), k=k, unit=unit, holdout=holdout)
     with progress_bar(quiet) as progress:
         done = run.synth(
-            source, out, schema=schema, rows=rows, scale=scale, seed=seed, options=options, report=report,
+            source, out, schema=schema, rows=rows, scale=scale, seed=seed, options=options, start=start, report=report,
             workers=workers, progress=progress,
         )  # fmt: skip
     if as_json:
@@ -98,6 +100,7 @@ def fit(
     k: K = 5,
     unit: Unit = None,
     holdout: Holdout = 0.1,
+    start: Start = None,
     quiet: Quiet = False,
     as_json: AsJson = False,
 ) -> None:
@@ -108,7 +111,7 @@ def fit(
     options = Options(model=model.value, settings=settings_of(set_), k=k, unit=unit, holdout=holdout)
     with progress_bar(quiet) as progress:
         done = run.learn_file(
-            source, out, schema=schema, seed=seed, options=options, report=report, progress=progress
+            source, out, schema=schema, seed=seed, options=options, start=start, report=report, progress=progress
         )  # fmt: skip
     if as_json:
         say_json({**_outcome(done), "explain": done.synthesizer.explain()})
@@ -244,46 +247,6 @@ def augment(
         say_json({"out": wrote, "rows": done.rows, "gains": [gain.to_dict() for gain in done.gains]})
     elif not quiet:
         printer(wrote)(f"{done.summary()}\nwrote {shown(wrote)}")
-
-
-@app.command(epilog="Example: verosim compare adult.csv --models chain,network,gan --minutes 20 --out engines.html")
-def compare(
-    source: Source,
-    out: Annotated[Path | None, typer.Option("--out", "-o", help="Where a page (.html) or JSON goes.")] = None,
-    models: Annotated[str | None, typer.Option(help="Engines, with commas between; by default all.")] = None,
-    minutes: Annotated[float, typer.Option(min=0.01, help="Wall-clock time for all engines together.")] = 10.0,
-    target: Annotated[str | None, typer.Option(help="The column to predict; by default one of few values.")] = None,
-    seed: Seed = 0,
-    schema: SchemaFile = None,
-    k: K = 5,
-    unit: Unit = None,
-    quiet: Quiet = False,
-    as_json: AsJson = False,
-) -> None:
-    """Train engines on a table within a time budget, and show how good, useful, private and quick each is."""
-    from verosim import run
-    from verosim.comparing import compare as side_by_side
-    from verosim.files.disk import check_writable
-
-    run.check_targets((source, schema), out or "-")
-    if out is not None:
-        check_writable(out)
-    names = [name.strip() for name in models.split(",")] if models else None
-    with progress_bar(quiet) as progress:
-        found = side_by_side(
-            source, names, minutes=minutes, target=target, schema=schema, seed=seed, k=k, unit=unit, progress=progress
-        )
-    if out is not None:
-        found.save(out)
-    if as_json:
-        say_json(found.to_dict())
-    elif not quiet:
-        say(found.grid())
-        say(found.advice())
-        if out is not None:
-            say(f"wrote {out}")
-        elif found.best is not None:
-            say(f"next: verosim synth {source} --model {found.best.model}")
 
 
 @app.command(epilog="Example: verosim inspect adult.csv --out adult.schema.yaml")

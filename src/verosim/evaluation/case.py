@@ -67,7 +67,9 @@ class Case:
         if out := left_out(self.table):
             named = [f"{name} ({why})" for name, why in out.items()]
             yield f"not compared: {', '.join(named[:8])}{f' and {len(named) - 8:,} more' if len(named) > 8 else ''}"
-        if len(self.holdout) < WEAK:
+        if not len(self.holdout):
+            yield "no hold-out: no verdict on copying, on attacks or by a detector can be had"
+        elif len(self.holdout) < WEAK:
             yield f"the hold-out has only {len(self.holdout):,} rows: verdicts are weak"
         sizes = [(len(getattr(self.arrays, role)), n, role) for role, n in self.rows.items()]
         if sampled := [f"{n:,} of {of:,} {role.replace('holdout', 'hold-out')}" for n, of, role in sizes if n < of]:

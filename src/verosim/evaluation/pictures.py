@@ -64,8 +64,8 @@ def _column(place: int, name: str, c: Details) -> ColumnView:
         if c.get(key)
     ]
     title = f"Distribution of {name[:80]}"
-    if not series:
-        chart = Markup()
+    if not series or not c["edges" if ordered else "levels"]:
+        series, chart = [], Markup()
     elif ordered:
         chart = histogram(c["edges"], series, title, _difference(_bins(c), c), c.get("labels") or ())
     else:
@@ -96,10 +96,9 @@ def _facts(c: Details) -> tuple[tuple[str, str], ...]:
         shares = [f"{100 * v:.2f} % {role.replace('holdout', 'unseen').replace('train', 'real')}" for role, v in missing.items() if v is not None]
         if any(missing.values()):
             facts.append(("Missing", ", ".join(shares)))
-    coverage = c.get("coverage")
-    for name, value in (coverage.items() if isinstance(coverage, Mapping) else [("coverage", coverage)]):
-        if isinstance(value, int | float):
-            facts.append((str(name).replace("_", " ").capitalize(), number(value)))
+    for name, value in (c.get("coverage") or {}).items():
+        if value is not None:
+            facts.append((str(name).replace("_", " ").capitalize(), number(value, "%")))
     return tuple(facts)
 
 
@@ -120,7 +119,7 @@ def _said(value: Any) -> str:
 
 @dataclass(frozen=True, slots=True)
 class PairView:
-    """Two columns: how far their relation is from the real one, and the shares of rows in each cell."""
+    """Two columns: how far their relation is from the real one, the shares of rows in each cell, other measures."""
 
     columns: tuple[str, str]
     place: int
@@ -129,6 +128,7 @@ class PairView:
     real: Markup
     synthetic: Markup
     difference: Markup
+    facts: tuple[tuple[str, str], ...]
 
     @property
     def name(self) -> str:
@@ -300,26 +300,21 @@ def regression(details: Details, most: int = 40) -> list[Line]:
 def risks(details: Details) -> list[Line]:
     """Each attack's success beside its control, and the risk with its interval."""
     found = details.get("risks") or ()
-    ends = span([0.0, *(x for r in found for x in (r.get("low"), r.get("high")))])
+    ends = span([0.0, *(x for r in found for x in (r["low"], r["high"]))])
     lines = []
     for r in found:
-        known = None not in (r["value"], r["low"], r["high"])
-        marks = [Mark(r["value"], r["low"], r["high"])] if known else []
-        shares = (_percent(r.get(key)) for key in ("success", "control", "naive"))
-        cells = (*shares, _interval(r["value"], r["low"], r["high"]), f"{r['attacks']:,}")
-        keys = f"known: {', '.join(r['keys'])}; " if r.get("keys") else ""
-        lines.append(Line(f"{r['risk']}: {r['attack']}", cells, strip(marks, ends, 0.0), f"{keys}{r['verdict']}"))
+        marks = [] if r["risk_value"] is None else [Mark(r["risk_value"], r["low"], r["high"])]
+        shares = (_percent(r[key]) for key in ("success", "control", "naive"))
+        risk = "-" if r["risk_value"] is None else f"{number(r['risk_value'])} [{number(r['low'])}, {number(r['high'])}]"
+        sought = f", of {r['secret']}" if r.get("secret") else ""
+        known = f"known: {', '.join(r['keys'])}; " if r["keys"] else ""
+        about = f"{r['attack']}; {known}{r['verdict']}"
+        lines.append(Line(f"{r['risk']}{sought}", (*shares, risk, f"{r['attacks']:,}"), strip(marks, ends, 0.0), about))
     return lines
 
 
 def _percent(share: float | None) -> str:
     return "-" if share is None else f"{100 * share:.2f} %"
-
-
-def _interval(value: float | None, low: float | None, high: float | None) -> str:
-    if value is None:
-        return "-"
-    return number(value) + ("" if low is None or high is None else f" [{number(low)}, {number(high)}]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -341,18 +336,25 @@ def membership(details: Details) -> MembershipView | None:
 def _found(m: Details, whose: str) -> tuple[tuple[str, str], ...]:
     if m.get("auc") is None:
         return ()
-    rates = [f"{100 * rate:.1f} % found at {100 * float(alarm):g} % false alarms" for alarm, rate in (m.get("tpr") or {}).items() if rate is not None]
-    error = m.get("auc_error")
-    auc = f"AUC {number(m['auc'])}" + ("" if error is None else f" ± {number(error)}")
-    return ((whose, "; ".join([auc, *rates])),)
+    error = "" if m.get("auc_error") is None else f" ± {number(m['auc_error'])}"
+    rates = [
+        f"{_percent(rate['value'])} [{_percent(rate['low'])}, {_percent(rate['high'])}] found at {100 * float(alarms):g} % false alarms"
+        for alarms, rate in (m.get("tpr") or {}).items()
+    ]
+    return ((whose, "; ".join([f"AUC {number(m['auc'])}{error}", *rates])),)
 
 
-def disclosure(details: Details) -> tuple[str, tuple[tuple[str, str], ...]] | None:
-    """In words what is known and what is sought, and synthpop's measures as text."""
+@dataclass(frozen=True, slots=True)
+class DisclosureView:
+    said: str  # what is known, and what is sought
+    rows: list[tuple[str, str, str]]  # measure, of people learned from, of people never seen
+
+
+def disclosure(details: Details) -> DisclosureView | None:
+    """synthpop's measures for people learned from, beside people never seen."""
     d = details.get("disclosure")
     if not d:
         return None
-    known = ", ".join(d.get("keys") or ())
-    said = f"Known: {known}. Sought: {d.get('target') or 'who it is'}."
-    numbers = tuple((k, number(v)) for k, v in d.items() if isinstance(v, int | float) and not isinstance(v, bool))
-    return said, numbers
+    unseen = d.get("holdout") or {}
+    rows = [(name, number(value, "%"), number(unseen.get(name), "%")) for name, value in d["train"].items()]
+    return DisclosureView(f"Known: {', '.join(d['keys'])}. Sought: {d['target']}.", rows)

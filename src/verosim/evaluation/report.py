@@ -130,9 +130,8 @@ class Report:
         if colon and table in self.tables:
             return self.tables[table][measure]
         if len(self.tables) != 1:
-            raise ArgumentError(
-                f"{label!r}: say of which table, such as {next(iter(self.tables), 'table')!r} + ': shape'."
-            )
+            labels = ", ".join(f"{name}: {label}" for name in self.tables)
+            raise ArgumentError(f"{label!r}: say of which table: {labels}.")
         return next(iter(self.tables.values()))[label]
 
     def to_dict(self) -> dict[str, Any]:

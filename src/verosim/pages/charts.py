@@ -17,7 +17,7 @@ from verosim.pages.svg import Scale, at, clipped, drawn, path, short, text, tick
 
 Role = Literal["real", "synthetic", "unseen", "both"]
 Points = Sequence[tuple[float, float]]
-WIDTH: Final = 360.0
+WIDTH: Final = 330.0
 LEFT, RIGHT, TOP, BOTTOM = 36.0, 10.0, 10.0, 22.0  # room around a chart
 CELL: Final = 22.0  # the height of one level's bars
 
@@ -113,7 +113,7 @@ def _anchor(place: float) -> str:
 
 def bars(levels: Sequence[str], series: Sequence[Series], title: str, about: str) -> Markup:
     """A row a level: the real share as a wide grey bar, the synthetic one as a narrow bar on it, unseen as a tick."""
-    left, right, first = 118.0, 44.0, TOP + 12.0
+    left, right, first = 112.0, 62.0, TOP + 12.0
     most = max((max(s.shares, default=0) for s in series), default=0) or 1
     x = Scale(0, most, left, WIDTH - right)
     parts = [text(left, TOP + 2, "% of rows: real / synthetic", "start", "tick")]
@@ -125,7 +125,7 @@ def bars(levels: Sequence[str], series: Sequence[Series], title: str, about: str
         said = " / ".join(_share(s.shares[i]) for s in series if s.role in ("real", "synthetic"))
         parts.append(text(ends + 5, top + 13, said, "start", "tick"))
     parts.append(f'<path class="axis" d="M{at(left)} {at(first - 2)}V{at(first + len(levels) * CELL)}"/>')
-    return drawn(parts, WIDTH + 40, first + len(levels) * CELL + 4, title, about)
+    return drawn(parts, WIDTH, first + len(levels) * CELL + 4, title, about)
 
 
 def _share(share: float) -> str:
