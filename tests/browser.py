@@ -64,12 +64,21 @@ class Browser:
         """Load a file at a width, and wait until it stands."""
         self.errors.clear()
         self.seen.clear()
-        self.call("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=width < 600)
+        self.call(
+            "Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=width < 600
+        )
         scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
         self.call("Emulation.setEmulatedMedia", media=media, features=[scheme])
         self.call("Page.navigate", url=path.as_uri())
         while "Page.loadEventFired" not in self.seen:
             self._next()
+
+    def wait(self, event: str, **params: Any) -> None:
+        """Until an event with these parameters comes."""
+        while True:
+            message = self._next()
+            if message.get("method") == event and params.items() <= message["params"].items():
+                return
 
     def tell(self, expression: str) -> Any:
         """The value of an expression in the page."""

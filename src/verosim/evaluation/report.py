@@ -186,7 +186,9 @@ class Report:
     def save(self, path: str | Path) -> None:
         """Write as a page (.html, .htm), or else as JSON: whole, or not at all. Raises FileError."""
         as_page = Path(path).suffix.lower() in (".html", ".htm")
-        text = self.page() if as_page else json.dumps(self.to_dict(), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+        text = (
+            self.page() if as_page else json.dumps(self.to_dict(), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+        )
         with atomic(path) as out:
             out.write(text.encode("utf-8"))
 

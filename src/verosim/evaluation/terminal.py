@@ -1,4 +1,4 @@
-"""A report on the terminal: for each table how every section stands, in words, and its measures beside what real rows get."""
+"""A report on the terminal: how each section of each table stands, and its measures beside what real rows get."""
 
 from __future__ import annotations
 

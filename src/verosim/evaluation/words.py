@@ -120,7 +120,9 @@ def _sentence(section: Section, label: str, worst: Measure, found: Counter[Grade
     if worst.grade == "noise":
         return f"{CALM[section]} ({_many(judged)}).{unjudged}"
     n = found[worst.grade]
-    which = "The one measure shows" if judged == 1 else f"{'One' if n == 1 else n} of {_many(judged)} show{'s' * (n == 1)}"
+    which = (
+        "The one measure shows" if judged == 1 else f"{'One' if n == 1 else n} of {_many(judged)} show{'s' * (n == 1)}"
+    )
     what = _plural(GRADES[section][worst.grade], n)
     return f"{which} {'a ' * (n == 1)}{what}; {'it is' if n == 1 else 'first'} {label}: {worst.verdict}.{unjudged}"
 

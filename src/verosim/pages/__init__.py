@@ -1,6 +1,6 @@
 """Pages that stand alone: one look, one skeleton, and charts as SVG that a screen reader can tell.
 
-    html = render("report.html", "verosim.evaluation", title="adult", data=report)
+    html = render("report.html", "verosim.evaluation.page", title="adult", data=report)
 
 Nothing here knows what is shown. Templates are package files and escape all that they are given; a page loads nothing
 from anywhere, and its policy forbids every script but its own.
@@ -20,7 +20,7 @@ from typing import Any, Final
 from jinja2 import BaseLoader, ChoiceLoader, Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-__all__ = ["embedded", "plain", "render", "render_text"]
+__all__ = ["embedded", "plain", "render"]
 
 _HOME: Final = "verosim.pages"
 _NO_TEXT: Final = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff￾￿]")  # what HTML forbids
@@ -29,11 +29,6 @@ _NO_TEXT: Final = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff￾￿]")
 def render(template: str, package: str, **values: Any) -> str:
     """The page of a template that lies in the folder `templates` of a package; it extends `skeleton.html`."""
     return plain(_environment(package).get_template(template).render(values))
-
-
-def render_text(source: str, **values: Any) -> str:
-    """The page of a template that is given as text."""
-    return plain(_environment(_HOME).from_string(source).render(values))
 
 
 def embedded(data: Mapping[str, Any]) -> Markup:

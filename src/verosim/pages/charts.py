@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Final, Literal
 
 from markupsafe import Markup
@@ -55,7 +56,7 @@ def histogram(
 
 def _heights(edges: Sequence[float], shares: Sequence[float]) -> list[float]:
     """Shares of rows, or where bins are not as wide as each other the shares of a bin of mean width."""
-    widths = [b - a for a, b in zip(edges, edges[1:], strict=False)]
+    widths = [b - a for a, b in pairwise(edges)]
     if not widths or min(widths) <= 0 or not math.isfinite(sum(widths)) or max(widths) < 1.01 * min(widths):
         return list(shares)
     mean = sum(widths) / len(widths)
@@ -157,7 +158,10 @@ def sparkline(series: Sequence[Series], stepped: bool) -> Markup:
         else:
             thin = 0.84 if s.role == "real" else 0.36
             kind = "area" if s.role == "real" else "bar"
-            d = "".join(_column(width * (i + (1 - thin) / 2) / n, width * thin / n, y(v), height) for i, v in enumerate(s.shares))
+            d = "".join(
+                _column(width * (i + (1 - thin) / 2) / n, width * thin / n, y(v), height)
+                for i, v in enumerate(s.shares)
+            )
         parts.append(f'<path class="{s.role} {kind}" d="{d}"/>')
     return drawn(parts, width, height, kind="spark", more=' preserveAspectRatio="none"')
 
@@ -179,9 +183,13 @@ def curve(lines: Sequence[tuple[Role, Points]], title: str, about: str) -> Marku
         parts.append(text(left - 5, y(tick) + 4, f"{tick:g}", "end", "tick"))
         parts.append(text(x(tick), bottom + 15, f"{tick:g}", "middle", "tick"))
     parts.append(f'<path class="guess" d="M{at(left)} {at(bottom)}L{at(side - 8)} 10"/>')
-    parts += [f'<path class="{role} line" d="{path((x(a), y(b)) for a, b in points)}"/>' for role, points in lines if points]
+    parts += [
+        f'<path class="{role} line" d="{path((x(a), y(b)) for a, b in points)}"/>' for role, points in lines if points
+    ]
     parts.append(text((left + side) / 2, bottom + 32, "false alarms (share of real rows)", "middle", "tick"))
-    turned = f'<g transform="translate(10 {at(bottom / 2)}) rotate(-90)">{text(0, 0, "found (share)", "middle", "tick")}</g>'
+    turned = (
+        f'<g transform="translate(10 {at(bottom / 2)}) rotate(-90)">{text(0, 0, "found (share)", "middle", "tick")}</g>'
+    )
     return drawn([*parts, turned], side, bottom + 38, title, about)
 
 

@@ -30,7 +30,7 @@ class Pointer:
 
 
 def heat_map(
-    values: Values, x: Sequence[str], y: Sequence[str], title: str, about: str, *, high: float | None = None,
+    values: Values, x: Sequence[str], y: Sequence[str], title: str, about: str = "", *, high: float | None = None,
     both_ways: bool = False, pointer: Pointer | None = None, scale: float = 1.0, unit: str = "",
 ) -> Markup:  # fmt: skip
     """Rows of `values` downward (labels y), columns to the right (labels x).
@@ -48,8 +48,11 @@ def heat_map(
     grid = f'<g transform="translate({left:g} {top:g}) scale({cell_x:.4g} {cell_y:.4g})">'
     parts = [grid, f'<path class="plane" d="M0 0h{n_x}v{n_y}h-{n_x}z"/>', *_cells(values, high, both_ways), "</g>"]
     if named:
-        parts += [text(left - 5, top + (i + 0.5) * cell_y + 3.5, clipped(l, 12), "end", "tick") for i, l in enumerate(y)]
-        parts += [_slanted(left + (i + 0.5) * cell_x, top - 5, clipped(l, 11)) for i, l in enumerate(x)]
+        parts += [
+            text(left - 5, top + (i + 0.5) * cell_y + 3.5, clipped(label, 12), "end", "tick")
+            for i, label in enumerate(y)
+        ]
+        parts += [_slanted(left + (i + 0.5) * cell_x, top - 5, clipped(label, 11)) for i, label in enumerate(x)]
     bottom = top + n_y * cell_y
     parts += _legend(high * scale, both_ways, bottom + 10, unit)
     return drawn(parts, SIDE, bottom + 32, title, about, "heat", _attributes(pointer, left, top, cell_x, cell_y))
@@ -96,5 +99,11 @@ def _attributes(pointer: Pointer | None, left: float, top: float, cell_x: float,
     if pointer is None:
         return ""
     where = f"{left:g} {top:g} {cell_x:.5g} {cell_y:.5g}"
-    named = {"values": pointer.values, "x": pointer.x, "y": pointer.y, "scale": f"{pointer.scale:g}", "unit": pointer.unit}
+    named = {
+        "values": pointer.values,
+        "x": pointer.x,
+        "y": pointer.y,
+        "scale": f"{pointer.scale:g}",
+        "unit": pointer.unit,
+    }
     return f' data-grid="{where}"' + "".join(f' data-{name}="{escape(value)}"' for name, value in named.items())

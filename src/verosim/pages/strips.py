@@ -26,6 +26,16 @@ class Mark:
     kind: Role | str = "synthetic"
 
 
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A row of a small table: what it is of, its numbers as text, and a strip or bar."""
+
+    label: str
+    cells: tuple[str, ...]
+    strip: Markup
+    about: str = ""
+
+
 def span(numbers: Iterable[float | None], start: float | None = None) -> tuple[float, float]:
     """The ends of a scale that holds the numbers with some room, and begins at `start` where that is given."""
     known = [v for v in numbers if v is not None and math.isfinite(v)]
@@ -35,14 +45,10 @@ def span(numbers: Iterable[float | None], start: float | None = None) -> tuple[f
     return (low if low == start else low - room), high + room
 
 
-def strip(marks: Sequence[Mark], ends: tuple[float, float], floor: float | None = None, band: float = 0.0) -> Markup:
-    """Dots with whiskers, one under the other, over a line at the floor; band: half the width around it that is noise."""
+def strip(marks: Sequence[Mark], ends: tuple[float, float], floor: float | None = None) -> Markup:
+    """Dots with whiskers, one under the other, over a line at the floor."""
     x, height = Scale(*ends, 4, WIDTH - 4), ROW * max(1, len(marks)) + 6
     parts = []
-    if floor is not None and band > 0:
-        left, right = x(floor - band), x(floor + band)
-        box = f'x="{at(left)}" y="0" width="{at(max(right - left, 1))}" height="{at(height)}"'
-        parts.append(f'<rect class="band" {box} rx="2"/>')
     parts.append(f'<path class="grid" d="M0 {at(height / 2)}H{at(WIDTH)}"/>')
     if floor is not None:
         parts.append(f'<path class="floor" d="M{at(x(floor))} 0V{at(height)}"/>')

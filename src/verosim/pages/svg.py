@@ -11,7 +11,7 @@ from markupsafe import Markup, escape
 
 from verosim.pages import plain
 
-__all__ = ["Scale", "clipped", "at", "drawn", "path", "short", "text", "ticks"]
+__all__ = ["Scale", "at", "clipped", "drawn", "path", "short", "text", "ticks"]
 
 
 @dataclass(frozen=True, slots=True)
