@@ -45,7 +45,7 @@ def _table(table: TableReport) -> Iterator[RenderableType]:
         found = [m for m in table.measures if m.section == section]
         if found:
             told = standing(section, [(m.label, m) for m in found])
-            yield Text.assemble(" ", _sign(told.grade), " ", (section, "bold"), f": {told.sentence}")
+            yield _signed(told.grade, Text.assemble((section, "bold"), f": {told.sentence}"))
             yield _measures(_worth_showing(found))
     for name, sign in (("column", ""), ("pair", " x ")):
         if worst := table.details.get(f"worst_{name}"):
@@ -71,6 +71,13 @@ def _measures(measures: Sequence[Measure]) -> RenderableType:
         verdict = Text(m.verdict, STYLES[m.grade][1])
         grid.add_row(_sign(m.grade), Text(m.label), Text(number(m.value, m.unit)), Text(uncertainty(m)), floor, verdict)
     return Padding(grid, (0, 0, 0, 2), expand=False)
+
+
+def _signed(grade: Grade, told: Text) -> RenderableType:
+    """A sentence whose further lines stand below its first word."""
+    grid = Grid.grid(padding=(0, 1))
+    grid.add_row(_sign(grade), told)
+    return Padding(grid, (0, 0, 0, 1), expand=False)
 
 
 def _sign(grade: Grade) -> Text:

@@ -120,7 +120,7 @@ def bars(levels: Sequence[str], series: Sequence[Series], title: str, about: str
     parts = [text(left, TOP + 2, "% of rows: real / synthetic", "start", "tick")]
     for i, level in enumerate(levels):
         top = first + i * CELL
-        parts.append(text(left - 6, top + 13, clipped(level, 17) or "(empty)", "end"))
+        parts.append(text(left - 6, top + 13, clipped(level, 15) or "(empty)", "end"))
         parts += [_bar(s, x, s.shares[i], top) for s in series]
         ends = max(x(s.shares[i]) for s in series)
         said = " / ".join(_share(s.shares[i]) for s in series if s.role in ("real", "synthetic"))
