@@ -53,6 +53,7 @@ def table(name: str, n_columns: int, hostile: bool, seed: int) -> TableReport:
         "correlations": correlations(columns[:40], rng),
         "detector": {
             "roc": roc(0.08),
+            "roc_floor": roc(0.01),
             "gains": dict(zip(columns, np.sort(rng.dirichlet(np.ones(n_columns)))[::-1].tolist(), strict=True)),
             "pairs": [[columns[0], columns[1], 0.31], [columns[1], columns[2], 0.12]],
         },
@@ -103,6 +104,7 @@ def column(i: int, rng: np.random.Generator, hostile: bool) -> dict[str, Any]:
         drawn = {
             "kind": "ordered",
             "edges": edges.tolist(),
+            "open": [False, True],
             **times,
             "moments": {"train": moments, "synthetic": moments},
         }
@@ -203,17 +205,16 @@ def privacy(columns: list[str]) -> dict[str, Any]:
         ("linkability", "nearest row", keys, 0.09, 0.08, 0.001, 0.011, 0.0, 0.028),
         ("inference", "nearest synthetic row", keys, 0.62, 0.55, 0.5, 0.156, 0.118, 0.193),
     ]
-    names = ("risk", "attack", "keys", "success", "control", "naive", "risk_value", "low", "high")
+    names = ("risk", "attack", "keys", "success", "control", "naive", "value", "low", "high")
     risks = [{**dict(zip(names, a, strict=True)), "attacks": 2000, "verdict": NOISE} for a in attacks]
     risks[2] |= {"secret": columns[-1], "verdict": "more is inferred of people learned from"}
-    outliers = {"auc": 0.56, "auc_error": 0.02, "tpr": caught(0.034, 0.15)}
-    membership = {"auc": 0.512, "auc_error": 0.006, "tpr": caught(0.012, 0.108), "roc": roc(0.02), "outliers": outliers}
+    outliers = {"auc": 0.56, "auc_error": 0.02, **caught(0.034, 0.15)}
+    membership = {"auc": 0.512, "auc_error": 0.006, **caught(0.012, 0.108), "roc": roc(0.02), "outliers": outliers}
     told = {"repU": 0.41, "DiSCO": 6.2, "DCAP": 48.1, "TCAP": 31.0}
-    disclosure = {"keys": keys, "target": columns[-1], "train": told, "holdout": told}
+    disclosure = {"keys": keys, "target": columns[-1], **told, "unseen": told}
     return {"risks": risks, "membership": membership, "disclosure": disclosure}
 
 
-def caught(*shares: float) -> dict[str, dict[str, float]]:
-    return {
-        rate: {"value": v, "low": 0.8 * v, "high": 1.2 * v} for rate, v in zip(("0.01", "0.1"), shares, strict=True)
-    }
+def caught(*shares: float) -> dict[str, Any]:
+    told = dict(zip(("0.01", "0.1"), shares, strict=True))
+    return {"tpr": told, "tpr_interval": {rate: [0.8 * v, 1.2 * v] for rate, v in told.items()}}

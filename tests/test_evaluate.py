@@ -444,13 +444,13 @@ def test_a_summary_goes_by_section() -> None:
     assert report["mean of age"].floor == 40.5
     assert report.summary().splitlines() == [
         "adult: synthetic 10,000, train 9,000, hold-out 1,000 rows",
-        " ! fidelity: One of 3 measures shows a large difference; it is sd of age: spread wider. 1 measure could not be",
-        "   judged.",
+        " ! fidelity: One of 3 measures shows a large difference; it is sd of age: spread wider. 1 measure",
+        "   could not be judged.",
         "  = shape       0.62 %  ± 0.03 real 0.54 % within noise of real",
         "  - auc_unseen       -                     not measured: no rows",
         "  ! sd of age   14.000 ± 0.500  real 4.500 spread wider",
-        " = privacy: Nothing here gives away more about the people learned from than about people never seen (1",
-        "   measure).",
+        " = privacy: Nothing here gives away more about the people learned from than about people never seen",
+        "   (1 measure).",
         "  = dcr         0.510 ± 0.011 real 0.500 within noise of real",
         "  worst column: age (0.6 %)",
         "  worst pair: age x sex (1.25 %)",

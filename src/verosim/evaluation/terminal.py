@@ -14,7 +14,7 @@ from rich.text import Text
 from verosim.evaluation.report import Grade, Measure, Report, TableReport
 from verosim.evaluation.words import SECTIONS, number, severity, standing, uncertainty
 
-WIDTH: Final = 110  # of a summary as plain text
+WIDTH: Final = 100  # of a summary as plain text
 SINGLE: Final = 5  # measures of single columns that are shown, of those that stand out
 STYLES: Final[dict[Grade, tuple[str, str]]] = {  # a sign, for those who do not see the colour
     "noise": ("=", "green"), "near": ("~", "yellow"), "far": ("!", "bold red"), "none": ("-", "dim"),
@@ -86,4 +86,6 @@ def _sign(grade: Grade) -> Text:
 
 def _notes(notes: Sequence[str]) -> Iterator[RenderableType]:
     for note in notes:
-        yield Text(f"  note: {note}")
+        grid = Grid.grid(padding=(0, 1))
+        grid.add_row("note:", Text(note))
+        yield Padding(grid, (0, 0, 0, 2), expand=False)

@@ -77,9 +77,9 @@ def excess(m: Measure) -> float:
     return wrong / max((ends[1] - ends[0]) / (2 * Z95), 1e-12)
 
 
-def severity(m: Measure) -> tuple[int, float]:
-    """To sort measures by: the larger the worse."""
-    return SEVERITY.index(m.grade), excess(m)
+def severity(m: Measure) -> tuple[int, bool, float]:
+    """To sort measures by, worst last: by grade, of the whole table after single columns, these by their excess."""
+    return SEVERITY.index(m.grade), not m.of, excess(m) if m.of else 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +107,7 @@ def standing(section: Section, measures: Sequence[tuple[str, Measure]]) -> Stand
         return Standing(section, "none", f"{section.capitalize()} is no part of this report.", ())
     found = Counter(m.grade for _, m in measures)
     counts = tuple((grade, found[grade]) for grade in reversed(SEVERITY) if found[grade])
-    label, worst = max(measures, key=lambda labelled: severity(labelled[1]))
+    label, worst = max(measures, key=lambda labelled: severity(labelled[1]))  # the first of equals
     return Standing(section, worst.grade, _sentence(section, label, worst, found), counts)
 
 

@@ -38,15 +38,15 @@
     const order = tools.querySelector("select");
     const open = tools.querySelector("button");
     const told = tools.querySelector("output");
+    const more = list.parentElement.querySelector(".more > input");
     const filter = () => {
       const wanted = find.value.trim().toLocaleLowerCase();
-      const rest = list.closest("details.rest") ?? list.parentElement.querySelector("details.rest");
       let n = 0;
       for (const item of items) {
         item.hidden = wanted !== "" && !text(item, "name").toLocaleLowerCase().includes(wanted);
         n += !item.hidden;
       }
-      if (rest && wanted) rest.open = true;
+      if (more && wanted) more.checked = true;
       told.value = wanted ? `${n} of ${items.length}` : "";
     };
     const sort = () => {

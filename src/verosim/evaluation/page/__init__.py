@@ -9,7 +9,7 @@ from typing import Any, Final
 from markupsafe import Markup
 
 from verosim.evaluation.page import fidelity, privacy, usefulness
-from verosim.evaluation.report import Measure, Report, Section, TableReport
+from verosim.evaluation.report import WITHIN_NOISE, Measure, Report, Section, TableReport
 from verosim.evaluation.words import (
     DIRECTIONS,
     GRADES,
@@ -28,7 +28,7 @@ from verosim.pages.strips import Mark, span, strip
 
 PACKAGE: Final = "verosim.evaluation.page"  # where the templates lie
 LIMIT: Final = 3_000_000  # bytes of a page
-SINGLE: Final = 40  # measures of single columns that are listed, worst first
+SINGLE: Final = 60  # measures of single columns that are listed, worst first
 DIGITS: Final = 6  # of the numbers behind the pictures; measures keep all of theirs
 
 
@@ -184,7 +184,7 @@ def _row(m: Measure) -> Row:
     drawn, ends = Markup(), between(m)
     if m.value is not None and ends is not None:
         drawn = strip([Mark(m.value, *ends, m.grade)], span([m.value, *ends, m.floor]), m.floor)
-    verdict = "" if m.grade == "noise" and m.verdict == "within noise of real" else m.verdict
+    verdict = m.verdict.removeprefix(WITHIN_NOISE).removeprefix(": ")  # which the word says
     return Row(
         label=m.label,
         about=m.about,

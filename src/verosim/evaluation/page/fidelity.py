@@ -40,6 +40,7 @@ class ColumnView:
     floor: str
     spark: Markup
     chart: Markup
+    beyond: bool  # whether the outer bars hold what lies beyond them
     facts: Facts
     moments: tuple[tuple[str, str, str], ...]  # which, of real rows, of synthetic ones
 
@@ -63,7 +64,16 @@ def _column(place: int, name: str, c: Details) -> ColumnView:
     else:
         chart = bars(axis, series, title, _difference(axis, c))
     numbers = number(c["shape"], "%"), number(c["floor"], "%")
-    return ColumnView(name, place, *numbers, sparkline(series, ordered), chart, tuple(_facts(c)), tuple(_moments(c)))
+    return ColumnView(
+        name,
+        place,
+        *numbers,
+        sparkline(series, ordered),
+        chart,
+        any(c.get("open") or ()),
+        tuple(_facts(c)),
+        tuple(_moments(c)),
+    )
 
 
 def _bins(c: Details) -> list[str]:
@@ -206,7 +216,10 @@ def detector(details: Details) -> DetectorView | None:
     if not d:
         return None
     title = "How well a detector tells synthetic from unseen real rows"
-    roc = curve([("synthetic", d["roc"])], title, "The nearer the line is to the dotted one, the less it finds.")
+    lines: list[tuple[Role, Any]] = [("real", d.get("roc_floor") or ()), ("synthetic", d["roc"])]
+    roc = curve(
+        lines, title, "The nearer the line is to the grey one, of real rows against real rows, the less it finds."
+    )
     together = {f"{a} × {b}": share for a, b, share in d.get("pairs") or ()}
     return DetectorView(roc, _used(d.get("gains") or {}), _used(together))
 

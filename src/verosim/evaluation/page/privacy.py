@@ -20,7 +20,7 @@ def risks(details: Details) -> list[Line]:
 
 
 def _attack(r: Details, ends: tuple[float, float]) -> Line:
-    value, low, high = r["risk_value"], r["low"], r["high"]
+    value, low, high = r["value"], r["low"], r["high"]
     marks = [] if value is None else [Mark(value, low, high)]
     risk = "-" if value is None else f"{number(value)} [{number(low)}, {number(high)}]"
     shares = (_percent(r[key]) for key in ("success", "control", "naive"))
@@ -57,7 +57,7 @@ def _found(whose: str, m: Details) -> Facts:
     if m["auc"] is None:
         return ()
     rates = [
-        f"{_percent(told['value'])} [{_percent(told['low'])}, {_percent(told['high'])}] told "
+        f"{_percent(told)} [{', '.join(map(_percent, m['tpr_interval'][alarms]))}] told "
         f"at {100 * float(alarms):g} % false alarms"
         for alarms, told in m["tpr"].items()
     ]
@@ -77,6 +77,7 @@ def disclosure(details: Details) -> DisclosureView | None:
     d = details.get("disclosure")
     if not d:
         return None
-    unseen = d["holdout"] or {}
-    rows = [(name, number(value, "%"), number(unseen.get(name), "%")) for name, value in d["train"].items()]
+    unseen = d["unseen"] or {}
+    told = {name: value for name, value in d.items() if isinstance(value, float)}
+    rows = [(name, number(value, "%"), number(unseen.get(name), "%")) for name, value in told.items()]
     return DisclosureView(f"Known: {', '.join(d['keys'])}. Sought: {d['target']}.", rows)
