@@ -207,7 +207,7 @@ def privacy(columns: list[str]) -> dict[str, Any]:
     ]
     names = ("risk", "attack", "keys", "success", "control", "naive", "value", "low", "high")
     risks = [{**dict(zip(names, a, strict=True)), "attacks": 2000, "verdict": NOISE} for a in attacks]
-    risks[2] |= {"secret": columns[-1], "verdict": "more is inferred of people learned from"}
+    risks[2] |= {"verdict": "more is inferred of people learned from"}
     outliers = {"auc": 0.56, "auc_error": 0.02, **caught(0.034, 0.15)}
     membership = {"auc": 0.512, "auc_error": 0.006, **caught(0.012, 0.108), "roc": roc(0.02), "outliers": outliers}
     told = {"repU": 0.41, "DiSCO": 6.2, "DCAP": 48.1, "TCAP": 31.0}

@@ -25,6 +25,7 @@ SETS: Final[tuple[tuple[str, Role, str], ...]] = (  # in the details, on the pag
     ("holdout", "unseen", "Real rows, never seen"),
     ("synthetic", "synthetic", "Synthetic rows"),
 )
+MOMENTS: Final = ("mean", "sd", "min", "q25", "median", "q75", "max")
 USED: Final = 6  # columns or pairs that gave rows away, that are shown
 
 # ------------------------------------------------------------------------------------------------------- columns
@@ -105,7 +106,7 @@ def _facts(c: Details) -> Iterator[tuple[str, str]]:
 def _moments(c: Details) -> Iterator[tuple[str, str, str]]:
     both = c["moments"] or {}
     real, new = (both.get(role) or {} for role in ("train", "synthetic"))
-    for name in real or new:
+    for name in MOMENTS if real or new else ():
         yield name, _moment(real.get(name)), _moment(new.get(name))
 
 

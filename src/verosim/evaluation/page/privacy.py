@@ -24,10 +24,13 @@ def _attack(r: Details, ends: tuple[float, float]) -> Line:
     marks = [] if value is None else [Mark(value, low, high)]
     risk = "-" if value is None else f"{number(value)} [{number(low)}, {number(high)}]"
     shares = (_percent(r[key]) for key in ("success", "control", "naive"))
-    name = f"{r['risk']}, of {r['secret']}" if r.get("secret") else r["risk"]
     known = f"known: {', '.join(r['keys'])}; " if r["keys"] else ""
-    about = f"{r['attack']}; {known}{r['verdict']}"
-    return Line(name, (*shares, risk, f"{r['attacks']:,}"), strip(marks, ends, 0.0), about)
+    return Line(
+        f"{r['risk']}: {r['attack']}",
+        (*shares, risk, f"{r['attacks']:,}"),
+        strip(marks, ends, 0.0),
+        known + r["verdict"],
+    )
 
 
 def _percent(share: float | None) -> str:
