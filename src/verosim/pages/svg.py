@@ -49,9 +49,11 @@ def ticks(low: float, high: float, most: int = 5) -> list[float]:
     if not (math.isfinite(spread) and spread > 1e-300) or most < 1:
         return [low] if math.isfinite(low) else []
     power = 10.0 ** math.floor(math.log10(spread / most))
-    step = next(s for s in (1, 2, 5, 10, 20) if spread / (s * power) <= most - 1 or s == 20) * power
-    first = math.ceil(low / step - 1e-9)
-    return [float(f"{k * step:.12g}") for k in range(first, math.floor(high / step + 1e-9) + 1)]
+    for step in (1 * power, 2 * power, 5 * power, 10 * power, 20 * power):
+        first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
+        if last - first < most:
+            break
+    return [float(f"{k * step:.12g}") for k in range(first, last + 1)]
 
 
 def short(value: float) -> str:
