@@ -13,17 +13,17 @@ from pathlib import Path
 from typing import Any, Final
 
 import polars as pl
-from markupsafe import Markup
 from rich.markup import escape
 from rich.table import Table as Grid
 
 from verosim.errors import ArgumentError, DataError, VerosimError, did_you_mean
 from verosim.evaluation import Case, Measure, measure
 from verosim.evaluation.gain import Judged
+from verosim.evaluation.words import Z95
 from verosim.files.disk import atomic
 from verosim.models import MODELS, Progress, has_torch, model_class, options_of, silent
 from verosim.pages import render
-from verosim.pages.strips import Mark, span, strip
+from verosim.pages.strips import Line, Mark, span, strip
 from verosim.run import SEED, described, open_data
 from verosim.schema import Schema, Table
 from verosim.synthesizer import Synthesizer, split
@@ -242,9 +242,9 @@ def _within(model: str, minutes: float) -> dict[str, Any]:
 # ------------------------------------------------------------------------------------------------- the page
 
 _SAY: Final = {
-    "shape": "distance of single columns, in %: lower is better",
-    "trend": "distance of pairs of columns, in %: lower is better",
-    "auc_unseen": "a detector against unseen real rows: 0.5 cannot tell",
+    "shape": "distance of single columns, in %: lower is better; dashed: of real rows",
+    "trend": "distance of pairs of columns, in %: lower is better; dashed: of real rows",
+    "auc_unseen": "a detector against unseen real rows: 0.5 cannot tell; dashed: of real rows",
     "dcr": "share of rows nearer to learned than to unseen rows: the dashed line is ideal, above is copying",
     "copies": "rows equal to a learned row, in %: above the dashed line is copying",
 }
@@ -256,8 +256,7 @@ class _Plot:
 
     name: str
     about: str
-    floor: float | None
-    lines: tuple[tuple[str, str, Markup], ...]  # engine, number as text, strip
+    lines: list[Line]
 
 
 def _plots(c: Comparison) -> list[_Plot]:
@@ -277,13 +276,18 @@ def _measured(name: str, candidates: Sequence[Candidate]) -> _Plot:
     return _plot(name, _SAY[name], [(model, m.value, m.error) for model, m in found], floor)
 
 
-def _plot(
-    name: str, about: str, found: Sequence[tuple[str, float | None, float | None]], floor: float | None
-) -> _Plot:  # fmt: skip
-    known = [(model, value, error or 0.0) for model, value, error in found if value is not None]
-    ends = span([floor, *(x for _, value, error in known for x in (value - error, value + error))])
-    lines = (
-        (model, f"{value:.4g}", strip([Mark(value, value - error, value + error)], ends, floor))
-        for model, value, error in known
+def _plot(name: str, about: str, found: Sequence[tuple[str, float | None, float | None]], floor: float | None) -> _Plot:
+    """Each engine's value with its error, where it has them; whiskers are 95 % intervals."""
+    marks = {
+        model: (f"{value:.4g} ± {error:.2g}" if error else f"{value:.4g}", _mark(value, error or 0.0))
+        for model, value, error in found
+        if value is not None
+    }
+    ends = span([floor, *(x for _, mark in marks.values() for x in (mark.low, mark.high))])
+    return _Plot(
+        name, about, [Line(model, (said,), strip([mark], ends, floor)) for model, (said, mark) in marks.items()]
     )
-    return _Plot(name, about, floor, tuple(lines))
+
+
+def _mark(value: float, error: float) -> Mark:
+    return Mark(value, value - Z95 * error, value + Z95 * error)
