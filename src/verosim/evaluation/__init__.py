@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from verosim.evaluation import copying, fidelity
+from verosim.evaluation import copying, fidelity, privacy
 from verosim.evaluation.case import Case, Part
 from verosim.evaluation.columns import Limits
 from verosim.evaluation.report import Findings, Measure, Report, TableReport
@@ -24,7 +24,10 @@ FIRST: Final[Mapping[str, tuple[float, Part]]] = {  # what every fit is measured
     "fidelity": (4.0, fidelity.assess),
     "copying": (1.0, copying.assess),
 }
-FULL: Final[Mapping[str, tuple[float, Part]]] = {**FIRST}
+FULL: Final[Mapping[str, tuple[float, Part]]] = {
+    **FIRST,
+    "privacy": (12.0, privacy.assess),
+}
 
 
 def measure(case: Case, parts: Mapping[str, tuple[float, Part]] = FIRST, progress: Progress = silent) -> TableReport:
