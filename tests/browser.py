@@ -38,7 +38,7 @@ class Browser:
         self.write, self.read = to_write, from_read
         self.numbers, self.buffer, self.session = itertools.count(1), b"", ""
         self.errors: list[str] = []
-        self.seen: list[str] = []  # events by name
+        self.events: list[tuple[str, dict[str, Any]]] = []  # since the page was opened
         target = self.call("Target.createTarget", url="about:blank")["targetId"]
         self.session = self.call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
         for domain in ("Page", "Runtime", "Log", "Network"):
@@ -63,22 +63,19 @@ class Browser:
     def open(self, path: Path, width: int, height: int = 900, dark: bool = False, media: str = "") -> None:
         """Load a file at a width, and wait until it stands."""
         self.errors.clear()
-        self.seen.clear()
+        self.events.clear()
         self.call(
             "Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=width < 600
         )
         scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
         self.call("Emulation.setEmulatedMedia", media=media, features=[scheme])
         self.call("Page.navigate", url=path.as_uri())
-        while "Page.loadEventFired" not in self.seen:
-            self._next()
+        self.wait("Page.loadEventFired")
 
     def wait(self, event: str, **params: Any) -> None:
-        """Until an event with these parameters comes."""
-        while True:
-            message = self._next()
-            if message.get("method") == event and params.items() <= message["params"].items():
-                return
+        """Until an event with these parameters has come."""
+        while not any(name == event and params.items() <= told.items() for name, told in self.events):
+            self._next()
 
     def tell(self, expression: str) -> Any:
         """The value of an expression in the page."""
@@ -108,7 +105,7 @@ class Browser:
         return message
 
     def _event(self, name: str, params: dict[str, Any]) -> None:
-        self.seen.append(name)
+        self.events.append((name, params))
         if name == "Runtime.exceptionThrown" or (
             name == "Runtime.consoleAPICalled" and params["type"] in ("error", "warning", "assert")
         ):

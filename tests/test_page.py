@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 import re
 from collections.abc import Iterator
@@ -11,10 +12,14 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import polars as pl
 import pytest
 
+import verosim as vs
 from browser import CHROMIUM, Browser
 from report_sample import HOSTILE, NOISE, report
+from verosim.draws import stream
 from verosim.evaluation import Measure, Report, TableReport
 from verosim.evaluation.words import number, standings
 
@@ -53,6 +58,10 @@ def test_the_summary_names_the_worst_first_and_counts_all() -> None:
     assert said[1].sentence == "One of 2 measures shows a small difference; it is trend: mostly a x b."
     assert said[2].sentence == "Nothing could be judged: no target."
     assert said[1].counted == "1 small difference, 1 within noise"
+    unseen = [Measure(f"attack {i}", "lower", section="privacy").absent("no hold-out rows") for i in range(2)]
+    little = standings([("t", (Measure("copies", "lower", "%", "privacy").found(0.0, 0.0, 0.0, NOISE), *unseen))])[0]
+    assert little.grade == "none"  # no calm word for what was hardly looked at
+    assert little.sentence == "Most could not be judged: no hold-out rows. Within noise of real: 1 measure of 3."
     two = standings([("one", measures[:1]), ("two", measures[1:2])])
     assert "it is two: trend" in two[0].sentence
 
@@ -240,6 +249,20 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
     opened.close()
 
 
+def measured(holdout: bool = True) -> Report:
+    """A real report: of rows like the real ones but for one column, which is shifted."""
+
+    def rows(n: int, seed: int) -> pl.DataFrame:
+        rng = stream(70, seed)
+        a, b = rng.normal(size=n), rng.choice(["x", "y <i>", "z"], n)
+        days = [dt.date(2020, 1, 1) + dt.timedelta(days=int(d)) for d in rng.integers(0, 900, n)]
+        odd = {"null": [None] * n, "same": [1] * n, "inf": np.where(rng.random(n) < 0.1, np.inf, a)}
+        return pl.DataFrame({"a": a, "b": b, "c": np.where(a > 0, "yes", "no"), "when": days, **odd})
+
+    shifted = rows(300, 3).with_columns(pl.col("a") + 1)
+    return vs.evaluate(rows(300, 1), shifted, rows(150, 2) if holdout else None, target="c", seed=1)
+
+
 @pytest.fixture(scope="module")
 def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     folder = tmp_path_factory.mktemp("pages")
@@ -249,6 +272,8 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         "wide": report(200),
         "several": report(6, ("customers", "orders")),
         "bare": bare(),
+        "measured": measured(),
+        "no hold-out": measured(holdout=False),
     }
     for name, each in found.items():
         each.save(folder / f"{name}.html")
@@ -257,7 +282,7 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 @pytest.mark.parametrize("width", [390, 1400])
-@pytest.mark.parametrize("name", ["usual", "hostile", "several", "bare"])
+@pytest.mark.parametrize("name", ["usual", "hostile", "several", "bare", "measured", "no hold-out"])
 def test_a_page_stands_in_a_browser(
     browser: Browser, pages: dict[str, Path], name: str, width: int, dark: bool
 ) -> None:

@@ -108,23 +108,26 @@ def standing(section: Section, measures: Sequence[tuple[str, Measure]]) -> Stand
     found = Counter(m.grade for _, m in measures)
     counts = tuple((grade, found[grade]) for grade in reversed(SEVERITY) if found[grade])
     label, worst = max(measures, key=lambda labelled: severity(labelled[1]))  # the first of equals
-    return Standing(section, worst.grade, _sentence(section, label, worst, found), counts)
+    grade = "none" if worst.grade == "noise" and 2 * found["none"] > len(measures) else worst.grade
+    return Standing(section, grade, _sentence(section, label, worst, measures), counts)
 
 
-def _sentence(section: Section, label: str, worst: Measure, found: Counter[Grade]) -> str:
-    total = sum(found.values())
-    judged = total - found["none"]
-    unjudged = f" {_many(found['none'])} could not be judged." if found["none"] and judged else ""
-    if worst.grade == "none":
-        return f"Nothing could be judged: {worst.verdict.removeprefix('not measured: ')}."
+def _sentence(section: Section, label: str, worst: Measure, measures: Sequence[tuple[str, Measure]]) -> str:
+    """Calm words only where most could be judged: one check that finds nothing says little for those not made."""
+    absent = [m.verdict.removeprefix("not measured: ") for _, m in measures if m.grade == "none"]
+    judged = len(measures) - len(absent)
+    unjudged = f" {_many(len(absent))} could not be judged." if absent else ""
+    if not judged:
+        return f"Nothing could be judged: {absent[0]}."
+    if worst.grade == "noise" and len(absent) > judged:
+        return f"Most could not be judged: {absent[0]}. Within noise of real: {_many(judged)} of {len(measures):,}."
     if worst.grade == "noise":
         return f"{CALM[section]} ({_many(judged)}).{unjudged}"
-    n = found[worst.grade]
-    which = (
-        "The one measure shows" if judged == 1 else f"{'One' if n == 1 else n} of {_many(judged)} show{'s' * (n == 1)}"
-    )
-    what = _plural(GRADES[section][worst.grade], n)
-    return f"{which} {'a ' * (n == 1)}{what}; {'it is' if n == 1 else 'first'} {label}: {worst.verdict}.{unjudged}"
+    n, word = sum(m.grade == worst.grade for _, m in measures), GRADES[section][worst.grade]
+    if n > 1:
+        return f"{n} of {_many(judged)} show {_plural(word, n)}; first {label}: {worst.verdict}.{unjudged}"
+    which = f"One of {_many(judged)}" if judged > 1 else "The one measure"
+    return f"{which} shows a {word}; it is {label}: {worst.verdict}.{unjudged}"
 
 
 def _many(n: int) -> str:
@@ -136,8 +139,9 @@ def _plural(word: str, n: int) -> str:
 
 
 def standings(tables: Iterable[tuple[str, Sequence[Measure]]]) -> list[Standing]:
-    """The standing of each section over all tables, worst first; what was not judged at all comes last."""
+    """How each section stands over all tables, worst first; what could not be judged comes before what is calm."""
     tables = list(tables)
     labelled = [(f"{name}: {m.label}" if len(tables) > 1 else m.label, m) for name, found in tables for m in found]
     all_ = [standing(section, [x for x in labelled if x[1].section == section]) for section in SECTIONS]
-    return sorted(all_, key=lambda s: -SEVERITY.index(s.grade))
+    order = ("far", "near", "none", "noise")
+    return sorted(all_, key=lambda s: order.index(s.grade) if s.counts else len(order))
