@@ -16,9 +16,9 @@ import polars as pl
 from rich.markup import escape
 from rich.table import Table as Grid
 
-from verosim.errors import ArgumentError, DataError, VerosimError, did_you_mean
+from verosim.errors import ArgumentError, DataError, VerosimError
 from verosim.evaluation import Case, Measure, measure
-from verosim.evaluation.gain import Judged
+from verosim.evaluation.targets import score, target_of
 from verosim.evaluation.words import Z95
 from verosim.files.disk import atomic
 from verosim.models import MODELS, Progress, has_torch, model_class, options_of, silent
@@ -65,7 +65,7 @@ class Comparison:
     table: str
     rows: int
     target: str | None
-    metric: str  # what `useful` is: auc, balanced_accuracy or r2
+    metric: str  # what `useful` is: auc or R2
     real: float | None  # the same, learned from real rows
     candidates: tuple[Candidate, ...]
 
@@ -159,7 +159,8 @@ def compare(
     """Train engines on one table within `minutes` of wall-clock time in all, and measure them.
 
     models: by default all that can run here. target: the column that is predicted to see how useful the rows are; by
-    default the last one that has few values. Networks stop in time; an engine that fails is shown with its reason.
+    default the last one of few classes, or else the last number. Networks stop in time; an engine that fails is shown
+    with its reason.
     """
     names = list(dict.fromkeys(models or (MODELS if has_torch() else LIGHT)))
     for name in names:
@@ -174,9 +175,7 @@ def compare(
     found = described(opened.dataset, schema)
     ((name, frame),) = opened.dataset.items()
     train, held = (part[name] for part in split(opened.dataset, Options(model="chain", k=k, unit=unit), seed))
-    chosen = _target(found[name], train, target)
-    judged = Judged(train, found[name], chosen, seed) if chosen and held.height else None
-    usefulness = _Usefulness(judged, held)
+    usefulness = _Usefulness(found[name], train, held, target)
     candidates, end = [], time.monotonic() + 60 * minutes
     for i, model in enumerate(names):
 
@@ -186,7 +185,7 @@ def compare(
         left = max(end - time.monotonic(), 0.05) / 60 / (len(names) - i)
         options = Options(model=model, settings=_within(model, left), k=k, unit=unit)
         candidates.append(_candidate(opened.dataset, found, options, (train, held), seed, usefulness, show))
-    return Comparison(name, frame.height, chosen, usefulness.metric, usefulness.of(train), tuple(candidates))
+    return Comparison(name, frame.height, usefulness.target, usefulness.metric, usefulness.real, tuple(candidates))
 
 
 def _candidate(
@@ -200,12 +199,13 @@ def _candidate(
         fitted = time.monotonic()
         drawn = pl.concat(synthesizer.blocks(name, min(train.height, MEASURED)))
         sampled = time.monotonic()
-        report = measure(Case.of(train, held, drawn, schema[name], seed=seed))
+        case = Case.of(train, held, drawn, schema[name], seed=seed)
+        report, useful = measure(case), usefulness.of(case)
     except VerosimError as error:
         return Candidate(options.model, {}, failed=str(error))
     model = synthesizer.tables_[name].model
     return Candidate(
-        options.model, {m.name: m for m in report.measures}, usefulness.of(drawn), fitted - began,
+        options.model, {m.name: m for m in report.measures}, useful, fitted - began,
         drawn.height / max(sampled - fitted, 1e-9), str(getattr(model, "history_", "")),
     )  # fmt: skip
 
@@ -213,24 +213,25 @@ def _candidate(
 class _Usefulness:
     """How well the target of unseen real rows is predicted by what is learned from other rows."""
 
-    def __init__(self, judged: Judged | None, unseen: pl.DataFrame) -> None:
-        self.judged, self.unseen, self.metric = judged, unseen, ""
+    def __init__(self, table: Table, train: pl.DataFrame, unseen: pl.DataFrame, wanted: str | None) -> None:
+        self.table, self.metric, self.real = table, "", None
+        self.target = target_of(table, train, wanted)
+        if not unseen.height:
+            return
+        try:
+            self.real = self.of(Case.of(train, unseen, train, table))
+        except ArgumentError:
+            if wanted is not None:
+                raise
+            self.target = None  # a guess, which these rows do not allow
 
-    def of(self, rows: pl.DataFrame) -> float | None:
-        if self.judged is None or not rows.height:
+    def of(self, case: Case) -> float | None:
+        """What is reached by learning from the synthetic rows of a case."""
+        c = case.arrays
+        if self.target is None or not len(c.holdout) or not len(c.synthetic):
             return None
-        self.metric, value = next(iter(self.judged.measures(rows, self.unseen).items()))
+        self.metric, value = next(iter(score(c, self.table, self.target, c.synthetic, c.holdout).items()))
         return float(value)
-
-
-def _target(table: Table, train: pl.DataFrame, wanted: str | None) -> str | None:
-    """The column to predict."""
-    if wanted is not None and wanted not in table.names:
-        raise ArgumentError(f"target: no column {wanted!r}; {did_you_mean(wanted, table.names)}")
-    if wanted is not None:
-        return wanted
-    few = [c.name for c in table.columns if c.kind in ("category", "boolean") and 2 <= train[c.name].n_unique() <= 10]
-    return few[-1] if few else None
 
 
 def _within(model: str, minutes: float) -> dict[str, Any]:
