@@ -40,9 +40,7 @@ def titled(svg: str) -> str | None:
 
 
 def test_a_histogram_of_two_bins() -> None:
-    found = drawn(
-        histogram([0, 1, 2], [Series("real", "real", [0.25, 0.75]), Series("new", "synthetic", [0.5, 0.5])], "t", "")
-    )
+    found = drawn(histogram([0, 1, 2], [Series("real", [0.25, 0.75]), Series("synthetic", [0.5, 0.5])], "t", ""))
     real, new = (e.attrib["d"] for e in found.iter("path") if e.attrib["class"] in ("real area", "synthetic line"))
     # the base lies at 150, the highest bar at 10: a third of it at 150 - 140 / 3
     assert real == "M36 150V103.3H178V10H320V150"
@@ -50,7 +48,7 @@ def test_a_histogram_of_two_bins() -> None:
 
 
 def test_the_area_of_uneven_bins_is_the_share() -> None:
-    svg = histogram([0, 1, 4], [Series("real", "real", [0.5, 0.5])], "t", "")
+    svg = histogram([0, 1, 4], [Series("real", [0.5, 0.5])], "t", "")
     heights = re.search(r"V([\d.]+)H[\d.]+V([\d.]+)", svg)
     assert heights is not None
     low, high = (150 - float(h) for h in heights.groups())
@@ -58,9 +56,7 @@ def test_the_area_of_uneven_bins_is_the_share() -> None:
 
 
 def test_bars_are_as_long_as_their_shares() -> None:
-    found = drawn(
-        bars(["a", "b"], [Series("real", "real", [0.8, 0.2]), Series("new", "synthetic", [0.4, 0.6])], "t", "")
-    )
+    found = drawn(bars(["a", "b"], [Series("real", [0.8, 0.2]), Series("synthetic", [0.4, 0.6])], "t", ""))
     long = [float(e.attrib["width"]) for e in found.iter("rect")]
     assert long[0] == pytest.approx(4 * long[2], rel=0.01)
     assert long[3] == pytest.approx(1.5 * long[1], rel=0.01)
@@ -99,7 +95,7 @@ def test_ticks_are_round(low: float, high: float, wanted: Sequence[float]) -> No
 def test_pictures_are_told_to_screen_readers() -> None:
     assert titled(curve([("synthetic", [(0, 0), (1, 1)])], "ROC", "about")) == "ROC"
     assert titled(scatter("real", [(0, 0)], [(0, 0), (1, 1)], "rows", "")) == "rows"
-    assert titled(sparkline([Series("real", "real", [1.0])], True)) is None
+    assert titled(sparkline([Series("real", [1.0])], True)) is None
     assert drawn(share_bar(0.5)).get("aria-hidden") == "true"
 
 
@@ -112,7 +108,7 @@ SHARES = st.lists(st.floats(0, 1), min_size=1, max_size=12)
 @given(st.lists(NUMBER, min_size=2, max_size=12, unique=True), st.data())
 def test_any_histogram_stays_in_its_frame(edges: list[float], data: st.DataObject) -> None:
     shares = data.draw(st.lists(st.floats(0, 1), min_size=len(edges) - 1, max_size=len(edges) - 1))
-    series = [Series("real", "real", shares), Series("new", "synthetic", shares[::-1])]
+    series = [Series("real", shares), Series("synthetic", shares[::-1])]
     assert titled(histogram(sorted(edges), series, "t", "")) == "t"
     drawn(sparkline(series, True))
     drawn(sparkline(series, False))
@@ -135,7 +131,7 @@ def test_any_cloud_stays_in_its_frame(points: list[tuple[float, float]]) -> None
 
 @given(SHARES, st.text(max_size=400))
 def test_any_level_is_only_text(shares: list[float], level: str) -> None:
-    found = drawn(bars([level] * len(shares), [Series("real", "real", shares)], level or "t", level))
+    found = drawn(bars([level] * len(shares), [Series("real", shares)], level or "t", level))
     assert len(list(found.iter("text"))) == 1 + 2 * len(shares)
     assert len(clipped(level, 17)) <= 17
 

@@ -27,7 +27,6 @@ CELL: Final = 22.0  # the height of one level's bars
 class Series:
     """Shares of one set of rows: in bins, or of levels."""
 
-    name: str
     role: Role
     shares: Sequence[float]
 

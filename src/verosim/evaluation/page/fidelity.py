@@ -56,7 +56,7 @@ def columns(details: Details, most: int) -> list[ColumnView]:
 def _column(place: int, name: str, c: Details) -> ColumnView:
     ordered = c["kind"] == "ordered"
     axis = c["edges" if ordered else "levels"]
-    series = [Series(said, role, c[key]) for key, role, said in SETS if axis and c[key]]
+    series = [Series(role, c[key]) for key, role, _ in SETS if axis and c[key]]
     title = f"Distribution of {name[:80]}"
     if not series:
         chart = Markup()
