@@ -223,15 +223,12 @@ class Scenario:
         limit, seed = self._limit(cases), self._seed(seed)
         chosen = self.engine(limit, engine)
         tables = {n: pl.concat(frames) for n, frames in _by_table(self._stepped(seed)).items()}
-        visits: dict[str, np.ndarray] = {}
-        end = 0.0
+        kept = _Kept(limit=None)
         if self.model.file.stations:
-            parts = list(self.blocks(cases, seed, chosen))
-            played = {n: pl.concat(frames) for n, frames in _by_table(self.frames(parts)).items()}
-            tables |= {n: f.sort("case", maintain_order=True) if "case" in f.columns else f for n, f in played.items()}
-            visits = {k: np.concatenate([getattr(p, k) for p in parts]) if parts else np.zeros(0) for k in _KEPT}
-            end = self._end(visits)
-        return Simulated(tables, chosen, seed, self.notes, self.model, visits, end)
+            parts = kept.through(self.blocks(cases, seed, chosen))
+            tables |= {n: _in_order(pl.concat(frames)) for n, frames in _by_table(self.frames(parts)).items()}
+        visits = kept.visits()
+        return Simulated(tables, chosen, seed, self.notes, self.model, visits, self._end(visits))
 
     def _stepped(self, seed: int) -> Iterator[dict[str, pl.DataFrame]]:
         """The tables of populations, sensors and ledgers, part by part."""
@@ -319,21 +316,35 @@ def _stepwise(model: Model) -> list[Populations | SensorField | Accounts]:
 class _Kept:
     """What indicators are made of, while parts go by; nothing once it would be too much."""
 
-    def __init__(self) -> None:
+    def __init__(self, limit: int | None = MEASURED) -> None:
         self.parts: list[dict[str, np.ndarray]] = []
-        self.n = 0
+        self.n, self.limit = 0, limit
 
     def through(self, parts: Iterable[Done]) -> Iterator[Done]:
         for part in parts:
             self.n += len(part.case)
-            if self.n <= MEASURED:
-                self.parts.append({k: getattr(part, k) for k in _KEPT})
+            if self.limit is None or self.n <= self.limit:
+                case = part.batch.rows[part.case] + 1
+                self.parts.append({"case": case, **{k: getattr(part, k) for k in _KEPT}})
             else:
                 self.parts.clear()
             yield part
 
     def visits(self) -> dict[str, np.ndarray]:
-        return {k: np.concatenate([p[k] for p in self.parts]) for k in _KEPT} if self.parts else {}
+        """Arrays (m,), those of a case together."""
+        if not self.parts:
+            return {
+                k: np.zeros(0, np.int64 if k in ("case", "station", "outcome") else np.float64)
+                for k in ("case", *_KEPT)
+            }
+        return {k: np.concatenate([p[k] for p in self.parts]) for k in self.parts[0]}
+
+
+def _in_order(frame: pl.DataFrame) -> pl.DataFrame:
+    """Rows by case: cases that stayed long came out later than those after them."""
+    return (
+        frame if "case" not in frame.columns or frame["case"].is_sorted() else frame.sort("case", maintain_order=True)
+    )
 
 
 def _by_table(chunks: Iterable[Mapping[str, pl.DataFrame]]) -> dict[str, list[pl.DataFrame]]:
