@@ -41,7 +41,9 @@ def test_one_server_by_hand() -> None:
 
 @pytest.mark.parametrize(("queue", "started"), [("fifo", [0, 3, 6, 9]), ("lifo", [0, 9, 6, 3])])
 def test_the_order_of_the_queue(queue: str, started: list[float]) -> None:
-    log = played({"sources": {"a": {"at": [0, 1, 2, 2.5]}}, "stations": {"desk": {"servers": 1, "service": 3, "queue": queue}}})
+    log = played(
+        {"sources": {"a": {"at": [0, 1, 2, 2.5]}}, "stations": {"desk": {"servers": 1, "service": 3, "queue": queue}}}
+    )
     assert log["start"].to_list() == started
 
 
@@ -56,7 +58,9 @@ def test_the_urgent_interrupt_and_the_rest_is_served_later() -> None:
     scenario = {
         "attributes": {"rank": "case when source = 'urgent' then 1 else 2 end"},
         "sources": {"usual": {"at": [0]}, "urgent": {"at": [2]}},
-        "stations": {"desk": {"servers": 1, "service": 5, "queue": "priority", "priority": "rank", "preempt": "resume"}},
+        "stations": {
+            "desk": {"servers": 1, "service": 5, "queue": "priority", "priority": "rank", "preempt": "resume"}
+        },
     }
     assert played(scenario)["complete"].to_list() == [10, 7]
     scenario["stations"]["desk"]["preempt"] = "restart"
@@ -171,7 +175,11 @@ def test_attributes_change_on_the_way_and_turn_it() -> None:
         "attributes": {"tries": 0},
         "sources": {"a": {"at": [0]}},
         "stations": {
-            "try": {"service": 1, "sets": {"tries": "tries + 1"}, "next": [{"when": "tries < 3", "to": "try"}, {"to": "exit"}]}
+            "try": {
+                "service": 1,
+                "sets": {"tries": "tries + 1"},
+                "next": [{"when": "tries < 3", "to": "try"}, {"to": "exit"}],
+            }
         },
     }
     run = Scenario(scenario).run()
@@ -235,7 +243,9 @@ def test_sensors_are_what_they_say() -> None:
         "heat": {"level": 20, "seasons": [{"period": 24, "height": 3, "top": 15}], "noise": 0.5, "memory": 0.7},
         "damp": {"level": 50, "follows": {"heat": -2}, "noise": 0.1},
     }
-    run = Scenario({"unit": "hours", "sensors": {"r": {"count": 4, "every": 1, "until": 5_000, "channels": channels}}}).run(seed=1)
+    run = Scenario(
+        {"unit": "hours", "sensors": {"r": {"count": 4, "every": 1, "until": 5_000, "channels": channels}}}
+    ).run(seed=1)
     frame = run.tables["r"]
     hour = pl.Series(np.tile(np.arange(5_000) % 24, 4))
     rest = (frame["heat"] - 20 - 3 * (2 * np.pi * (hour - 15) / 24).cos()).to_numpy()
@@ -247,7 +257,9 @@ def test_sensors_are_what_they_say() -> None:
 def test_faults_stand_where_their_labels_say() -> None:
     fault = {"kind": "shift", "every": 300, "lasts": 20, "size": 50}
     channels = {"x": {"noise": 0.1, "faults": [fault]}}
-    tables = Scenario({"sensors": {"r": {"count": 3, "every": 1, "until": 3_000, "channels": channels}}}).run(seed=1).tables
+    tables = (
+        Scenario({"sensors": {"r": {"count": 3, "every": 1, "until": 3_000, "channels": channels}}}).run(seed=1).tables
+    )
     frame = tables["r"]
     far = frame["x"].abs() > 2
     assert far.to_list() == frame["label"].is_not_null().to_list()
@@ -277,7 +289,9 @@ def test_no_money_is_lost_and_nobody_overdraws(name: str) -> None:
     tables = small.run(seed=5).tables
     paid, accounts = tables[ledger], tables[f"{ledger}_accounts"]
     cents = lambda s: int((s * 100).round().cast(pl.Int64).sum())  # noqa: E731
-    outside = cents(paid.filter(pl.col("payer").is_null())["amount"]) - cents(paid.filter(pl.col("payee").is_null())["amount"])
+    outside = cents(paid.filter(pl.col("payer").is_null())["amount"]) - cents(
+        paid.filter(pl.col("payee").is_null())["amount"]
+    )
     assert cents(accounts["closing"]) == cents(accounts["opening"]) + outside
     assert accounts["closing"].min() >= 0
     for side, sign in (("payer", -1), ("payee", 1)):
@@ -312,7 +326,10 @@ def test_what_is_written_is_what_is_returned(tmp_path: Path) -> None:
 
 
 def test_xes_holds_every_step(tmp_path: Path) -> None:
-    scenario = {"sources": {"a <b>": {"at": [0, 1]}}, "stations": {'"x" & y': {"servers": 1, "service": 5, "patience": 2}}}
+    scenario = {
+        "sources": {"a <b>": {"at": [0, 1]}},
+        "stations": {'"x" & y': {"servers": 1, "service": 5, "patience": 2}},
+    }
     Scenario(scenario).save(tmp_path, format="xes", engine="calendar")
     root = ElementTree.parse(tmp_path / "log.xes").getroot()
     traces = [n for n in root if n.tag.endswith("trace")]
@@ -397,7 +414,10 @@ GOOD = "sources: {a: {every: 1}}\nstations:\n  desk: {servers: 1, service: 0.5"
         (GOOD + ", next: dsk}", "line 3: stations.desk.next: no station 'dsk'; did you mean 'desk'"),
         (GOOD + ", next: {desk: 0.5, exit: 0.4}}", "sum to 0.9, not to 1"),
         (GOOD + ", next: desk}", "cases never leave desk -> desk"),
-        ("sources: {a: {every: 1}}\nstations: {x: {next: y}, y: {next: x}}", "endless loop that takes no time: x -> y -> x"),
+        (
+            "sources: {a: {every: 1}}\nstations: {x: {next: y}, y: {next: x}}",
+            "endless loop that takes no time: x -> y -> x",
+        ),
         (GOOD + ", serverss: 2}", "unknown key 'serverss'; did you mean 'servers'"),
         (GOOD + ", queue: random}", "one of 'fifo', 'lifo', 'priority'"),
         (GOOD + ", queue: priority}", "`priority` is missing"),
@@ -451,5 +471,3 @@ def test_schema_errors_of_steps() -> None:
     ):
         with pytest.raises(SchemaError, match=said):
             Scenario.parse(text)
-
-

@@ -180,10 +180,10 @@ class Calendar:
         self.count, self.clock, self.parked = state.count, state.clock, state.parked[: state.count[kernel.N_PARKED]]
 
     def _add_to_feed(self, times: Floats, kinds: Ints, refs: Ints) -> None:
-        """Put events in, by their times; those that are there go first."""
+        """Put events in, by their times; of one time, servers come and go before cases arrive."""
         rest = [part[self.count[kernel.FEED] :] for part in self.feed]
         merged = [np.concatenate([a, b]) for a, b in zip(rest, (times, kinds, refs), strict=True)]
-        order = np.argsort(merged[0], kind="stable")
+        order = np.lexsort((merged[1] == kernel.ARRIVE, merged[0]))
         self.feed = (merged[0][order], merged[1][order].astype(np.int64), merged[2][order].astype(np.int64))
         self.count[kernel.FEED] = 0
 

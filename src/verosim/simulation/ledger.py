@@ -57,7 +57,7 @@ class Accounts:
         for i, crime in enumerate(noun.crimes):
             if not 2 <= crime.accounts[0] <= crime.accounts[1] <= noun.accounts or crime.count < 0 or crime.lasts <= 0:
                 raise PlacedError("`accounts` are two numbers from 2 up, `lasts` is over 0.", (*where, "crimes", i))
-        columns = {**noun.columns, "\0balance": Column(noun.balance.kind, hidden=True)}
+        columns = {**noun.columns, "\0balance": Column(noun.balance.kind)}
         columns |= {f"\0pays {k}": Column(p.amount.kind, hidden=True) for k, p in noun.payments.items()}
         columns |= {f"\0crime {i}": Column(c.amount.kind, hidden=True) for i, c in enumerate(noun.crimes) if c.amount}
         try:

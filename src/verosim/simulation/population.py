@@ -38,7 +38,7 @@ class Populations:
         self._check()
         columns = dict(noun.columns)
         for given in ("time", *(f"{what}_{s}" for what in ("n", "share") for s in self.states)):
-            columns[given] = Column(Given(pl.Float64()), hidden=True)
+            columns[given] = Column(Given(pl.Float64()))
         for s, moves in noun.states.items():
             for i, move in enumerate(moves):
                 if isinstance(move.rate, str):
