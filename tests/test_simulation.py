@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from verosim.simulation import Scenario, Simulated, fast
 
@@ -236,8 +238,8 @@ RICH = {
         "in": {"servers": 2, "service": "size * exponential(0.8)", "queue": "priority", "priority": "urgent",
                "preempt": "resume", "patience": {"exponential": 20},
                "next": [{"when": "size > 1", "to": "work"}, {"to": "pack"}]},
-        "work": {"servers": 3, "service": {"gamma": [2, 0.6]}, "needs": {"room": 1}, "takes": {"parts": 1}, "capacity": 8,
-                 "full": "wait", "breaks": {"up": {"exponential": 50}, "down": {"exponential": 5}},
+        "work": {"servers": 3, "service": {"gamma": [2, 0.6]}, "needs": {"room": 1}, "takes": {"parts": 1},
+                 "capacity": 8, "full": "wait", "breaks": {"up": {"exponential": 50}, "down": {"exponential": 5}},
                  "interrupted": "restart", "next": {"pack": 0.7, "in": 0.3}},
         "pack": {"servers": [{"servers": 2, "hours": [0, 24]}], "batch": {"size": 3, "wait": 4}, "service": 1},
     },
@@ -267,3 +269,57 @@ def test_other_servers_meet_the_same_customers() -> None:
     service = [r.visits["complete"] - r.visits["start"] for r in (few, many)]
     np.testing.assert_allclose(service[0], service[1], atol=1e-9)
     assert many.cases["waited"].mean() < few.cases["waited"].mean()
+
+
+# ------------------------------------------------------------------------------------------------ any scenario
+
+
+def sometimes(values: Any) -> st.SearchStrategy[Any]:
+    return st.none() | values
+
+
+TIMES = st.sampled_from([0, 1, {"exponential": 1}, {"uniform": [0, 3]}])
+STATIONS = st.fixed_dictionaries(
+    {
+        "service": TIMES,
+        "servers": sometimes(st.integers(1, 3)),
+        "queue": st.sampled_from(["fifo", "lifo", "priority"]),
+        "priority": st.just({"choice": [1, 2, 3]}),
+        "capacity": sometimes(st.integers(3, 6)),
+        "full": st.sampled_from(["leave", "skip"]),
+        "balk": sometimes(st.integers(0, 4)),
+        "patience": sometimes(TIMES),
+        "lost": st.sampled_from(["leave", "skip"]),
+        "needs": st.sampled_from([{}, {"room": 1}, {"room": 2}]),
+        "next": st.sampled_from(["exit", {"a": 0.3, "b": 0.3, "exit": 0.4}, {"b": 0.5, "exit": 0.5}]),
+    }
+)
+
+
+@given(a=STATIONS, b=STATIONS, seed=st.integers(0, 100))
+@settings(max_examples=40, deadline=None)
+def test_whatever_the_scenario_nobody_is_lost_and_nothing_is_overfull(a: Any, b: Any, seed: int) -> None:
+    stations = {"a": a, "b": b}
+    scenario = {"resources": {"room": 2}, "sources": {"door": {"rate": 1.5}}, "stations": stations}
+    run = Scenario(scenario).run(120, seed=seed, engine="calendar")
+    assert run.cases["left"].null_count() == 0
+    assert run.log["case"].n_unique() == 120
+    v, rooms = run.visits, []
+    for i, station in enumerate(stations.values()):
+        served = (v["station"] == i) & ~np.isnan(v["start"])
+        start, complete = v["start"][served], v["complete"][served]
+        assert (start >= v["enqueue"][served]).all()
+        assert most_at_once(start, complete) <= (station["servers"] or 120)
+        inside = (v["station"] == i) & (v["outcome"] != 4)  # all but those who found no place
+        assert most_at_once(v["enqueue"][inside], v["complete"][inside]) <= (station["capacity"] or 240)
+        rooms += [(start, complete)] * station["needs"].get("room", 0)
+    if rooms:
+        assert most_at_once(*(np.concatenate([r[i] for r in rooms]) for i in (0, 1))) <= 2
+
+
+def most_at_once(begin: np.ndarray, end: np.ndarray) -> int:
+    """How many of these spans overlap at most, those without length left out."""
+    long = end > begin
+    times = np.concatenate([end[long], begin[long]])
+    steps = np.repeat([-1, 1], int(long.sum()))
+    return int(np.cumsum(steps[np.lexsort((steps, times))]).max(initial=0))

@@ -1,4 +1,4 @@
-"""Simulation, part by part: places that block, goods, batches, shifts, populations, sensors, ledgers, files, what-if."""
+"""Simulation, part by part: places that block, goods, batches, shifts, steps of time, files, what-if, bad input."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def test_a_deadlock_is_named() -> None:
             "right": {"servers": 1, "capacity": 1, "full": "wait", "service": 1, "next": {"left": 0.99, "exit": 0.01}},
         },
     }
-    with pytest.raises(DataError, match="deadlock: .*'left' and wait for a place behind it"):
+    with pytest.raises(DataError, match=r"deadlock: .*'left' and wait for a place behind it"):
         Scenario(circle).run(engine="calendar")
 
 
@@ -210,7 +210,11 @@ def test_an_epidemic_has_the_final_size_of_theory() -> None:
         "populations": {
             "people": {
                 "size": 40_000, "until": 150, "step": 0.25, "start": {"ill": 400},
-                "states": {"well": [{"to": "ill", "rate": "0.5 * share_ill"}], "ill": [{"to": "immune", "rate": 0.25}], "immune": []},
+                "states": {
+                    "well": [{"to": "ill", "rate": "0.5 * share_ill"}],
+                    "ill": [{"to": "immune", "rate": 0.25}],
+                    "immune": [],
+                },
             }
         },
     }  # fmt: skip

@@ -183,6 +183,8 @@ def _fits(data: Any, hint: Any) -> bool:
 
 def _one_of(data: Any, choices: tuple[Any, ...], where: Where) -> Any:
     """The first of several types that the values are of."""
+    if data is None and type(None) in choices:
+        return None
     if Column in choices:  # which is written in any form
         return column(data, where)
     shaped = [c for c in choices if _shape(c) is _shape_of(data)]

@@ -1,21 +1,25 @@
 """The simulated source: `Scenario`, data from a process that is played through.
 
-scenario = Scenario.load("bank.yaml")
-found = scenario.run(100_000, seed=7)
-found.log, found.cases, found.indicators
+    scenario = Scenario.load("bank.yaml")
+    found = scenario.run(100_000, seed=7)
+    found.log, found.cases, found.indicators
 
-file.py          the file: YAML to dataclasses; values put in from outside
-nouns.py         what a scenario is made of
-clock.py         numbers to dates, hours and weekdays
-plan.py          names resolved, expressions typed, loads and endless loops found
-arrivals.py      when cases come
-paths.py         where each goes, and all that is drawn for it there
-kernel.py        the event calendar; windows.py: shifts and breakdowns; calendar.py: batches in and out
-recursion.py     stations in the order of arrival, without a calendar
-fast.py          both, compiled
-population.py    states that change step by step; sensors.py: readings; ledger.py: payments
-processes.py     Python generator functions on SimPy
-outputs.py       tables and files; xes.py; indicators.py: numbers with intervals; whatif.py: side by side
+    file.py          the file: YAML to dataclasses; values put in from outside
+    nouns.py         what a scenario is made of
+    clock.py         numbers to dates, hours and weekdays
+    plan.py          names resolved, expressions typed, loads and endless loops found
+    arrivals.py      when cases come
+    paths.py         where each goes, and all that is drawn for it there
+    kernel.py        the event calendar, over state.py and queues.py; windows.py: shifts and breakdowns
+    calendar.py      the kernel over a whole run: batches of cases in and out
+    recursion.py     stations in the order of arrival, without a calendar
+    fast.py          the door to compiled.py: both, compiled
+    population.py    states that change step by step; sensors.py: readings; ledger.py: payments
+    processes.py     Python generator functions on SimPy
+    outputs.py       tables and files; xes.py: event logs for other tools; page.py: a picture of the run
+    indicators.py    numbers with intervals; whatif.py: side by side
+
+All chance is keyed: the same seed gives the same rows, with every engine that can run the scenario.
 """
 
 from __future__ import annotations

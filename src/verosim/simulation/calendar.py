@@ -17,9 +17,10 @@ from verosim.errors import DataError
 from verosim.recipe.nouns import Floats, Ints
 from verosim.recipe.running import Run
 from verosim.simulation import kernel
-from verosim.simulation.kernel import NOBODY, State
+from verosim.simulation import state as marks
 from verosim.simulation.paths import Batch, Visits, batches
 from verosim.simulation.plan import Model
+from verosim.simulation.state import NOBODY, State
 from verosim.simulation.windows import Windows
 
 NEVER: Final = 1e308  # stands for a time that does not come: numba and lists compare it as they do other numbers
@@ -82,7 +83,7 @@ class Calendar:
         self.visits = {k: np.zeros(0, np.asarray(v).dtype) for k, v in _VISIT.items()}
         self.visits |= {k: np.zeros(0, np.int64 if k in ("case", "station") else np.float64) for k in (*_DRAWN, "case")}
         self.heap = {k: np.zeros(0, np.float64 if k in ("heap_time", "heap_value") else np.int64) for k in _HEAP}
-        self.count = np.zeros(kernel.COUNTS, np.int64)
+        self.count = np.zeros(marks.COUNTS, np.int64)
         self.clock = np.zeros(1)
         self.batches: dict[int, Batch] = {}
         self.windows = Windows(model, run, self.fixed["first_server"])
@@ -90,7 +91,7 @@ class Calendar:
 
     @property
     def events(self) -> int:
-        return int(self.count[kernel.N_EVENTS])
+        return int(self.count[marks.N_EVENTS])
 
     def go(self, limit: int) -> Iterator[Done]:
         """Run up to the end, or to the scenario's `until`: what is known of each case, once it has left."""
@@ -113,7 +114,7 @@ class Calendar:
             self._until(until)
         else:
             self._until_all_gone(until)
-        if until == inf and self.count[kernel.ACTIVE] > 0:
+        if until == inf and self.count[marks.ACTIVE] > 0:
             raise DataError(
                 f"deadlock: {self._who_waits()}.", fix="Add places or resources, or let cases `leave` or `skip`."
             )
@@ -124,12 +125,12 @@ class Calendar:
         span, idle = 7 * 86_400 / self.model.clock.seconds, 0
         now = max(float(self.clock[0]), float(self.feed[0][-1]) if len(self.feed[0]) else 0.0)
         while now < until and idle < SPANS:
-            before = self.count[kernel.ACTIVE], self.count[kernel.HEAP]
+            before = self.count[marks.ACTIVE], self.count[marks.HEAP]
             now = min(now + span, until)
             self._until(now)
-            if until == inf and self.count[kernel.ACTIVE] == 0 and self.count[kernel.FEED] == len(self.feed[0]):
+            if until == inf and self.count[marks.ACTIVE] == 0 and self.count[marks.FEED] == len(self.feed[0]):
                 return
-            same = before == (self.count[kernel.ACTIVE], self.count[kernel.HEAP])
+            same = before == (self.count[marks.ACTIVE], self.count[marks.HEAP])
             idle = idle + 1 if same and until == inf else 0
 
     # ------------------------------------------------------------------------------------- the kernel
@@ -139,18 +140,16 @@ class Calendar:
             self._add_to_feed(*self.windows.until(horizon))
         while True:
             answer = self._call(min(horizon, NEVER))
-            if answer == kernel.NEED_PATH:
+            if answer == marks.NEED_PATH:
                 self._extend()
-            elif answer in (kernel.EMPTY, kernel.HORIZON):
+            elif answer in (marks.EMPTY, marks.HORIZON):
                 return
 
     def _call(self, horizon: float) -> int:
         """Run the kernel over the arrays, or over lists where it is plain Python."""
         n, m = len(self.cases["at"]), len(self.visits["case"])
-        room = GROWTH * (4 * n + m + 2 * len(self.model.names) + int(self.count[kernel.HEAP]) + 64)
-        heap = {
-            k: np.concatenate([v[: self.count[kernel.HEAP]], np.zeros(room, v.dtype)]) for k, v in self.heap.items()
-        }
+        room = GROWTH * (4 * n + m + 2 * len(self.model.names) + int(self.count[marks.HEAP]) + 64)
+        heap = {k: np.concatenate([v[: self.count[marks.HEAP]], np.zeros(room, v.dtype)]) for k, v in self.heap.items()}
         agenda = n + len(self.model.names) + 8
         work = {
             **self.fixed, **{k: v for k, v in self.cases.items() if k not in ("batch", "row")}, **self.visits, **heap,
@@ -159,8 +158,8 @@ class Calendar:
             "parked": np.zeros(n + 1, np.int64), "count": self.count, "clock": self.clock,
         }  # fmt: skip
         for i, c in enumerate(getattr(self, "_resumed", ())):
-            work["agenda_kind"][i], work["agenda_ref"][i] = kernel.RESUME, c
-        self.count[kernel.AGENDA_FROM], self.count[kernel.AGENDA_SIZE] = 0, len(getattr(self, "_resumed", ()))
+            work["agenda_kind"][i], work["agenda_ref"][i] = marks.RESUME, c
+        self.count[marks.AGENDA_FROM], self.count[marks.AGENDA_SIZE] = 0, len(getattr(self, "_resumed", ()))
         self._resumed: Ints = np.zeros(0, np.int64)
         state = State(**work)
         if self.compiled is not None:
@@ -177,15 +176,15 @@ class Calendar:
             for name in group:
                 if name not in ("batch", "row"):
                     group[name] = getattr(state, name)
-        self.count, self.clock, self.parked = state.count, state.clock, state.parked[: state.count[kernel.N_PARKED]]
+        self.count, self.clock, self.parked = state.count, state.clock, state.parked[: state.count[marks.N_PARKED]]
 
     def _add_to_feed(self, times: Floats, kinds: Ints, refs: Ints) -> None:
         """Put events in, by their times; of one time, servers come and go before cases arrive."""
-        rest = [part[self.count[kernel.FEED] :] for part in self.feed]
+        rest = [part[self.count[marks.FEED] :] for part in self.feed]
         merged = [np.concatenate([a, b]) for a, b in zip(rest, (times, kinds, refs), strict=True)]
-        order = np.lexsort((merged[1] == kernel.ARRIVE, merged[0]))
+        order = np.lexsort((merged[1] == marks.ARRIVE, merged[0]))
         self.feed = (merged[0][order], merged[1][order].astype(np.int64), merged[2][order].astype(np.int64))
-        self.count[kernel.FEED] = 0
+        self.count[marks.FEED] = 0
 
     # ------------------------------------------------------------------------------------- cases in and out
 
@@ -202,7 +201,7 @@ class Calendar:
         self.cases["batch"] = np.concatenate([self.cases["batch"], np.full(batch.n, batch.number)])
         self.cases["row"] = np.concatenate([self.cases["row"], np.arange(batch.n)])
         self._add_visits(visits, before + visits.case)
-        self._add_to_feed(batch.arrivals.times, np.full(batch.n, kernel.ARRIVE), before + np.arange(batch.n))
+        self._add_to_feed(batch.arrivals.times, np.full(batch.n, marks.ARRIVE), before + np.arange(batch.n))
 
     def _add_visits(self, visits: Visits, case: Ints) -> None:
         new: dict[str, Any] = {k: getattr(visits, k) for k in _DRAWN} | {
@@ -229,7 +228,7 @@ class Calendar:
             self.cases["more"][mine] = batch.at[self.cases["row"][mine]] >= 0
             self._add_visits(visits, place[visits.case])
         self._pack(np.ones(len(self.cases["at"]), bool))
-        self.count[kernel.N_PARKED] = 0
+        self.count[marks.N_PARKED] = 0
         self._resumed = parked
 
     def _gone(self) -> np.ndarray:
@@ -282,22 +281,22 @@ class Calendar:
         self._pack_heap(new_visit)
 
     def _pack_feed(self, new_case: Ints) -> None:
-        done = int(self.count[kernel.FEED])
+        done = int(self.count[marks.FEED])
         times, kinds, refs = self.feed[0][done:], self.feed[1][done:], self.feed[2][done:]
-        arrives = kinds == kernel.ARRIVE
+        arrives = kinds == marks.ARRIVE
         self.feed = (times, kinds, np.where(arrives, new_case[np.where(arrives, refs, NOBODY)], refs))
-        self.count[kernel.FEED] = 0
+        self.count[marks.FEED] = 0
 
     def _pack_heap(self, new_visit: Ints) -> None:
         """Events of visits that are over are taken out; what is sorted is a heap."""
-        n = self.count[kernel.HEAP]
+        n = self.count[marks.HEAP]
         part = {k: v[:n] for k, v in self.heap.items()}
-        of_visit = part["heap_kind"] != kernel.GOODS
+        of_visit = part["heap_kind"] != marks.GOODS
         part["heap_ref"] = np.where(of_visit, new_visit[np.where(of_visit, part["heap_ref"], -1)], part["heap_ref"])
         stays = np.flatnonzero(part["heap_ref"] >= 0)
         order = stays[np.lexsort((part["heap_seq"][stays], part["heap_time"][stays]))]
         self.heap = {k: v[order] for k, v in part.items()}
-        self.count[kernel.HEAP] = len(order)
+        self.count[marks.HEAP] = len(order)
 
     def _who_waits(self) -> str:
         """Those who wait for ever, by station."""
@@ -312,7 +311,7 @@ class Calendar:
                 said.append(f"{self.fixed['waiting'][i]} wait at {name!r}" + (f" for {needs}" if needs else ""))
             if len(of):
                 said.append(f"{len(of)} are done at {name!r} and wait for a place behind it")
-        return "; ".join(said) or f"{self.count[kernel.ACTIVE]} cases wait"
+        return "; ".join(said) or f"{self.count[marks.ACTIVE]} cases wait"
 
 
 def _fixed(model: Model) -> dict[str, Any]:

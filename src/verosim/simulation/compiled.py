@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from inspect import getsource
 from typing import Any
+from zlib import crc32
 
 import numba
 from numba.core import types
 from numba.experimental import structref
 from numba.extending import register_jitable
 
-from verosim.simulation import kernel, recursion
-from verosim.simulation.kernel import State
+from verosim.simulation import kernel, queues, recursion
+from verosim.simulation import state as marks
+from verosim.simulation.state import State
 
 # The state goes in as one reference: handed on by value, its eighty arrays would make each function slow to compile.
 
@@ -33,11 +36,18 @@ for helper in kernel.HELPERS:
 _run = register_jitable(kernel.run)
 
 
-@numba.njit(cache=True)
-def run(state: State, horizon: float) -> int:
-    """`kernel.run` over arrays."""
-    reference: Any = Proxy(*state)
-    return _run(reference, horizon)
+def _compiled(version: int) -> Any:
+    """`kernel.run` over arrays. version: a checksum of its source, by which numba finds the right code on disk: on its
+    own it looks at this file alone.
+    """
+
+    @numba.njit(cache=True)
+    def run(state: State, horizon: float) -> int:
+        reference: Any = Proxy(*state)
+        return _run(reference, horizon) if version else 0
+
+    return run
 
 
+run = _compiled(crc32((getsource(kernel) + getsource(queues) + getsource(marks)).encode()) | 1)
 several = numba.njit(cache=True)(recursion.several)

@@ -11,7 +11,7 @@ from importlib.util import find_spec
 from typing import Any
 
 from verosim.errors import MissingExtraError
-from verosim.simulation.kernel import State
+from verosim.simulation.state import State
 
 
 def available() -> bool:

@@ -11,8 +11,8 @@ import polars as pl
 
 from verosim.recipe.nouns import Floats
 from verosim.recipe.quantiles import FAMILIES
-from verosim.simulation.kernel import BALKED, FULL, RENEGED, SERVED, SHORT
 from verosim.simulation.plan import Model
+from verosim.simulation.state import BALKED, FULL, RENEGED, SERVED, SHORT
 
 GROUPS: Final = 20  # parts of one run, in the order of time, whose differences give the interval
 ABOUT: Final = {

@@ -11,220 +11,50 @@ before time goes on.
 
 from __future__ import annotations
 
-from typing import Any, Final, NamedTuple
+from typing import Final
 
-# kinds of event; those of the feed come from outside
-COMPLETE, RENEGE, DUE, GOODS = 0, 1, 2, 3  # a visit is over, loses patience; a batch may be smaller; goods come
-ARRIVE, ON, OFF = 4, 5, 6  # a case comes; a server comes, goes
-# kinds of work of the same instant
-SEEK, SERVE, UNBLOCK, RESUME = 0, 1, 2, 3
-# where a visit stands
-AHEAD, WAITING, SERVED_NOW, OVER = 0, 1, 2, 3
-# how a visit ended
-OPEN, SERVED, BALKED, RENEGED, FULL, SHORT = 0, 1, 2, 3, 4, 5
-# what becomes of those that are turned away; WAIT blocks, PARKED waits for the rest of its path
-LEAVE, SKIP, WAIT = 0, 1, 2
-ADMITTED, BLOCKED, PARKED, GONE = 0, 1, 2, 3
-FIFO, LIFO, PRIORITY = 0, 1, 2
-FINISH, AS_RESUME, AS_RESTART = 0, 1, 2
-# why the calendar stops
-EMPTY, HORIZON, NEED_PATH, GROW = 0, 1, 2, 3
-# places in `count`
-HEAP, SEQ, FEED, AGENDA_FROM, AGENDA_SIZE, N_PARKED, ACTIVE, N_EVENTS = 0, 1, 2, 3, 4, 5, 6, 7
-COUNTS: Final = 8
-NOBODY: Final = -1
-
-
-class State(NamedTuple):
-    """All that the calendar knows: lists, or arrays (float64 or int64)."""
-
-    # stations (S,)
-    first_server: Any
-    end_server: Any  # no servers: no limit
-    discipline: Any
-    preempt: Any  # 0 no, or AS_RESUME, AS_RESTART
-    interrupted: Any
-    capacity: Any  # -1: no limit
-    full: Any
-    lost: Any
-    batch_size: Any
-    batch_wait: Any
-    rush: Any  # 1: a smaller batch will do
-    needs_from: Any
-    needs_to: Any
-    holds: Any
-    frees_from: Any
-    frees_to: Any
-    stock: Any  # that it takes from, or -1
-    inside: Any
-    waiting: Any
-    head: Any
-    tail: Any
-    blocked_head: Any
-    blocked_tail: Any
-    asked: Any  # 1: SERVE stands in the agenda
-    # lists that the stations point into
-    needs: Any  # resource
-    amounts: Any
-    frees: Any
-    # servers (K,)
-    station_of: Any
-    busy_with: Any  # visit, or -1
-    off: Any  # reasons why it is not there
-    idle_since: Any
-    stuck: Any  # cases that are blocked in it
-    # resources (R,) and stocks (Q,)
-    free: Any
-    users: Any  # (R * S,) 1: the station needs the resource
-    level: Any
-    ordered: Any
-    backlog: Any
-    order_at: Any
-    order_upto: Any  # or nan
-    order_quantity: Any
-    short: Any
-    # cases (n,)
-    at: Any  # the visit that it is at
-    end: Any  # one past its last visit
-    more: Any  # 1: its path goes on
-    left: Any  # when it left, or nan
-    held: Any  # (n * R,)
-    blocked_in: Any  # the visit whose place and server it still has, or -1
-    # visits (m,)
-    case: Any
-    station: Any
-    service: Any
-    patience: Any
-    balk: Any
-    priority: Any
-    take: Any
-    lead: Any
-    remaining: Any  # of the service
-    until: Any  # when the service will be over
-    enqueue: Any
-    start: Any
-    complete: Any
-    server: Any
-    outcome: Any
-    where: Any
-    stamp: Any  # of the COMPLETE event that counts
-    before: Any  # in the queue
-    after: Any  # in the queue, in a batch, or among the blocked
-    order: Any  # what it made the stock order
-    arrives: Any  # when that comes
-    on_hand: Any  # what the stock held after it took its part
-    stops: Any  # how often it was interrupted
-    # events
-    heap_time: Any
-    heap_seq: Any
-    heap_kind: Any
-    heap_ref: Any
-    heap_value: Any
-    feed_time: Any
-    feed_kind: Any
-    feed_ref: Any
-    agenda_kind: Any
-    agenda_ref: Any
-    parked: Any
-    count: Any  # see HEAP ... N_EVENTS
-    clock: Any  # (1,)
-
-
-# ----------------------------------------------------------------------------------------------- the heap of events
-
-
-def before(s: State, i: int, j: int) -> bool:
-    if s.heap_time[i] != s.heap_time[j]:
-        return bool(s.heap_time[i] < s.heap_time[j])
-    return bool(s.heap_seq[i] < s.heap_seq[j])
-
-
-def swap(s: State, i: int, j: int) -> None:
-    s.heap_time[i], s.heap_time[j] = s.heap_time[j], s.heap_time[i]
-    s.heap_seq[i], s.heap_seq[j] = s.heap_seq[j], s.heap_seq[i]
-    s.heap_kind[i], s.heap_kind[j] = s.heap_kind[j], s.heap_kind[i]
-    s.heap_ref[i], s.heap_ref[j] = s.heap_ref[j], s.heap_ref[i]
-    s.heap_value[i], s.heap_value[j] = s.heap_value[j], s.heap_value[i]
-
-
-def push(s: State, time: float, kind: int, ref: int, value: float) -> int:
-    """Put an event into the calendar. -> its number, by which events of one time are ordered."""
-    i, seq = s.count[HEAP], s.count[SEQ]
-    s.heap_time[i], s.heap_seq[i], s.heap_kind[i], s.heap_ref[i], s.heap_value[i] = time, seq, kind, ref, value
-    s.count[HEAP], s.count[SEQ] = i + 1, seq + 1
-    while i > 0 and before(s, i, (i - 1) // 2):
-        swap(s, i, (i - 1) // 2)
-        i = (i - 1) // 2
-    return int(seq)
-
-
-def drop_first(s: State) -> None:
-    """Take the earliest event out."""
-    n = s.count[HEAP] - 1
-    s.count[HEAP] = n
-    swap(s, 0, n)
-    i = 0
-    while 2 * i + 1 < n:
-        child = 2 * i + 1
-        if child + 1 < n and before(s, child + 1, child):
-            child += 1
-        if not before(s, child, i):
-            break
-        swap(s, i, child)
-        i = child
-
-
-def note(s: State, kind: int, ref: int) -> None:
-    """Put work for this instant into the agenda."""
-    if kind == SERVE:
-        if s.asked[ref]:
-            return
-        s.asked[ref] = 1
-    at = (s.count[AGENDA_FROM] + s.count[AGENDA_SIZE]) % len(s.agenda_kind)
-    s.agenda_kind[at], s.agenda_ref[at] = kind, ref
-    s.count[AGENDA_SIZE] += 1
-
-
-# ----------------------------------------------------------------------------------------------- the queue of a station
-
-
-def put_in_queue(s: State, v: int, back: bool) -> None:
-    """Let visit v wait. back: it was there before, and goes before its equals."""
-    st = s.station[v]
-    ahead = s.tail[st]  # after which it stands
-    if s.discipline[st] == PRIORITY:
-        mine = s.priority[v]
-        while ahead >= 0 and (s.priority[ahead] > mine or (back and s.priority[ahead] == mine)):
-            ahead = s.before[ahead]
-    elif s.discipline[st] == LIFO or back:
-        ahead = NOBODY
-    behind = s.head[st] if ahead < 0 else s.after[ahead]
-    s.before[v], s.after[v] = ahead, behind
-    if ahead < 0:
-        s.head[st] = v
-    else:
-        s.after[ahead] = v
-    if behind < 0:
-        s.tail[st] = v
-    else:
-        s.before[behind] = v
-    s.waiting[st] += 1
-    s.where[v] = WAITING
-
-
-def take_from_queue(s: State, v: int) -> None:
-    st, ahead, behind = s.station[v], s.before[v], s.after[v]
-    if ahead < 0:
-        s.head[st] = behind
-    else:
-        s.after[ahead] = behind
-    if behind < 0:
-        s.tail[st] = ahead
-    else:
-        s.before[behind] = ahead
-    s.waiting[st] -= 1
-    s.before[v] = s.after[v] = NOBODY
-
+from verosim.simulation.queues import before, drop_first, note, push, put_in_queue, swap, take_from_queue
+from verosim.simulation.state import (
+    ACTIVE,
+    ADMITTED,
+    AGENDA_FROM,
+    AGENDA_SIZE,
+    ARRIVE,
+    AS_RESUME,
+    BALKED,
+    BLOCKED,
+    COMPLETE,
+    DUE,
+    EMPTY,
+    FEED,
+    FINISH,
+    FULL,
+    GONE,
+    GOODS,
+    GROW,
+    HEAP,
+    HORIZON,
+    LEAVE,
+    N_EVENTS,
+    N_PARKED,
+    NEED_PATH,
+    NOBODY,
+    ON,
+    OVER,
+    PARKED,
+    RENEGE,
+    RENEGED,
+    SEEK,
+    SERVE,
+    SERVED,
+    SERVED_NOW,
+    SHORT,
+    SKIP,
+    UNBLOCK,
+    WAIT,
+    WAITING,
+    State,
+)  # fmt: skip
 
 # ---------------------------------------------------------------------------------------- from station to station
 

@@ -170,8 +170,11 @@ class Batch:
             name = self.model.names[station]
             raise DataError(
                 f"station {name!r}: the probabilities of `next` are {', '.join(f'{s[wrong[0]]:g}' for s in shares)}; "
-                "they are 0 or more, and sum to 1.", table=CASES, row=int(block.rows[wrong[0]]), fix="Correct the expressions.",
-            )  # fmt: skip
+                "they are 0 or more, and sum to 1.",
+                table=CASES,
+                row=int(block.rows[wrong[0]]),
+                fix="Correct the expressions.",
+            )
         u = block.uniform(term(self.model.names[station], "next"))
         return targets[np.minimum((u >= ends).sum(axis=0), len(targets) - 1)]
 

@@ -12,9 +12,9 @@ from verosim.recipe.nouns import Floats, Ints
 from verosim.recipe.running import Run
 from verosim.simulation.arrivals import Rows
 from verosim.simulation.clock import Clock
-from verosim.simulation.kernel import OFF, ON
 from verosim.simulation.nouns import Shift
 from verosim.simulation.plan import Model, term
+from verosim.simulation.state import OFF, ON
 
 DRAWN = 64  # times of failure and repair that are drawn at a time
 
