@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
@@ -291,10 +290,13 @@ def _outcome(done: Outcome) -> dict[str, Any]:
 
 
 def _show_found(done: Outcome, show: Callable[..., None]) -> None:
-    """The measures of each table, and the first notes: a wide table has many."""
-    notes = [note for found in done.report.tables.values() for note in found.notes] + _together(done.report.notes)
-    for found in done.report.tables.values():
-        show(replace(found, notes=()).summary())
+    """How each table stands, and the first notes: a wide table has many."""
+    from verosim.evaluation.terminal import brief
+
+    tables = done.report.tables.values()
+    for table in tables:
+        show(brief(table), soft_wrap=False)
+    notes = _together(done.report.notes) + [note for table in tables for note in table.notes]
     for note in notes[:SHOWN]:
         show(f"  note: {note}")
     if len(notes) > SHOWN:
