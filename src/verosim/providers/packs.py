@@ -167,6 +167,21 @@ class Pack:
         return self.cities.map([row[2] for row in self._gazetteer])
 
     @cached_property
+    def street_ends(self) -> tuple[pl.Series, pl.Series]:
+        """What stands before and after the number in a street, for each word with each type: ("", " Park Avenue")."""
+        before, after = self.text("street").split("{number}")
+        pairs = [{"word": w, "type": t} for w in self.street_words.values for t in self.street_types.values]
+        return pl.Series([before.format(**p) for p in pairs]), pl.Series([after.format(**p) for p in pairs])
+
+    @cached_property
+    def address_ends(self) -> tuple[pl.Series, pl.Series]:
+        """What stands in an address before and after the last part of the postcode, for each city."""
+        before, after = self.text("address").removeprefix("{street}").split("{postcode}")
+        places = [{"city": row[0], "region": row[1]} for row in self._gazetteer]
+        starts = [before.format(**p) + row[2] for p, row in zip(places, self._gazetteer, strict=True)]
+        return pl.Series(starts), pl.Series([after.format(**p) for p in places])
+
+    @cached_property
     def coordinates(self) -> npt.NDArray[np.float64]:
         """(cities, 2) latitude and longitude of each city, in degrees."""
         return np.array([[float(row[3]), float(row[4])] for row in self._gazetteer])

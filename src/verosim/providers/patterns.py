@@ -30,6 +30,7 @@ Bytes = npt.NDArray[np.uint8]
 ROOM: Final = 2**62  # numbers are below it: what one permutation can hold
 SHAPES: Final = 512  # a pattern that expands to more is refused
 LONGEST: Final = 200  # characters of a shape
+SMALL: Final = 4096  # texts of a pattern that are written once, and then looked up
 MORE: Final = 12  # how many places an open count ({4,}) may add
 
 
@@ -112,6 +113,17 @@ class Pattern:
 
         `noise` (n,) fills the places of shapes too wide for a number.
         """
+        if self.capacity <= SMALL:
+            return self._texts.gather(index)
+        return self._spelt(index, noise)
+
+    @cached_property
+    def _texts(self) -> pl.Series:
+        """All texts, where they are few."""
+        every = np.arange(self.capacity)
+        return self._spelt(every, every.astype(np.uint64))
+
+    def _spelt(self, index: Ints, noise: npt.NDArray[np.uint64]) -> pl.Series:
         if len(self.shapes) == 1:
             return to_text(self.shapes[0].spell(index, noise))
         ends = np.array(_running_total([s.room for s in self.shapes]), dtype=np.int64)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import Final
 
 import numpy as np
@@ -24,26 +23,30 @@ def region(s: Subjects) -> pl.Series:
 
 
 def postcode(s: Subjects) -> pl.Series:
-    start = s.pack.postcodes.values.gather(s.choose("city", s.pack.cities))
-    return joined(start, s.write("postcode", parse(s.pack.text("postcode_tail"))))
+    return joined(s.pack.postcodes.values.gather(s.choose("city", s.pack.cities)), _tail(s))
+
+
+def _tail(s: Subjects) -> pl.Series:
+    """The last part of the postcode."""
+    return s.write("postcode", parse(s.pack.text("postcode_tail")))
 
 
 def street(s: Subjects) -> pl.Series:
     """Street and house number, in the country's order."""
-    return filled(
-        s.pack.text("street"),
-        {
-            "type": s.take("street type", s.pack.street_types),
-            "word": s.take("street word", s.pack.street_words),
-            "number": NUMBERS.gather(s.pick("house", HOUSES)),
-        },
-    )
+    return joined(*_street(s))
+
+
+def _street(s: Subjects) -> list[pl.Series]:
+    types, words = s.pack.street_types, s.pack.street_words
+    place = s.choose("street word", words) * len(types) + s.choose("street type", types)
+    before, after = (ends.gather(place) for ends in s.pack.street_ends)
+    return [before, NUMBERS.gather(s.pick("house", HOUSES)), after]
 
 
 def address(s: Subjects) -> pl.Series:
     """The whole address on one line."""
-    parts = {"street": street(s), "city": city(s), "region": region(s), "postcode": postcode(s)}
-    return filled(s.pack.text("address"), parts)
+    before, after = (ends.gather(s.choose("city", s.pack.cities)) for ends in s.pack.address_ends)
+    return joined(*_street(s), before, _tail(s), after)
 
 
 def north(s: Subjects) -> pl.Series:
@@ -68,7 +71,3 @@ def latitude(s: Subjects) -> pl.Series:
 def longitude(s: Subjects) -> pl.Series:
     return east(s).cast(pl.String)
 
-
-def filled(template: str, parts: dict[str, pl.Series]) -> pl.Series:
-    """The texts (n,) of a template such as `{number} {word}` with each name replaced by its part."""
-    return joined(*(parts[p[1:-1]] if p.startswith("{") else p for p in re.split(r"(\{\w+\})", template) if p))

@@ -144,7 +144,7 @@ class Recipe:
         """
         run = self.run(rows, seed)
         name = self._only(table)
-        return crew.blocks(self, run, name, _whole("workers", workers, 1), first)
+        return crew.blocks(self.file, run, name, _whole("workers", workers, 1), first)
 
     def sample(
         self, rows: int | Mapping[str, int] | None = None, seed: int | None = None, workers: int = 1
@@ -155,7 +155,7 @@ class Recipe:
         """
         run, names = self.run(rows, seed), list(self._plan)
         workers = _whole("workers", workers, 1)
-        frames = {name: pl.concat(crew.blocks(self, run, name, workers), rechunk=False) for name in names}
+        frames = {name: pl.concat(crew.blocks(self.file, run, name, workers), rechunk=False) for name in names}
         return frames[names[0]] if len(names) == 1 else frames
 
     def _only(self, table: str | None) -> str:

@@ -69,6 +69,8 @@ class TablePlan:
     conditions: list[rules.Rule] = field(default_factory=list)
     late: list[rules.Rule] = field(default_factory=list)  # of columns that depend on other rows: checked, not held
     shares: dict[str, tuple[Expression, float]] = field(default_factory=dict)
+    uses: dict[str, set[str]] = field(default_factory=dict)  # column -> columns that it is made from
+    redrawn: list[str] = field(default_factory=list)  # what is drawn again where a row breaks a condition
 
     @property
     def visible(self) -> list[str]:
@@ -237,6 +239,8 @@ class Scope(Mapping[str, pl.DataType]):
 
     def maker(self, name: str) -> Maker:
         """The column, planned; SchemaError with its place where it cannot be."""
+        if self._busy:
+            self.planned.uses.setdefault(self._busy[-1], set()).add(name)
         if name in self.planned.makers:
             return self.planned.makers[name]
         if name not in self.planned.columns:
@@ -328,6 +332,26 @@ def _plan_conditions(scope: Scope) -> None:
             planned.shares[text] = (condition, share)
         except SchemaError as error:
             raise scope.wrong(str(error), "shares", text) from error
+    read = [c for rule in planned.conditions for c in rule.columns]
+    read += [c for condition, _ in planned.shares.values() for c in condition.columns]
+    behind = _behind(planned, read)
+    planned.redrawn = [n for n, m in planned.makers.items() if n in behind and not (m.fixed or m.across)]
+
+
+def _behind(planned: TablePlan, columns: list[str]) -> set[str]:
+    """These columns, all that they are made from, and all that is drawn together with one of them."""
+    found: set[str] = set()
+    todo = list(columns)
+    while todo:
+        name = todo.pop()
+        if name not in found:
+            found.add(name)
+            todo += planned.uses.get(name, ())
+            if name in planned.correlations:
+                todo += planned.correlations[name][0].columns
+            bond = getattr(planned.columns[name].kind, "bond", None)
+            todo += [n for n, c in planned.columns.items() if bond and getattr(c.kind, "bond", None) == bond]
+    return found
 
 
 def _rules(scope: Scope) -> Iterable[rules.Rule]:

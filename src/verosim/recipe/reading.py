@@ -317,6 +317,51 @@ def _is_union(hint: Any) -> bool:
     return typing.get_origin(hint) in (typing.Union, types.UnionType)
 
 
+# ------------------------------------------------------------------------------------------------- and back
+
+
+def plain(file: RecipeFile) -> dict[str, Any]:
+    """The recipe as plain values: what `read` makes the same recipe of. What has its default value is left out."""
+    return {"verosim": file.verosim, **{k: v for k, v in _plain(file).items() if k != "verosim"}}
+
+
+def _plain(thing: Any) -> Any:
+    if isinstance(thing, Column):
+        return _plain_column(thing)
+    if hasattr(thing, "__dataclass_fields__"):
+        return {name: _plain(v) for name, v in _set(thing).items()}
+    if isinstance(thing, Mapping):
+        return {key: _plain(v) for key, v in thing.items()}
+    return [_plain(v) for v in thing] if isinstance(thing, list | tuple) else thing
+
+
+def _set(thing: Any) -> dict[str, Any]:
+    """The fields that have another value than their default."""
+    out = {}
+    for f in fields(thing):
+        default = f.default_factory() if f.default_factory is not MISSING else f.default
+        if getattr(thing, f.name) != default:
+            out[f.name] = getattr(thing, f.name)
+    return out
+
+
+_WORDS: Final = {cls: name for name, cls in KINDS.items() if cls is not Distribution}
+
+
+def _plain_column(thing: Column) -> Any:
+    kind, common = thing.kind, {k: _plain(v) for k, v in _set(thing).items() if k != "kind"}
+    if isinstance(kind, Formula) and not common:
+        return kind.formula
+    order = [f.name for f in fields(kind)]  # type: ignore[arg-type]
+    if isinstance(kind, Distribution):
+        word, order = kind.family, order[1:]
+    else:
+        word = _WORDS[type(kind)]
+    main = _plain(getattr(kind, order[0])) if order else True
+    beside = {name: _plain(v) for name, v in _set(kind).items() if name in order[1:]}
+    return {word: main, **beside, **common}
+
+
 def _short(data: Any) -> str:
     text = data.isoformat() if isinstance(data, dt.date) else repr(data)
     return text if len(text) <= 60 else text[:57] + "..."

@@ -176,7 +176,7 @@ class Block:
     def __getitem__(self, name: str) -> pl.Series:
         if name not in self._values:
             maker = self.planned.makers[name]
-            if self._is_settled_first(maker):
+            if self.attempt == 0 and name in self.planned.redrawn:
                 self._settle()
             else:
                 self._values[name] = self._made(name, maker)
@@ -214,19 +214,14 @@ class Block:
 
     # --------------------------------------------------------------------------------------------- rules
 
-    def _is_settled_first(self, maker: Maker) -> bool:
-        limited = bool(self.planned.conditions or self.planned.shares)
-        return limited and self.attempt == 0 and not (maker.fixed or maker.across)
-
     def _settle(self) -> None:
         """Draw rows until each holds the rules, and meets or not what each share asks of it."""
-        names = [n for n, m in self.planned.makers.items() if not (m.fixed or m.across)]
+        names = self.planned.redrawn
         kept: pl.DataFrame | None = None
         todo, why = np.arange(self.n), ""
         for attempt in range(1, TRIES + 1):
             trial = Block(self.run, self.table, self.number, attempt=attempt)
-            trial._values = {n: self[n] for n, m in self.planned.makers.items() if m.fixed}
-            frame = trial.frame(names).with_row_index("\0row") if names else trial.frame(names)
+            frame = trial.frame(names).with_row_index("\0row")
             kept = frame if kept is None else kept.update(frame[todo], on="\0row", include_nulls=True)
             good, why = trial._holds()
             todo = todo[~good[todo]]

@@ -26,6 +26,11 @@ class Learned(Kind):
     column: str
     table: str | None = None  # of the model; by default its only one
 
+    @property
+    def bond(self) -> tuple[str, str]:
+        """What columns have in common that are drawn together."""
+        return "learned", self.learned
+
     def plan(self, scope: Scope, name: str) -> Maker:
         model = scope.plan.model(self.learned, self.table)
         if self.column not in model.table.names:

@@ -30,6 +30,11 @@ class Provider(Kind):
     of: str = ""  # whom it is about, where a row has several: buyer, seller
     pattern: str | None = None  # how digits are laid out: (###) ###-####
 
+    @property
+    def bond(self) -> tuple[str, str]:
+        """What columns have in common that are drawn together."""
+        return "people", self.of
+
     def plan(self, scope: Scope, name: str) -> Maker:
         provider = parse_provider(self.provider)[0]
         dtype = PROVIDERS[provider].dtype if self.pattern is None else pl.String()
