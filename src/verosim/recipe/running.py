@@ -156,8 +156,11 @@ class Block:
         """Uniform numbers (n,) inside (0, 1); those of a correlated column go with the others."""
         if not purpose and column in self.planned.correlations:
             block, place = self.planned.correlations[column]
-            rng = self.stream("\0".join(block.columns), "correlated")
-            return np.ascontiguousarray(correlated(rng, block.matrix, self.n)[:, place])
+            names = "\0".join(block.columns)
+            drawn = self.once(
+                ("correlated", names), lambda: correlated(self.stream(names, "correlated"), block.matrix, self.n)
+            )
+            return np.ascontiguousarray(drawn[:, place])
         return np.maximum(self.stream(column, *purpose).random(self.n), TINY)
 
     def key_stream(self, column: str, *purpose: str | int) -> np.random.Generator:
