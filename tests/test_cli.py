@@ -196,7 +196,7 @@ def test_json_is_all_of_standard_output(home: Path, verosim: Callable[..., Ran])
         found = json.loads(out)
         assert found.get("out") in ("people.synthetic.csv", "people.verosim", None)
         if command[0] in ("synth", "fit"):
-            assert found["reports"]["people"]["measures"]["shape"]["value"] is not None
+            assert found["tables"]["people"]["measures"]["shape"]["value"] is not None
             assert Path(found["report"]).exists()
             assert any(note.startswith("price: ") for note in found["notes"])
 

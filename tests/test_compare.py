@@ -14,7 +14,7 @@ from verosim.cli import main
 from verosim.comparing import Candidate, Comparison, compare
 from verosim.draws import stream
 from verosim.errors import ArgumentError, DataError
-from verosim.evaluate import Measure
+from verosim.evaluation import Measure
 
 
 def linked(n: int = 1_500) -> pl.DataFrame:
@@ -47,9 +47,9 @@ def test_training_ends_in_time_and_tells_how_it_went() -> None:
 
 def candidate(model: str, auc: float, seconds: float, copies: float = 0.0) -> Candidate:
     measures = {
-        "auc_unseen": Measure("auc_unseen", auc, 0.01, 0.5, "floor", ""),
-        "copies": Measure("copies", copies, 0.1, 0.1, "floor", "", "%"),
-        "dcr": Measure("dcr", 0.5, 0.01, 0.5, "floor", ""),
+        "auc_unseen": Measure("auc_unseen", "lower").found(auc, 0.01, 0.5, ""),
+        "copies": Measure("copies", "lower", "%").found(copies, 0.1, 0.1, ""),
+        "dcr": Measure("dcr", "floor").found(0.5, 0.01, 0.5, ""),
     }
     return Candidate(model, measures, fit_seconds=seconds)
 

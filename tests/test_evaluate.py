@@ -16,8 +16,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from verosim.errors import ArgumentError, DataError, FileError
-from verosim.evaluate import Limits, Measure, Report, measure
-from verosim.evaluate.fidelity import auc
+from verosim.evaluation import Case, Limits, Measure, Report, TableReport
+from verosim.evaluation import measure as measure_case
+from verosim.evaluation.fidelity import auc
+from verosim.models import Progress, silent
 from verosim.schema import Column, Table, dtype_name
 
 SHARED = Path(__file__).parents[2] / "shared"
@@ -35,12 +37,23 @@ def table_of(frame: pl.DataFrame, **kinds: str) -> Table:
     )
 
 
-def measured(train: dict[str, Any], synthetic: dict[str, Any], holdout: dict[str, Any] | None = None) -> Report:
+def measure(
+    train: pl.DataFrame,
+    holdout: pl.DataFrame,
+    new: pl.DataFrame,
+    table: Table,
+    progress: Progress = silent,
+    **asked: Any,
+) -> TableReport:
+    return measure_case(Case.of(train, holdout, new, table, **asked), progress=progress)
+
+
+def measured(train: dict[str, Any], synthetic: dict[str, Any], holdout: dict[str, Any] | None = None) -> TableReport:
     frames = [pl.DataFrame(d, strict=False) for d in (train, train if holdout is None else holdout, synthetic)]
     return measure(*frames, table_of(frames[0]))
 
 
-def value(report: Report, name: str) -> float:
+def value(report: TableReport, name: str) -> float:
     found = report[name].value
     assert found is not None
     return found
@@ -71,9 +84,9 @@ INF, NAN = float("inf"), float("nan")
 )
 def test_shape_of_four_rows(train: list[Any], synthetic: list[Any], error: float) -> None:
     report = measured({"x": train}, {"x": synthetic})
-    assert report.columns["x"] == pytest.approx(error)
+    assert report.details["shape"]["x"] == pytest.approx(error)
     assert value(report, "shape") == pytest.approx(error)
-    assert report.worst_column == ("x", pytest.approx(error))
+    assert report.details["worst_column"] == ["x", pytest.approx(error)]
 
 
 @pytest.mark.parametrize(
@@ -92,7 +105,7 @@ def test_shape_of_four_rows(train: list[Any], synthetic: list[Any], error: float
 def test_trend_of_four_rows(train: tuple[Any, Any], synthetic: tuple[Any, Any], error: float) -> None:
     report = measured(dict(zip("xy", train, strict=True)), dict(zip("xy", synthetic, strict=True)))
     assert value(report, "trend") == pytest.approx(error)
-    assert report.worst_pair == ("x", "y", pytest.approx(error))
+    assert report.details["worst_pair"] == ["x", "y", pytest.approx(error)]
 
 
 def test_dcr_of_four_rows() -> None:
@@ -171,8 +184,8 @@ def test_the_detector_names_the_column() -> None:
     report = measure(people(1500, 1), people(1500, 2), synthetic, TABLE)
     assert "mostly column age" in report["auc_unseen"].verdict
     assert "mostly column age" in report["shape"].verdict
-    assert report.worst_column is not None
-    assert report.worst_column[0] == "age"
+    assert report.details.get("worst_column") is not None
+    assert report.details.get("worst_column")[0] == "age"
 
 
 def test_a_copier_passes_the_detector_but_not_dcr() -> None:
@@ -250,7 +263,7 @@ def test_every_kind_is_compared_or_said_to_be_left_out() -> None:
     frames = [every_kind(400, seed)[0] for seed in range(3)]
     report = measure(*frames, every_kind(4, 0)[1])
     assert {m.verdict for m in report.measures} == {NOISE}
-    assert set(report.columns) == {
+    assert set(report.details["shape"]) == {
         "number", "category", "ordinal", "boolean", "datetime", "date", "time", "duration", "decimal", "as_text",
         "geo (first)", "geo (second)",
     }  # fmt: skip
@@ -262,26 +275,30 @@ def test_numbers_held_as_text_are_numbers() -> None:
     as_text = {"x": ["1", "2", "3", "n/a"]}, {"x": ["1.0", "2", "30", None]}
     frames = [pl.DataFrame(d) for d in (as_text[0], as_text[0], as_text[1])]
     report = measure(*frames, table_of(frames[0], x="number"))
-    assert report.columns["x"] == pytest.approx(25 + 75 / 3)  # n/a is not missing; 3 is not 30
+    assert report.details["shape"]["x"] == pytest.approx(25 + 75 / 3)  # n/a is not missing; 3 is not 30
 
 
 def test_dates_held_as_text_are_dates() -> None:
     frame = pl.DataFrame({"x": ["31/01/2024", "01/02/2024", "02/03/2024", "01/01/2025"]})
     table = Table("t", (Column("x", "date", "str", format="%d/%m/%Y"),))
     later = frame.with_columns(x=pl.Series(["01/02/2024", "01/02/2024", "02/03/2024", "03/03/2025"]))
-    assert measure(frame, frame, later, table).columns["x"] == pytest.approx(25)
+    assert measure(frame, frame, later, table).details["shape"]["x"] == pytest.approx(25)
     mixed = frame.with_columns(x=pl.Series(["31/01/2024", "01/02/2024", "02/03/2024", "soon"]))
     one_is_no_date_and_the_last_is_gone = 25 + 75 * (1 - 3 / 4)
-    assert measure(frame, frame, mixed, table).columns["x"] == pytest.approx(one_is_no_date_and_the_last_is_gone)
+    assert measure(frame, frame, mixed, table).details["shape"]["x"] == pytest.approx(
+        one_is_no_date_and_the_last_is_gone
+    )
 
 
 def test_ordinals_keep_their_order() -> None:
     frame = pl.DataFrame({"x": ["low", "mid", "high", "high"]})
     table = Table("t", (Column("x", "ordinal", "str", levels=("low", "mid", "high")),))
     far = measure(frame, frame, pl.DataFrame({"x": ["low", "low", "low", "low"]}), table)
-    assert far.columns["x"] == pytest.approx(75)
+    assert far.details["shape"]["x"] == pytest.approx(75)
     unknown = measure(frame, frame, pl.DataFrame({"x": ["low", "mid", "high", "top"]}), table)
-    assert unknown.columns["x"] == pytest.approx(25 + 75 * (2 / 3 - 2 / 4))  # up to mid: 2/3 of the values, not 2/4
+    assert unknown.details["shape"]["x"] == pytest.approx(
+        25 + 75 * (2 / 3 - 2 / 4)
+    )  # up to mid: 2/3 of the values, not 2/4
 
 
 def test_without_hold_out_rows_there_is_no_word_about_unseen_rows() -> None:
@@ -315,7 +332,7 @@ def test_one_column_and_no_column() -> None:
     assert measure(*one, table_of(one[0]))["trend"].verdict == "not measured: only one column is compared"
     report = measure(*one, table_of(one[0], age="id"))
     assert {m.verdict for m in report.measures} == {"not measured: no column can be compared"}
-    assert report.worst_column is None
+    assert report.details.get("worst_column") is None
 
 
 def test_a_column_of_one_value_has_no_correlation() -> None:
@@ -333,7 +350,7 @@ def test_a_missing_column_is_named() -> None:
 
 def test_odd_column_names_are_only_names() -> None:
     frames = [people(60, s).rename({"age": "^.*$", "city": "*", "group": ""}) for s in range(3)]
-    assert set(measure(*frames, table_of(frames[0])).columns) == {"^.*$", "income", "", "*", "score"}
+    assert set(measure(*frames, table_of(frames[0])).details["shape"]) == {"^.*$", "income", "", "*", "score"}
 
 
 CELLS = st.one_of(st.none(), st.floats(width=64), st.sampled_from([0.0, 1.0, 2.0**53, 5e-324]))
@@ -351,7 +368,7 @@ def test_any_cells_give_numbers_in_range_or_a_reason(
 ) -> None:
     frames = [frame_of(rows) for rows in (train, holdout, synthetic)]
     report = measure(*frames, table_of(frames[0]))
-    assert json.loads(json.dumps(report.to_dict(), allow_nan=False))["verosim"] == "report 1"
+    assert json.loads(json.dumps(report.to_dict(), allow_nan=False))["table"] == "t"
     for found in report.measures:
         assert found.value is not None or found.verdict.startswith("not measured: ")
         assert found.value is None or 0 <= found.value <= (100 if found.unit else 1) + 1e-9
@@ -396,13 +413,18 @@ def test_progress_runs_to_the_end() -> None:
 
 
 def test_a_report_is_json_first(tmp_path: Path) -> None:
-    report = measure(*(people(60, s) for s in range(3)), TABLE, seed=9)
+    report = Report({"t": measure(*(people(60, s) for s in range(3)), TABLE, seed=9)}, notes=("said",))
     report.save(tmp_path / "r.json")
     data = json.loads((tmp_path / "r.json").read_text(encoding="utf-8"))
     assert data == report.to_dict()
-    assert data["rows"] == {"train": 60, "holdout": 60, "synthetic": 60}
-    assert list(data["measures"]) == ["shape", "trend", "auc_unseen", "dcr", "dcr002", "copies"]
-    assert set(data["measures"]["dcr"]) == {"value", "error", "floor", "direction", "verdict", "unit"}
+    assert Report.from_dict(data).to_dict() == data
+    table = data["tables"]["t"]
+    assert table["rows"] == {"train": 60, "holdout": 60, "synthetic": 60}
+    assert list(table["measures"]) == ["shape", "trend", "auc_unseen", "dcr", "dcr002", "copies"]
+    assert {"value", "error", "floor", "direction", "verdict", "unit"} < set(table["measures"]["dcr"])
+    assert report.to_frame()["value"].to_list() == [m["value"] for m in table["measures"].values()]
+    with pytest.raises(FileError, match="version 2 was wanted, not 'report 1'"):
+        Report.from_dict({"verosim": "report 1"})
     assert [p.name for p in tmp_path.iterdir()] == ["r.json"]
     with pytest.raises(FileError, match=r"r\.json"):
         report.save(tmp_path / "no" / "r.json")
@@ -410,12 +432,15 @@ def test_a_report_is_json_first(tmp_path: Path) -> None:
 
 def test_a_summary_has_a_line_for_each_measure() -> None:
     measures = (
-        Measure("shape", 0.625, 0.03, 0.54, "lower", NOISE, "%"),
-        Measure("dcr", 0.51, 0.0112, 0.5, "floor", NOISE),
-        Measure("auc_unseen", None, None, None, "lower", "not measured: no rows"),
+        Measure("shape", "lower", "%").found(0.625, 0.03, 0.54, NOISE),
+        Measure("dcr", "floor").found(0.51, 0.0112, 0.5, NOISE),
+        Measure("auc_unseen", "lower").absent("no rows"),
+        Measure("mean", "floor", of=("age",)).found(40.0, 1.0, 40.5, NOISE),  # of one column: not in the summary
     )
     rows = {"train": 9000, "holdout": 1000, "synthetic": 10000}
-    report = Report("adult", rows, 0, measures, {"age": 0.6}, ("age", 0.6), ("age", "sex", 1.25), ("weak",))
+    details = {"worst_column": ["age", 0.6], "worst_pair": ["age", "sex", 1.25]}
+    report = TableReport("adult", rows, 0, measures, details, ("weak",))
+    assert report["mean of age"].floor == 40.5
     assert report.summary().splitlines() == [
         "adult: synthetic 10,000, train 9,000, hold-out 1,000 rows",
         "  shape          0.62 % +- 0.03   real   0.54 %  within noise of real",
@@ -461,7 +486,7 @@ def test_numbers_are_those_of_the_shared_benchmark(name: str) -> None:
     copies = 100 * len(theirs[2].merge(theirs[0].drop_duplicates(), how="inner")) / len(new)
 
     ours = measure(train, holdout, new, table_of(train), limits=Limits(detector_rows=0))
-    assert list(ours.columns.values()) == pytest.approx([100 * v for v in shape.values()], abs=1e-9)
+    assert list(ours.details["shape"].values()) == pytest.approx([100 * v for v in shape.values()], abs=1e-9)
     assert value(ours, "shape") == pytest.approx(100 * np.mean(list(shape.values())), abs=1e-9)
     assert value(ours, "trend") == pytest.approx(100 * np.nanmean(list(trend.values())), abs=1e-9)
     assert value(ours, "dcr") == pytest.approx(copying["dcr"], abs=1e-9)

@@ -12,8 +12,8 @@ from hypothesis.extra import numpy as arrays_of
 
 from verosim.draws import stream
 from verosim.errors import ModelFileError
-from verosim.evaluate.detector import classify
-from verosim.evaluate.fidelity import auc
+from verosim.evaluation.detector import classify
+from verosim.evaluation.fidelity import auc
 from verosim.models import Array, Codes, Field
 from verosim.models.boost import Boosted, boost, softmax
 from verosim.models.boost import Options as Boosting

@@ -207,7 +207,7 @@ def test_a_rule_that_no_row_holds_is_named() -> None:
     synthesizer = vs.fit(frame, schema_of(frame, "z < 9", "concat(x, y) = both", **levels), seed=1, model="independent")
     with pytest.raises(vs.RuleError, match=r"table 'table': the rule `concat\(x, y\) = both` cannot be held: 100"):
         synthesizer.sample(10)
-    assert "cannot be held" in synthesizer.report["table"]["notes"][0]
+    assert "cannot be held" in synthesizer.report["tables"]["table"]["notes"][0]
 
 
 def test_only_the_rows_asked_must_hold() -> None:
@@ -346,7 +346,7 @@ def test_notes_and_explanations_name_the_columns(plain: vs.Synthesizer) -> None:
     assert any(note.startswith("email: made by the provider 'email'") for note in plain.notes)
     assert {"age", "ward"} <= set(plain.explain()["table"])
     assert {"email", "visit_id"}.isdisjoint(plain.explain()["table"])  # not learned
-    assert plain.report["table"]["measures"]["shape"]["value"] is not None
+    assert plain.report["tables"]["table"]["measures"]["shape"]["value"] is not None
 
 
 # ------------------------------------------------------------------------------------------------ several tables
@@ -364,7 +364,7 @@ def test_several_tables() -> None:
     with pytest.raises(vs.ArgumentError, match="did you mean 'a'"):
         list(synthesizer.blocks("aa", 5))
     assert all(note.startswith(("a: ", "b: ")) for note in synthesizer.notes)
-    assert set(synthesizer.report) == {"a", "b"}
+    assert set(synthesizer.report["tables"]) == {"a", "b"}
 
 
 def test_one_table_in_a_mapping_stays_a_mapping() -> None:

@@ -28,7 +28,9 @@ from verosim.errors import (
 if TYPE_CHECKING:
     from verosim.augmenting import augment
     from verosim.comparing import compare
-    from verosim.evaluate.combining import combine
+    from verosim.evaluation import Report
+    from verosim.evaluation.combining import combine
+    from verosim.judging import evaluate
     from verosim.run import fit, inspect, load, synth
     from verosim.schema import Column, Schema, Table
     from verosim.synthesizer import Synthesizer
@@ -39,7 +41,9 @@ _LAZY = {  # imported when first asked for: `import verosim` is quick
     **dict.fromkeys(("fit", "inspect", "load", "synth"), "verosim.run"),
     "augment": "verosim.augmenting",
     "compare": "verosim.comparing",
-    "combine": "verosim.evaluate.combining",
+    "combine": "verosim.evaluation.combining",
+    "evaluate": "verosim.judging",
+    "Report": "verosim.evaluation",
     **dict.fromkeys(("Column", "Schema", "Table"), "verosim.schema"),
     "Options": "verosim.table_model",
     "Synthesizer": "verosim.synthesizer",
@@ -54,6 +58,7 @@ __all__ = [
     "ModelFileError",
     "NotFittedError",
     "Options",
+    "Report",
     "RuleError",
     "Schema",
     "SchemaError",
@@ -64,6 +69,7 @@ __all__ = [
     "augment",
     "combine",
     "compare",
+    "evaluate",
     "fit",
     "inspect",
     "load",

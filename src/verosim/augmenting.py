@@ -18,7 +18,7 @@ from verosim import files
 from verosim.control import derived
 from verosim.draws import stream
 from verosim.errors import ArgumentError, did_you_mean
-from verosim.evaluate.gain import Gain, Judged, gains, is_class
+from verosim.evaluation.gain import Gain, Judged, gains, is_class
 from verosim.models import Progress, silent
 from verosim.run import SEED, Opened, beside, check_targets, described, open_data
 from verosim.schema import Schema

@@ -17,8 +17,8 @@ import polars as pl
 from rich.table import Table as Grid
 
 from verosim.errors import ArgumentError, DataError, VerosimError, did_you_mean
-from verosim.evaluate import Measure, measure
-from verosim.evaluate.gain import Judged
+from verosim.evaluation import Case, Measure, measure
+from verosim.evaluation.gain import Judged
 from verosim.files.disk import atomic
 from verosim.models import MODELS, Progress, has_torch, model_class, options_of, silent
 from verosim.run import SEED, described, open_data
@@ -201,7 +201,7 @@ def _candidate(
         fitted = time.monotonic()
         drawn = pl.concat(synthesizer.blocks(name, min(train.height, MEASURED)))
         sampled = time.monotonic()
-        report = measure(train, held, drawn, schema[name], seed)
+        report = measure(Case.of(train, held, drawn, schema[name], seed=seed))
     except VerosimError as error:
         return Candidate(options.model, {}, failed=str(error))
     model = synthesizer.tables_[name].model

@@ -5,7 +5,6 @@ real data -> read -> infer the schema -> fit -> sample -> write -> measure
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,18 +18,19 @@ from rich.text import Text
 from verosim import files, rules
 from verosim.control import Control
 from verosim.errors import ArgumentError, FileError, RuleError
-from verosim.evaluate import Report, measure
+from verosim.evaluation import Case, Report, TableReport, measure
 from verosim.files import Layout, disk
 from verosim.files.disk import STANDARD, atomic, check_writable
 from verosim.frames import Shape, enter, loosen
 from verosim.infer import explain, infer
-from verosim.models import Progress, silent
+from verosim.models import Progress, silent, stage
 from verosim.schema import Schema
 from verosim.synthesizer import Synthesizer, check_sizes, rare_values, split
 from verosim.table_model import Options
 from verosim.workers import fitting
 
 MEASURED: Final = 20_000  # synthetic rows that the measure looks at, at most
+STARTS: Final = 50_000  # rows that are drawn from a synthesizer to start from, at most
 SEED: Final = 0  # of every call that is given none: two runs give the same
 
 
@@ -52,8 +52,7 @@ class Outcome:
     rows: Mapping[str, int]  # written
     out: str
     report_path: str | None
-    reports: Mapping[str, Report]
-    notes: tuple[str, ...]
+    report: Report
 
 
 def synth(
@@ -65,6 +64,7 @@ def synth(
     scale: float | None = None,
     seed: int = SEED,
     options: Options | None = None,
+    start: Any = None,
     report: str | Path | None = None,
     workers: int = 1,
     progress: Progress = silent,
@@ -78,13 +78,13 @@ def synth(
     if report is None and str(out) != STANDARD:
         named = out if str(source) == STANDARD else source
         report = beside(named, "report", ".json", folder=Path(out).parent)
-    check_targets((source, schema), out, report)
+    check_targets((source, schema, start), out, report)
     files.check_writable(out)
     opened = open_data(source)
-    synthesizer, reports = learn(opened, schema, seed, options or Options(), _part(progress, 0.0, 0.6))
+    synthesizer, found = learn(opened, schema, seed, options or Options(), stage(progress, 0.0, 0.6), start)
     sizes = synthesizer.sizes(rows, scale)
-    write(synthesizer, out, sizes, seed=seed, workers=workers, progress=_part(progress, 0.6, 1.0))
-    return _reported(synthesizer, sizes, out, reports, report)
+    write(synthesizer, out, sizes, seed=seed, workers=workers, progress=stage(progress, 0.6, 1.0))
+    return _reported(synthesizer, sizes, out, found, report)
 
 
 def learn_file(
@@ -94,6 +94,7 @@ def learn_file(
     schema: Schema | str | Path | None = None,
     seed: int = SEED,
     options: Options | None = None,
+    start: Any = None,
     report: str | Path | None = None,
     progress: Progress = silent,
 ) -> Outcome:
@@ -101,12 +102,12 @@ def learn_file(
     out = out or beside(source, "verosim", "")
     if str(out) == STANDARD:
         raise ArgumentError("a model file cannot go to standard output: give --out a name.")
-    check_targets((source, schema), out, report)
+    check_targets((source, schema, start), out, report)
     check_writable(out)
     opened = open_data(source)
-    synthesizer, reports = learn(opened, schema, seed, options or Options(), progress)
+    synthesizer, found = learn(opened, schema, seed, options or Options(), progress, start)
     synthesizer.save(out)
-    return _reported(synthesizer, {}, out, reports, report)
+    return _reported(synthesizer, {}, out, found, report)
 
 
 def fit(
@@ -119,6 +120,7 @@ def fit(
     k: int = 5,
     unit: str | None = None,
     holdout: float = 0.1,
+    start: Any = None,
     progress: Progress = silent,
 ) -> Synthesizer:
     """Learn data: a polars, pandas or pyarrow frame, a file's path, or {"name": frame}.
@@ -126,10 +128,11 @@ def fit(
     schema: what the columns mean, where guesses are wrong (see `inspect`). model: the engine (docs/models.md), with
     `settings` of its own, such as {"max_minutes": 5, "checkpoint": "folder"} for a network. k: values held by fewer
     people are not reproduced. unit: the column that says whom a row belongs to. holdout: the share of rows kept to
-    measure with. The first measure lies in `synthesizer.report`. The caller's data are not changed.
+    measure with. start: data, or a synthesizer or model file, with some of the same columns, which a network learns
+    first: for small data. The first measure lies in `synthesizer.report`. The caller's data are not changed.
     """
     options = Options(model=model, settings=settings or {}, k=k, unit=unit, holdout=holdout)
-    return learn(open_data(data), schema, seed, options, progress)[0]
+    return learn(open_data(data), schema, seed, options, progress, start)[0]
 
 
 def inspect(data: Any, schema: Schema | str | Path | None = None) -> Schema:
@@ -169,40 +172,53 @@ def described(dataset: Mapping[str, pl.DataFrame], schema: Schema | str | Path |
 
 
 def learn(
-    opened: Opened, schema: Schema | str | Path | None, seed: int, options: Options, progress: Progress = silent
-) -> tuple[Synthesizer, dict[str, Report]]:
+    opened: Opened,
+    schema: Schema | str | Path | None,
+    seed: int,
+    options: Options,
+    progress: Progress = silent,
+    start: Any = None,
+) -> tuple[Synthesizer, Report]:
     """Fit, and measure against the hold-out."""
     progress(0.0, "looking at the columns")
-    found = described(opened.dataset, schema)
-    synthesizer = Synthesizer(options).fit(opened.dataset, found, seed, _part(progress, 0.05, 0.8))
+    found, before = described(opened.dataset, schema), to_start_from(start, opened.dataset)
+    part = stage(progress, 0.05, 0.8)
+    synthesizer = Synthesizer(options).fit(opened.dataset, found, seed, part, start=before)
     synthesizer.layout, synthesizer.entry = opened.layout, opened.notes
     if opened.shape is not None:
         synthesizer.shape = opened.shape.tell(lambda name, column: rare_values(opened.dataset[name], column, options))
-    reports = measured(synthesizer, opened.dataset, _part(progress, 0.8, 1.0))
-    synthesizer.report = {name: report.to_dict() for name, report in reports.items()}
-    return synthesizer, reports
+    report = measured(synthesizer, opened.dataset, stage(progress, 0.8, 1.0))
+    synthesizer.report = report.to_dict()
+    return synthesizer, replace(report, notes=tuple(synthesizer.notes))
 
 
-def measured(
-    synthesizer: Synthesizer, dataset: Mapping[str, pl.DataFrame], progress: Progress = silent
-) -> dict[str, Report]:
+def to_start_from(start: Any, dataset: Mapping[str, pl.DataFrame]) -> dict[str, pl.DataFrame]:
+    """The rows that networks learn first, by the names of these tables: data, or what a synthesizer draws."""
+    if start is None:
+        return {}
+    if isinstance(start, str | Path) and Path(start).suffix == ".verosim":
+        start = load(start)
+    if isinstance(start, Synthesizer):
+        rows = {name: pl.concat(start.blocks(name, min(STARTS, n))) for name, n in start.sizes().items()}
+    else:
+        rows = dict(open_data(start).dataset)
+    return {next(iter(dataset)): next(iter(rows.values()))} if len(rows) == len(dataset) == 1 else rows
+
+
+def measured(synthesizer: Synthesizer, dataset: Mapping[str, pl.DataFrame], progress: Progress = silent) -> Report:
     """The first measure of each table: synthetic rows beside those learned from and the hold-out."""
     train, held = split(dataset, synthesizer.options, synthesizer.seed_)
-    reports = {}
+    tables = {}
     for name, frame in train.items():
         try:
             drawn = pl.concat(synthesizer.blocks(name, min(frame.height, MEASURED)))
         except RuleError as error:  # fewer rows may still be drawn
-            reports[name] = _unmeasured(name, frame.height, held[name].height, synthesizer.seed_, error)
+            rows = {"train": frame.height, "holdout": held[name].height, "synthetic": 0}
+            tables[name] = TableReport(name, rows, synthesizer.seed_, (), {}, (f"not measured: {error}",))
             continue
-        table = synthesizer.schema_[name]
-        reports[name] = measure(frame, held[name], drawn, table, synthesizer.seed_, progress)
-    return reports
-
-
-def _unmeasured(name: str, train: int, held: int, seed: int, why: Exception) -> Report:
-    rows = {"train": train, "holdout": held, "synthetic": 0}
-    return Report(name, rows, seed, (), {}, None, None, (f"not measured: {why}",))
+        case = Case.of(frame, held[name], drawn, synthesizer.schema_[name], seed=synthesizer.seed_)
+        tables[name] = measure(case, progress=progress)
+    return Report(tables)
 
 
 def write(
@@ -251,7 +267,7 @@ def write_samples(
         return [Path(out)]
     outs = numbered(out, m)
     for number, (path, own) in enumerate(zip(outs, synthesizer.seeds(m, seed), strict=True)):
-        part = _part(progress, number / m, (number + 1) / m)
+        part = stage(progress, number / m, (number + 1) / m)
         write(synthesizer, path, sizes, seed=own, workers=workers, control=control, progress=part)
     return outs
 
@@ -294,7 +310,7 @@ def impute_file(
     if model is None:
         found = described(opened.dataset, schema)
         whole = replace(options or Options(), holdout=0.0)
-        synthesizer = Synthesizer(whole).fit(opened.dataset, found, seed, _part(progress, 0.0, 0.7))
+        synthesizer = Synthesizer(whole).fit(opened.dataset, found, seed, stage(progress, 0.0, 0.7))
     else:
         synthesizer = load(model)
     progress(0.7, "filling the gaps")
@@ -322,15 +338,6 @@ def _only(tables: Mapping[str, Any]) -> tuple[str, Any]:
     if len(tables) != 1:
         raise ArgumentError(f"one table was wanted, not {len(tables)}: {', '.join(tables)}.")
     return next(iter(tables.items()))
-
-
-def save_reports(reports: Mapping[str, Report], notes: Iterable[str], path: str | Path) -> None:
-    """One report as it is, several by table, with the notes of reading and learning. Whole or not at all."""
-    parts = {name: report.to_dict() for name, report in reports.items()}
-    content = next(iter(parts.values())) if len(parts) == 1 else {"tables": parts}
-    content = {**content, "notes": [*content.get("notes", ()), *notes]}
-    with atomic(path) as out:
-        out.write((json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode())
 
 
 def save_schema(schema: Schema, path: str | Path) -> None:
@@ -406,16 +413,10 @@ def _reported(
     synthesizer: Synthesizer,
     rows: Mapping[str, int],
     out: str | Path,
-    reports: Mapping[str, Report],
+    found: Report,
     report: str | Path | None,
 ) -> Outcome:
     """Write the report, and say what was done."""
-    notes = tuple(synthesizer.notes)
     if report is not None:
-        save_reports(reports, notes, report)
-    return Outcome(synthesizer, rows, str(out), None if report is None else str(report), reports, notes)
-
-
-def _part(progress: Progress, begin: float, end: float) -> Progress:
-    """A progress whose 0 to 1 is a part of the whole."""
-    return lambda share, what: progress(begin + share * (end - begin), what)
+        found.save(report)
+    return Outcome(synthesizer, rows, str(out), None if report is None else str(report), found)

@@ -33,7 +33,7 @@ from verosim.errors import (
 )
 from verosim.files import Layout
 from verosim.frames import Shape, enter, leave_completed, loosen
-from verosim.models import Array, Progress, part, silent
+from verosim.models import STARTING, Array, Progress, part, silent
 from verosim.rules import verify
 from verosim.schema import Schema, Table
 from verosim.table_model import Options, TableModel, people_of, rules_of, whole
@@ -76,29 +76,39 @@ class Synthesizer:
         self.report: Mapping[str, Any] = {}  # the first measure, as JSON
         self.entry: tuple[str, ...] = ()  # what was decided when the data came in: a sentence each
 
-    def fit(self, dataset: Dataset, schema: Schema, seed: int = 0, progress: Progress = silent) -> Self:
+    def fit(
+        self,
+        dataset: Dataset,
+        schema: Schema,
+        seed: int = 0,
+        progress: Progress = silent,
+        *,
+        start: Dataset | None = None,
+    ) -> Self:
         """Learn the tables of a dataset, but for a hold-out (`split`).
 
+        start: other tables by the names of these, whose rows networks learn first: see `starting`.
         Raises DataError, SchemaError or ArgumentError before long work.
         """
         _check(dataset, schema, self.options, seed)
+        _check_start(dataset, start or {}, self.options.model)
         train, _ = split(dataset, self.options, seed)
         self.seed_, self.schema_ = seed, _plain(schema)
         self.tables_: dict[str, TableModel] = {}
         self._controlled: dict[str, Controlled] = {}
         with threadpool_limits(1, "blas"):  # on small matrices more threads wait more than they work
-            self._fit_tables(dataset, train, seed, progress)
+            self._fit_tables(dataset, train, seed, progress, start or {})
         progress(1.0, "learned")
         return self
 
-    def _fit_tables(self, dataset: Dataset, train: Dataset, seed: int, progress: Progress) -> None:
+    def _fit_tables(self, dataset: Dataset, train: Dataset, seed: int, progress: Progress, start: Dataset) -> None:
         for number, (name, frame) in enumerate(train.items()):
 
             def show(share: float, what: str, number: int = number) -> None:
                 progress((number + share) / len(train), what)
 
-            rows = dataset[name].height
-            self.tables_[name] = TableModel.fit(frame, self.schema_[name], self.options, seed, rows, show)
+            rows, table = dataset[name].height, self.schema_[name]
+            self.tables_[name] = TableModel.fit(frame, table, self.options, seed, rows, show, start=start.get(name))
 
     def sample(
         self,
@@ -319,6 +329,16 @@ def _check(dataset: Dataset, schema: Schema, options: Options, seed: int) -> Non
         raise ArgumentError(f"the schema has no table {unknown!r}; {did_you_mean(unknown, schema)}")
     for name, frame in dataset.items():
         verify(frame, rules_of(schema[name]), name)
+
+
+def _check_start(dataset: Dataset, start: Dataset, model: str) -> None:
+    if start and model not in STARTING:
+        raise ArgumentError(f"start: the model {model!r} cannot start from other rows; {' and '.join(STARTING)} can.")
+    for name, frame in start.items():
+        if name not in dataset:
+            raise ArgumentError(f"start: there is no table {name!r}; {did_you_mean(name, dataset)}")
+        if not frame.height:
+            raise DataError("there are no rows to start from.", table=name)
 
 
 def check_sizes(rows: int | Mapping[str, int] | None, scale: float | None) -> None:

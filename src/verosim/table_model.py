@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from copy import copy
 from dataclasses import dataclass, field, replace
-from typing import Any, Final, Protocol, Self
+from typing import Any, Final, Protocol, Self, cast
 
 import numpy as np
 import polars as pl
@@ -25,10 +25,11 @@ from verosim.errors import (
     ModelFileError,
     RuleError,
 )
-from verosim.models import Array, Codes, Model, Progress, State, build, model_class, part
+from verosim.models import Array, Codes, Model, Progress, Start, Starting, State, build, model_class, part
 from verosim.rules import Reduction, Rule, Unique, parse, reduce
 from verosim.rules.parsing import types_of
 from verosim.schema import Table
+from verosim.starting import start_of
 
 _TRIES: Final = 1000  # times that rows which break a rule are drawn again
 _TRIES_GIVEN: Final = 100  # of a row given another, for which no way may be left to hold the rule
@@ -124,8 +125,9 @@ class TableModel:
         real_rows: int,
         progress: Progress,
         given: Given | None = None,
+        start: pl.DataFrame | None = None,
     ) -> Self:
-        """given: as many rows as `frame`, given which those are learned."""
+        """given: as many rows as `frame`, given which those are learned. start: another table's rows, learned first."""
         unit = frame[options.unit] if options.unit in frame.columns else None
         taken = {*given.table.names} if given else set[str]()
         reduced, reduction = reduce(frame, rules_of(table), table, k=options.k, keep=taken & {*table.names})
@@ -136,7 +138,14 @@ class TableModel:
         first = {name: place for place, name in enumerate(drawn.order)}
         order = np.argsort([first.get(owner, len(first)) for owner in codec.owners], kind="stable")
         rows = _in_order(codec.encode(reduced.select(drawn.names)), order)
-        model = build(options.model, options.settings).fit(rows, codes, stream(seed, table.name, "fit"), progress)
+        model, rng = build(options.model, options.settings), stream(seed, table.name, "fit")
+        if start is None:
+            model.fit(rows, codes, rng, progress)
+        else:
+            built = tuple(rule for rule in rules_of(table) if rule not in reduction.remaining)
+            before = start_of(start, frame, reduction, built, codec, stream(seed, table.name, "start"))
+            before = Start(_in_order(before.rows, order), before.unknown[:, order])
+            cast(Starting, model).fit(rows, codes, rng, progress, start=before)
         return cls(reduction, codec, model, order, real_rows, known)
 
     def directed(self, *wishes: Wish, temperature: float = 1.0) -> Self:

@@ -150,7 +150,7 @@ def _refuse_empty(dataset: Mapping[str, pl.DataFrame]) -> None:
             raise DataError("has no columns.", table=table, fix="Give a frame with at least one column and one row.")
     if not any(frame.height for frame in dataset.values()):
         names = ", ".join(dataset)
-        raise DataError("there are no rows to learn from.", table=names, fix="Give a frame with at least one row.")
+        raise DataError("there are no rows.", table=names, fix="Give a frame with at least one row.")
 
 
 def enter(data: Any, name: str = "table") -> tuple[dict[str, pl.DataFrame], Shape]:

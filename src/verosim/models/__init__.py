@@ -35,6 +35,11 @@ def silent(share: float, what: str) -> None:
     """The progress that shows nothing."""
 
 
+def stage(progress: Progress, begin: float, end: float) -> Progress:
+    """A progress whose 0 to 1 is this part of the whole."""
+    return lambda share, what: progress(begin + share * (end - begin), what)
+
+
 @dataclass(frozen=True, slots=True)
 class Field:
     """What a model may know of one array of codes."""
@@ -80,6 +85,14 @@ class Codes:
         if other is None:
             return self
         return Codes(self.fields + other.fields, self.arrays + other.arrays, self.n)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Start:
+    """Rows of another table that a network learns first. They have the fields of the rows that it learns then."""
+
+    rows: Codes
+    unknown: Array  # (n, fields) bool: cells of which the other table says nothing
 
 
 State = tuple[dict[str, Any], dict[str, Array]]  # what a model file holds of a model: JSON, and arrays by name
@@ -151,6 +164,21 @@ class Model(Protocol):
     def restore(cls, meta: Mapping[str, Any], arrays: Mapping[str, Array]) -> Self: ...
 
 
+class Starting(Model, Protocol):
+    """A model that can learn rows of another table first."""
+
+    def fit(
+        self,
+        rows: Codes,
+        given: Codes | None,
+        rng: np.random.Generator,
+        progress: Progress = silent,
+        *,
+        start: Start | None = None,
+    ) -> Self: ...
+
+
+STARTING: Final = ("auto", "network")  # those of MODELS that are `Starting`
 MODELS: Final[dict[str, str]] = {  # name -> module:class, imported when asked for
     "auto": "verosim.models.auto:Auto",
     "chain": "verosim.models.chain:Chain",

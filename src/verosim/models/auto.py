@@ -18,7 +18,20 @@ from typing import Any, Final, Self
 import numpy as np
 
 from verosim.errors import ModelFileError
-from verosim.models import Array, Codes, Field, Floats, Progress, State, has_torch, part, saved_array, silent
+from verosim.models import (
+    Array,
+    Codes,
+    Field,
+    Floats,
+    Progress,
+    Start,
+    State,
+    has_torch,
+    part,
+    saved_array,
+    silent,
+    stage,
+)  # fmt: skip
 from verosim.models import chain as trees
 from verosim.models import network as nets
 from verosim.models.judge import Judge, judge_of, redrawn
@@ -44,21 +57,30 @@ class Auto:
     def __init__(self, options: Options | None = None) -> None:
         self.options = options or Options()
 
-    def fit(self, rows: Codes, given: Codes | None, rng: np.random.Generator, progress: Progress = silent) -> Self:
+    def fit(
+        self,
+        rows: Codes,
+        given: Codes | None,
+        rng: np.random.Generator,
+        progress: Progress = silent,
+        *,
+        start: Start | None = None,
+    ) -> Self:
+        """start: rows that the network learns first; with them it draws along, however few rows follow."""
         data = given.beside(rows) if given else rows
         self.fields_, self.known_ = data.fields, len(given.fields) if given else 0
         n_drawn = len(rows.fields)
-        why = _alone(data, n_drawn, self.options)
+        why = "" if start else _alone(data, n_drawn, self.options)
         unseen = np.zeros(data.n, bool)
         if not why:
             unseen[rng.permutation(data.n)[: int(data.n * self.options.unseen_share)]] = True
         self.chain_ = trees.Chain(trees.Options(judged=False))
         self.network_: nets.Network | None = None
-        self._fit_chain(data.take(~unseen), rng, lambda share, what: progress(share * 0.2, what))
+        self._fit_chain(data.take(~unseen), rng, stage(progress, 0.0, 0.2))
         self.why_ = why
         self.shares_: Floats = np.ones(n_drawn)
         if not why:
-            self._fit_network(data, unseen, rng, lambda share, what: progress(0.2 + share * 0.7, what))
+            self._fit_network(data, unseen, rng, stage(progress, 0.2, 0.9), start)
             self.shares_ = self._learn_shares(data.take(unseen))
         progress(0.95, "whole rows")
         self.judge_ = judge_of(data, self._draw, rng) if n_drawn > 1 else None
@@ -68,7 +90,9 @@ class Auto:
         known, rest = _apart(data, self.known_)
         self.chain_.fit(rest, known, rng, progress)
 
-    def _fit_network(self, data: Codes, unseen: Array, rng: np.random.Generator, progress: Progress) -> None:
+    def _fit_network(
+        self, data: Codes, unseen: Array, rng: np.random.Generator, progress: Progress, start: Start | None
+    ) -> None:
         """The network; the unseen rows only end its training."""
         o = self.options
         options = nets.Options(
@@ -76,7 +100,7 @@ class Auto:
             max_minutes=o.max_minutes, device=o.device, checkpoint=o.checkpoint,
         )  # fmt: skip
         known, rest = _apart(data, self.known_)
-        self.network_ = nets.Network(options).fit(rest, known, rng, progress, held=unseen)
+        self.network_ = nets.Network(options).fit(rest, known, rng, progress, held=unseen, start=start)
 
     def _learn_shares(self, unseen: Codes) -> Floats:
         """(columns,) the chain's share of each column: the weights of a mixture that make unseen rows likeliest."""

@@ -23,6 +23,7 @@ from verosim.models import (
     Codes,
     Floats,
     Progress,
+    Start,
     State,
     needs_torch,
     pack_fields,
@@ -168,8 +169,10 @@ class Network:
         rng: np.random.Generator,
         progress: Progress = silent,
         held: Array | None = None,
+        *,
+        start: Start | None = None,
     ) -> Self:
-        """held: (n,) bool, the rows that end the training; by default drawn by chance."""
+        """held: (n,) bool, the rows that end the training; by default drawn by chance. start: rows learned first."""
         data = given.beside(rows) if given else rows
         held = np.zeros(data.n, bool) if held is None else held
         if data.n > self.options.max_rows:
@@ -190,9 +193,17 @@ class Network:
             return self
         with needs_torch("the model 'network'"):
             from verosim.models.network_fit import fit_network
-        learned = fit_network(encode_all(self.tokens_, data), columns, parents, held, options, rng, progress)
+        tokens, before = encode_all(self.tokens_, data), self._before(start, rng) if start else None
+        learned = fit_network(tokens, columns, parents, held, before, options, rng, progress)
         self.embeddings_, self.heads_, self.history_ = learned
         return self
+
+    def _before(self, start: Start, rng: np.random.Generator) -> Array:
+        """(n, columns) tokens of the rows that are learned first, -1 where they say nothing."""
+        some = np.sort(rng.permutation(start.rows.n)[: self.options.max_rows])
+        tokens = encode_all(self.tokens_, start.rows.take(some))
+        tokens[start.unknown[some][:, self._owners()]] = -1
+        return tokens
 
     def _columns(self) -> list[Column]:
         return [c for t in self.tokens_ for c in t.columns]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Final
 
 import numpy as np
@@ -11,14 +12,16 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from verosim.models import Array, Floats, Progress
+from verosim.models import Array, Floats, Progress, stage
 from verosim.models.network import Head, Options
 from verosim.models.plan import History
 from verosim.models.tokens import Column
-from verosim.models.training import Learner, train
+from verosim.models.training import Learner, shares_of, train
 
 SCALES_IN: Final = (4, 8, 16, 32)  # bumps along the rank, from coarse to fine
 SCALES_OUT: Final = (4, 8, 16, 32, 64)
+FIRST: Final = 0.7  # share of the time for rows of another table, where there are any ...
+GENTLY: Final = 0.3  # ... and of the rate at which it goes on from there
 FEW: Final = 8  # an ordered column of so few tokens needs no smoothing
 
 
@@ -41,6 +44,7 @@ class Embed(nn.Module):
     """Tokens (n,) -> (n, width)."""
 
     basis: Tensor  # of a column whose tokens stand in an order
+    gaps = False  # whether tokens can be unknown
 
     def __init__(self, column: Column, width: int) -> None:
         super().__init__()
@@ -54,7 +58,10 @@ class Embed(nn.Module):
         return self.free.weight + self.linear(self.basis) if hasattr(self, "basis") else self.free.weight
 
     def forward(self, tokens: Tensor) -> Tensor:
-        return F.embedding(tokens, self.table())
+        """Unknown tokens (-1) are embedded as zeros."""
+        if not self.gaps:
+            return F.embedding(tokens, self.table())
+        return F.embedding(tokens.clamp(min=0), self.table()) * (tokens >= 0)[:, None]
 
 
 class Out(nn.Module):
@@ -82,6 +89,12 @@ class Out(nn.Module):
         if hasattr(self, "basis"):
             return self.basis @ weight, self.basis @ bias + self.bias
         return weight, bias + self.bias
+
+
+def _cross_entropy(logits: Tensor, tokens: Tensor) -> Tensor:
+    """The mean over tokens that are known; 0 where none is."""
+    loss = F.cross_entropy(logits, tokens, ignore_index=-1)
+    return loss if loss.isfinite() or (tokens >= 0).any() else logits.sum() * 0
 
 
 class Net(Learner):
@@ -115,7 +128,7 @@ class Net(Learner):
         context = context + torch.baddbmm(self.down_bias, inner * kept, self.down)
         context = self.last(context)
         pairs = zip(self.out, self.targets, strict=True)
-        return torch.stack([F.cross_entropy(out(context[i]), tokens[:, t]) for i, (out, t) in enumerate(pairs)])
+        return torch.stack([_cross_entropy(out(context[i]), tokens[:, t]) for i, (out, t) in enumerate(pairs)])
 
     def _of_all_before(self, embedded: Tensor) -> Tensor:
         """(n, columns, embedding) -> (targets, n, width): what each target takes from its parents."""
@@ -143,6 +156,7 @@ def fit_network(
     columns: Sequence[Column],
     parents: Mapping[int, Array],
     held: Array,
+    before: Array | None,
     options: Options,
     rng: np.random.Generator,
     progress: Progress,
@@ -150,16 +164,32 @@ def fit_network(
     """Embeddings of all columns, heads of those that are drawn, and how the training went.
 
     tokens: (n, columns). held: (n,) bool, the rows that end the training; where none is, some are drawn by chance.
+    before: (m, columns) tokens learned first, -1 where unknown.
     """
     seed = int(rng.integers(2**62))
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        shares = [_shares(tokens[:, j], c.size) for j, c in enumerate(columns)]
-        net = Net(columns, parents, shares, options)
+        net = Net(columns, parents, shares_of(tokens, [c.size for c in columns]), options)
+    notes: tuple[str, ...] = ()
+    if before is not None:
+        notes = _learn_first(net, before, options, seed, stage(progress, 0.0, FIRST))
+        options, progress = replace(options, rate=options.rate * GENTLY), stage(progress, FIRST, 1.0)
     history = train(net, [torch.from_numpy(tokens)], options, seed, progress, torch.from_numpy(held))
+    history = replace(history, notes=(*notes, *history.notes))
     with torch.no_grad():
         embeddings = [embed.table().numpy() for embed in net.embed if isinstance(embed, Embed)]
         return embeddings, {t: _head(net, i) for i, t in enumerate(net.targets)}, history
+
+
+def _learn_first(net: Net, before: Array, options: Options, seed: int, progress: Progress) -> tuple[str, ...]:
+    """Train on rows of another table, whose tokens may be unknown. -> what is to be said of it."""
+    limit = None if options.max_minutes is None else options.max_minutes * FIRST
+    for embed in net.embed:
+        embed.gaps = True  # type: ignore[assignment]
+    history = train(net, [torch.from_numpy(before)], replace(options, max_minutes=limit), seed, progress)
+    for embed in net.embed:
+        embed.gaps = False  # type: ignore[assignment]
+    return (f"the network learned {len(before):,} rows of another table first: {history}", *history.notes)
 
 
 def _head(net: Net, i: int) -> Head:
@@ -174,8 +204,3 @@ def _head(net: Net, i: int) -> Head:
     }  # fmt: skip
     arrays = {name: np.ascontiguousarray(layer.numpy()) for name, layer in layers.items()}
     return Head(parents=net.parents[i].numpy(), **arrays)
-
-
-def _shares(tokens: Array, size: int) -> Tensor:
-    counts = torch.from_numpy(np.bincount(tokens, minlength=size)).float() + 0.5
-    return counts / counts.sum()

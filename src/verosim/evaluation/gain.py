@@ -18,7 +18,7 @@ import polars as pl
 
 from verosim.codec import TableCodec
 from verosim.draws import stream
-from verosim.evaluate.fidelity import auc
+from verosim.evaluation.fidelity import auc
 from verosim.models import Array, Codes, Floats
 from verosim.models.boost import boost
 from verosim.models.features import features, rank

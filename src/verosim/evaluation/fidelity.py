@@ -12,20 +12,22 @@ table for all other pairs, with ordered columns in ten bins of equal width. Mark
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
-from verosim.evaluate.columns import Column, Comparison, Floats, Levels, Ordered, Rows
-from verosim.evaluate.detector import classify
-from verosim.evaluate.report import SURE, WITHIN_NOISE, Measure
+from verosim.evaluation.case import Case
+from verosim.evaluation.columns import Column, Comparison, Floats, Levels, Ordered, Rows
+from verosim.evaluation.detector import classify
+from verosim.evaluation.report import SURE, WITHIN_NOISE, Findings, Grade, Measure
 from verosim.models import Progress, silent
 
 Pairs = npt.NDArray[np.int64]  # (k, 2) column numbers
 ALL: Final = slice(None)
 FEW: Final = 10  # real rows: with fewer there is no floor, and nothing to tell a detector by
+FAR: Final = 3.0  # times the floor: from here on a difference is large
 SLACK: Final = 1.1  # times the floor: what exceeds it by less does not matter, however sure it is
 
 # --------------------------------------------------------------------------------------------------------- shape
@@ -228,38 +230,30 @@ def _bytes(column: Column, rows: Rows) -> npt.NDArray[np.uint8]:
     return np.searchsorted(edges, codes).astype(np.uint8)
 
 
-def detectable(comparison: Comparison, errors: Floats) -> list[int]:
+def detectable(c: Comparison, errors: Floats) -> list[int]:
     """The columns that the detector sees: all, or those of the largest shape errors and as many others by chance."""
-    limit = comparison.limits.detector_columns
-    if len(errors) <= limit:
-        return list(range(len(errors)))
+    limit = c.limits.detector_columns
     worst = np.argsort(-errors, kind="stable")
-    others = comparison.chance("detector columns").choice(worst[limit // 2 :], limit - limit // 2, replace=False)
-    return sorted({*worst[: limit // 2].tolist(), *others.tolist()})
+    if len(worst) > limit:
+        worst[limit // 2 :] = c.chance("detector columns").permutation(worst[limit // 2 :])
+    return sorted(worst[:limit].tolist())
 
 
 # ------------------------------------------------------------------------------------------------------ measures
 
-SHAPE: Final = Measure("shape", None, None, None, "lower", "", "%")
-TREND: Final = Measure("trend", None, None, None, "lower", "", "%")
-UNSEEN: Final = Measure("auc_unseen", None, None, None, "lower", "")
+SHAPE: Final = Measure("shape", "lower", "%", about="distance of each column's distribution, their mean")
+TREND: Final = Measure("trend", "lower", "%", about="distance of each two columns' relation, their mean")
+UNSEEN: Final = Measure("auc_unseen", "lower", about="how well boosted trees tell synthetic from unseen real rows")
 
 
-@dataclass(frozen=True, slots=True)
-class Fidelity:
-    """Shape, trend and auc_unseen, and where the errors lie."""
+def assess(case: Case, progress: Progress = silent) -> Findings:
+    """Shape, trend and auc_unseen; what cannot be measured says why.
 
-    measures: tuple[Measure, ...]
-    columns: dict[str, float]  # shape errors in %
-    worst_column: tuple[str, float] | None
-    worst_pair: tuple[str, str, float] | None
-    notes: tuple[str, ...]
-
-
-def assess(c: Comparison, progress: Progress = silent) -> Fidelity:
-    """Shape, trend and auc_unseen of a comparison; what cannot be measured says why."""
+    Details: shape (error of each column, in %), worst_column (name, %) and worst_pair (two names, %).
+    """
+    c = case.arrays
     if reason := c.nothing():
-        return Fidelity(tuple(m.absent(reason) for m in (SHAPE, TREND, UNSEEN)), {}, None, None, ())
+        return Findings(tuple(m.absent(reason) for m in (SHAPE, TREND, UNSEEN)), {"shape": {}})
     names = [column.name for column in c.columns]
     progress(0.0, "comparing columns")
     shapes = shape_errors(c.columns, c.train, c.synthetic)
@@ -269,15 +263,14 @@ def assess(c: Comparison, progress: Progress = silent) -> Fidelity:
     trends = trend_errors(c.columns, pairs, c.train, c.synthetic)
     trend = _trend(c, pairs, trends)
     progress(0.4, "looking for differences from unseen rows")
-    seen = _detectable(c, shapes)
+    seen = detectable(c, shapes)
     worst = int(shapes.argmax())
-    return Fidelity(
-        (shape, trend, _unseen(c, seen)),
-        dict(zip(names, (100 * shapes).tolist(), strict=True)),
-        (names[worst], 100 * float(shapes[worst])),
-        _worst_pair(names, pairs, trends),
-        tuple(_notes(c, pairs, trends, seen)),
-    )
+    details = {
+        "shape": dict(zip(names, (100 * shapes).tolist(), strict=True)),
+        "worst_column": [names[worst], 100 * float(shapes[worst])],
+        "worst_pair": _worst_pair(names, pairs, trends),
+    }
+    return Findings((shape, trend, _unseen(c, seen)), details, tuple(_notes(c, pairs, trends, seen)))
 
 
 def _shape(c: Comparison, errors: Floats) -> Measure:
@@ -307,21 +300,21 @@ def _beside(
     """The mean of `errors` in % beside its floor; the verdict names the place that exceeds its own floor most."""
     value = defined_mean(errors)
     if real is None:
-        return replace(like, value=100 * value, verdict="not judged: too few real rows")
+        return like.found(100 * value, None, None, "not judged: too few real rows", "none")
     if value <= SLACK * real.mean + SURE * real.error:
-        verdict = WITHIN_NOISE
-    else:
-        excess = np.nan_to_num(errors[judged] - real.each, nan=-1.0)
-        times = f"{value / real.mean:.1f} times" if real.mean else "above"
-        verdict = f"{times} the noise of real: mostly {place(int(excess.argmax()))}"
-    return replace(like, value=100 * value, error=100 * real.error, floor=100 * real.mean, verdict=verdict)
+        return like.found(100 * value, 100 * real.error, 100 * real.mean, WITHIN_NOISE)
+    excess = np.nan_to_num(errors[judged] - real.each, nan=-1.0)
+    times = f"{value / real.mean:.1f} times" if real.mean else "above"
+    verdict = f"{times} the noise of real: mostly {place(int(excess.argmax()))}"
+    grade: Grade = "near" if value <= FAR * real.mean else "far"
+    return like.found(100 * value, 100 * real.error, 100 * real.mean, verdict, grade)
 
 
-def _worst_pair(names: list[str], pairs: Pairs, errors: Floats) -> tuple[str, str, float] | None:
+def _worst_pair(names: list[str], pairs: Pairs, errors: Floats) -> list[str | float] | None:
     if not np.isfinite(errors).any():
         return None
     worst = int(np.nan_to_num(errors, nan=-1.0).argmax())
-    return names[pairs[worst, 0]], names[pairs[worst, 1]], 100 * float(errors[worst])
+    return [names[pairs[worst, 0]], names[pairs[worst, 1]], 100 * float(errors[worst])]
 
 
 def _unseen(c: Comparison, seen: list[int]) -> Measure:
@@ -335,28 +328,19 @@ def _unseen(c: Comparison, seen: list[int]) -> Measure:
     base = None
     if len(c.train) >= FEW:
         base = detect(columns, holdout, c.some(c.train, n, "detector train"), c.chance("detector floor"))
-    verdict = _detected(found, base, [column.name for column in columns])
-    return replace(UNSEEN, value=found.auc, error=found.error, floor=base.auc if base else None, verdict=verdict)
+    verdict, grade = _detected(found, base, [column.name for column in columns])
+    return UNSEEN.found(found.auc, found.error, base.auc if base else None, verdict, grade)
 
 
-def _detected(found: Detection, base: Detection | None, names: list[str]) -> str:
+def _detected(found: Detection, base: Detection | None, names: list[str]) -> tuple[str, Grade]:
     """What was found beyond .5; the floor of real rows is as uncertain as the value, and counts only above .5."""
     if found.auc <= max(0.5, base.auc if base else 0.5) + SURE * found.error:
-        return WITHIN_NOISE
+        return WITHIN_NOISE, "noise"
     gain = found.gain - base.gain if base else found.gain
     first, *others = np.argsort(-gain, kind="stable").tolist()
     where = " and ".join(names[i] for i in [first, *(o for o in others[:1] if gain[o] > gain[first] / 2)])
     how = "hardly finds" if found.auc < 0.6 else "finds" if found.auc < 0.75 else "easily finds"
-    return f"a detector {how} it: mostly column {where}"
-
-
-def _detectable(c: Comparison, errors: Floats) -> list[int]:
-    """The columns that the detector sees: all, or those of the largest shape errors and as many others by chance."""
-    limit = c.limits.detector_columns
-    worst = np.argsort(-errors, kind="stable")
-    if len(worst) > limit:
-        worst[limit // 2 :] = c.chance("detector columns").permutation(worst[limit // 2 :])
-    return sorted(worst[:limit].tolist())
+    return f"a detector {how} it: mostly column {where}", "near" if found.auc < 0.6 else "far"
 
 
 def _notes(c: Comparison, pairs: Pairs, errors: Floats, seen: list[int]) -> Iterator[str]:

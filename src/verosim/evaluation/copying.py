@@ -8,7 +8,7 @@ These numbers find copying. That they find none proves no privacy: that takes at
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -16,8 +16,10 @@ import numpy.typing as npt
 import polars as pl
 
 from verosim import schema
-from verosim.evaluate.columns import Column, Comparison, Floats, Levels, Ordered, Rows, plain
-from verosim.evaluate.report import SURE, WITHIN_NOISE, Measure
+from verosim.evaluation.case import Case
+from verosim.evaluation.columns import Column, Comparison, Floats, Levels, Ordered, Rows, plain
+from verosim.evaluation.report import SURE, WITHIN_NOISE, Findings, Grade, Measure
+from verosim.models import Progress, silent
 
 # ------------------------------------------------------------------------------------------------------- distances
 
@@ -156,13 +158,21 @@ def n_equal(new: pl.Series, train: pl.Series) -> int:
 
 # -------------------------------------------------------------------------------------------------------- measures
 
-DCR: Final = Measure("dcr", None, None, None, "floor", "")
-DCR002: Final = Measure("dcr002", None, None, None, "lower", "", "%")
-COPIES: Final = Measure("copies", None, None, None, "lower", "", "%")
+DCR: Final = Measure("dcr", "floor", "", "privacy", about="synthetic rows nearer to train than to unseen rows, a share")
+DCR002: Final = Measure("dcr002", "lower", "%", "privacy", about="rows nearer to train than 98 % of unseen rows are")
+COPIES: Final = Measure("copies", "lower", "%", "privacy", about="synthetic rows that are rows of train")
 
 
-def copying(c: Comparison) -> tuple[Measure, Measure]:
-    """dcr and dcr002 of a comparison; what cannot be measured says why."""
+def assess(case: Case, progress: Progress = silent) -> Findings:
+    """dcr, dcr002 and copies; what cannot be measured says why."""
+    progress(0.0, "looking for copies of train rows")
+    reason = case.arrays.nothing()
+    copied = COPIES.absent(reason) if reason else copies(case.train, case.holdout, case.synthetic, case.table)
+    return Findings((*near(case.arrays), copied))
+
+
+def near(c: Comparison) -> tuple[Measure, Measure]:
+    """dcr and dcr002 of a comparison."""
     if reason := c.nothing() or ("" if len(c.holdout) else "no hold-out rows"):
         return DCR.absent(reason), DCR002.absent(reason)
     new = c.some(c.synthetic, c.limits.queries, "queries")
@@ -171,18 +181,18 @@ def copying(c: Comparison) -> tuple[Measure, Measure]:
     usual = c.some(holdout, c.limits.usual, "usual")
     found = nearness(c.columns, train, holdout, new, usual, c.train)
     return (
-        replace(DCR, value=found.dcr, error=found.dcr_error, floor=0.5, verdict=_nearer(found)),
-        replace(DCR002, value=found.dcr002, error=found.dcr002_error, floor=found.dcr002_floor, verdict=_closer(found)),
+        DCR.found(found.dcr, found.dcr_error, 0.5, *_nearer(found)),
+        DCR002.found(found.dcr002, found.dcr002_error, found.dcr002_floor, _closer(found)),
     )
 
 
-def _nearer(found: Nearness) -> str:
+def _nearer(found: Nearness) -> tuple[str, Grade]:
     if abs(found.dcr - 0.5) <= SURE * found.dcr_error:
-        return WITHIN_NOISE
+        return WITHIN_NOISE, "noise"
     if found.dcr < 0.5:
-        return "nearer to unseen rows than to train: no copying"
-    how = "leans to train: nearer to it" if found.dcr < 0.55 else "copying: nearer to train"
-    return f"{how} than to unseen rows, in {100 * found.dcr:.0f} of 100"
+        return "nearer to unseen rows than to train: no copying", "noise"
+    how, grade = ("leans to train: nearer to it", "near") if found.dcr < 0.55 else ("copying: nearer to train", "far")
+    return f"{how} than to unseen rows, in {100 * found.dcr:.0f} of 100", grade  # type: ignore[return-value]
 
 
 def _closer(found: Nearness) -> str:
@@ -201,10 +211,10 @@ def copies(train: pl.DataFrame, holdout: pl.DataFrame, synthetic: pl.DataFrame, 
     share = found / n_new
     error = 100 * float(np.sqrt(share * (1 - share) / n_new))
     if not n:
-        return replace(COPIES, value=100 * share, error=error, verdict="not judged: no hold-out rows")
+        return COPIES.found(100 * share, error, None, "not judged: no hold-out rows", "none")
     usual = n_equal(hashes[1], hashes[0])
     verdict = _copied(share, usual / n, (found + usual) / (n + n_new), 1 / n + 1 / n_new)
-    return replace(COPIES, value=100 * share, error=error, floor=100 * usual / n, verdict=verdict)
+    return COPIES.found(100 * share, error, 100 * usual / n, verdict)
 
 
 def _copied(share: float, usual: float, both: float, scale: float) -> str:

@@ -1,0 +1,3 @@
+from verosim.cli import main
+
+main()

@@ -1,0 +1,314 @@
+"""Commands over learned data: learn, draw, complete, fill, augment, compare, look."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+import typer
+
+from verosim.cli.common import (
+    ENGINE,
+    AsJson,
+    Holdout,
+    K,
+    Model,
+    ModelFile,
+    Out,
+    OwnSeed,
+    Quiet,
+    Replicates,
+    ReportFile,
+    Rows,
+    Scale,
+    SchemaFile,
+    Seed,
+    Settings,
+    Source,
+    Start,
+    Unit,
+    Workers,
+    app,
+    only_one,
+    printer,
+    progress_bar,
+    say,
+    say_json,
+    settings_of,
+    shown,
+)  # fmt: skip
+
+if TYPE_CHECKING:
+    from verosim.run import Outcome
+
+SHOWN: Final = 6  # notes that are printed, and columns in a note
+_RARE: Final = re.compile(r"(.+): [0-9,]+ (?:of [0-9,]+ )?((?:values|levels) are held by fewer than .*)", re.DOTALL)
+
+
+@app.command(epilog="Example: verosim synth adult.csv --rows 100000 --seed 7 --out people.parquet")
+def synth(
+    source: Source,
+    out: Out = None,
+    rows: Rows = None,
+    scale: Scale = None,
+    seed: Seed = 0,
+    schema: SchemaFile = None,
+    report: ReportFile = None,
+    model: Model = ENGINE,
+    set_: Settings = None,
+    k: K = 5,
+    unit: Unit = None,
+    holdout: Holdout = 0.1,
+    start: Start = None,
+    workers: Workers = 0,
+    quiet: Quiet = False,
+    as_json: AsJson = False,
+) -> None:
+    """Learn a file and write a synthetic one that looks like it, with a report of how good and private it is."""
+    from verosim import run
+    from verosim.table_model import Options
+
+    only_one(as_json, out)
+    options = Options(model=model.value, settings=settings_of(set_), k=k, unit=unit, holdout=holdout)
+    with progress_bar(quiet) as progress:
+        done = run.synth(
+            source, out, schema=schema, rows=rows, scale=scale, seed=seed, options=options, start=start, report=report,
+            workers=workers, progress=progress,
+        )  # fmt: skip
+    if as_json:
+        say_json({**_outcome(done), "rows": dict(done.rows)})
+    elif not quiet:
+        show = printer(done.out)
+        _show_found(done, show)
+        where = f" and {done.report_path}" if done.report_path else ""
+        show(f"wrote {sum(done.rows.values()):,} rows to {shown(done.out)}{where}")
+        show(f"next: verosim inspect {source} to see and correct what the columns were taken for")
+
+
+@app.command(epilog="Example: verosim fit adult.csv --out adult.verosim")
+def fit(
+    source: Source,
+    out: Out = None,
+    seed: Seed = 0,
+    schema: SchemaFile = None,
+    report: ReportFile = None,
+    model: Model = ENGINE,
+    set_: Settings = None,
+    k: K = 5,
+    unit: Unit = None,
+    holdout: Holdout = 0.1,
+    start: Start = None,
+    quiet: Quiet = False,
+    as_json: AsJson = False,
+) -> None:
+    """Learn a file and keep what was learned in a model file, to draw rows from later."""
+    from verosim import run
+    from verosim.table_model import Options
+
+    options = Options(model=model.value, settings=settings_of(set_), k=k, unit=unit, holdout=holdout)
+    with progress_bar(quiet) as progress:
+        done = run.learn_file(
+            source, out, schema=schema, seed=seed, options=options, start=start, report=report, progress=progress
+        )  # fmt: skip
+    if as_json:
+        say_json({**_outcome(done), "explain": done.synthesizer.explain()})
+    elif not quiet:
+        _show_found(done, say)
+        where = f", the report to {done.report_path}" if done.report_path else ""
+        say(f"wrote the model to {done.out}{where}\nnext: verosim sample {done.out} --rows 1000")
+
+
+@app.command(epilog="Example: verosim sample adult.verosim --rows 1000000 --out adult.parquet")
+def sample(
+    model_file: ModelFile,
+    out: Out = None,
+    rows: Rows = None,
+    scale: Scale = None,
+    seed: OwnSeed = None,
+    workers: Workers = 0,
+    where: Annotated[
+        str | None, typer.Option(help="What each row must be: \"income = '>50K' and age between 60 and 80\".")
+    ] = None,
+    balance: Annotated[
+        str | None, typer.Option(help="A column whose levels come equally often; or fraud: yes=0.3.")
+    ] = None,
+    edges: Annotated[
+        float | None, typer.Option(min=0, max=1, help="Share of rows at the borders of what there is.")
+    ] = None,
+    fair: Annotated[str | None, typer.Option(help="A target made independent of others: income: sex, race.")] = None,
+    temperature: Annotated[float, typer.Option(help="Below 1 more typical rows, above 1 more variety.")] = 1.0,
+    m: Replicates = None,
+    quiet: Quiet = False,
+    as_json: AsJson = False,
+) -> None:
+    """Draw rows from a model file."""
+    from verosim import files, run
+    from verosim.control import Control
+
+    only_one(as_json, out)
+    control = Control.of_text(where, balance, edges, fair, temperature)
+    synthesizer = run.load(model_file)
+    out = out or run.default_output(synthesizer, model_file)
+    sizes = synthesizer.sizes(rows, scale)
+    run.check_targets((model_file,), out)
+    files.check_writable(out)
+    with progress_bar(quiet) as progress:
+        outs = run.write_samples(
+            synthesizer, out, sizes, m=m, seed=seed, workers=workers, control=control, progress=progress
+        )
+    if as_json:
+        wrote = {"out": str(out)} if m is None else {"out": list(map(str, outs))}
+        say_json({**wrote, "rows": sizes, "effects": list(synthesizer.effects)})
+    elif not quiet:
+        for effect in synthesizer.effects:
+            printer(out)(effect)
+        printer(out)(f"wrote {sum(sizes.values()):,} rows to {', '.join(map(shown, outs))}")
+
+
+@app.command(epilog="Example: verosim complete adult.verosim some-columns.csv --out whole-rows.csv")
+def complete(
+    model_file: ModelFile,
+    given: Annotated[Path, typer.Argument(help="A file with some of the columns.")],
+    out: Out = None,
+    seed: OwnSeed = None,
+    quiet: Quiet = False,
+) -> None:
+    """Draw the columns that a file lacks, given those that it has."""
+    from verosim import run
+
+    with progress_bar(quiet) as progress:
+        progress(0.0, "drawing the other columns")
+        rows, wrote = run.complete_file(model_file, given, out, seed=seed)
+    if not quiet:
+        printer(wrote)(f"wrote {rows:,} rows to {shown(wrote)}")
+
+
+@app.command(epilog="Example: verosim impute survey.csv -m 5")
+def impute(
+    source: Source,
+    out: Out = None,
+    m: Replicates = None,
+    model_file: Annotated[
+        Path | None, typer.Option("--model-file", help="What verosim fit wrote, in place of learning the file.")
+    ] = None,
+    seed: Seed = 0,
+    schema: SchemaFile = None,
+    model: Model = ENGINE,
+    set_: Settings = None,
+    k: K = 5,
+    unit: Unit = None,
+    quiet: Quiet = False,
+) -> None:
+    """Fill the missing cells of a file with values drawn given all others; -m gives several versions."""
+    from verosim import run
+    from verosim.table_model import Options
+
+    options = Options(model=model.value, settings=settings_of(set_), k=k, unit=unit)
+    with progress_bar(quiet) as progress:
+        cells, outs = run.impute_file(
+            source, out, model=model_file, m=m, schema=schema, seed=seed, options=options, progress=progress
+        )
+    if not quiet:
+        printer(outs[0])(f"filled {cells:,} cells; wrote {', '.join(map(shown, outs))}")
+
+
+@app.command(epilog="Example: verosim augment claims.csv --target fraud")
+def augment(
+    source: Source,
+    target: Annotated[str, typer.Option(help="The column to be predicted.")],
+    out: Out = None,
+    rows: Annotated[int | None, typer.Option(min=1, help="Real and synthetic rows together.")] = None,
+    balance: Annotated[bool, typer.Option(help="Bring all classes of the target to one size.")] = True,
+    splits: Annotated[int, typer.Option(min=0, help="How often the gain is measured; 0: not.")] = 5,
+    seed: Seed = 0,
+    schema: SchemaFile = None,
+    model: Model = ENGINE,
+    set_: Settings = None,
+    k: K = 5,
+    unit: Unit = None,
+    quiet: Quiet = False,
+    as_json: AsJson = False,
+) -> None:
+    """Add synthetic rows to the real ones, for a small or unbalanced set, and measure what they are worth."""
+    from verosim import augmenting
+    from verosim.table_model import Options
+
+    only_one(as_json, out)
+    options = Options(model=model.value, settings=settings_of(set_), k=k, unit=unit)
+    with progress_bar(quiet) as progress:
+        done, wrote = augmenting.augment_file(
+            source, target, out, rows=rows, balance=balance, splits=splits, schema=schema, seed=seed, options=options,
+            progress=progress,
+        )  # fmt: skip
+    if as_json:
+        say_json({"out": wrote, "rows": done.rows, "gains": [gain.to_dict() for gain in done.gains]})
+    elif not quiet:
+        printer(wrote)(f"{done.summary()}\nwrote {shown(wrote)}")
+
+
+@app.command(epilog="Example: verosim inspect adult.csv --out adult.schema.yaml")
+def inspect(
+    source: Source,
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="The schema file to write (yaml or json).")] = None,
+    schema: SchemaFile = None,
+    quiet: Quiet = False,
+    as_json: AsJson = False,
+) -> None:
+    """Print what each column is taken for, and why; write it as a schema file to edit and give back with --schema."""
+    from verosim import run
+
+    if out is not None:
+        run.check_targets((source,), out)
+    with progress_bar(quiet) as progress:
+        progress(0.0, "looking at the columns")
+        found = run.inspect(source, schema)
+    wrote = _write_schema(found, source, out)
+    if as_json:
+        say_json(found.to_dict())
+    elif not quiet:
+        printer(out)(run.schema_tables(found), soft_wrap=False)
+        printer(out)(wrote)
+
+
+def _write_schema(found: Any, source: Path, out: Path | None) -> str:
+    """Write the schema where it was asked for, or beside the data, but not over one that a person may have edited."""
+    from verosim import run
+
+    if out is None and str(source) == "-":
+        return "next: give --out a name to write this as a schema file"
+    path = out or run.beside(source, "schema", ".yaml")
+    if out is None and path.exists() and path.read_bytes() != found.to_text(path.suffix).encode():
+        return f"kept {path}, which says otherwise; --out {path} writes over it, --schema {path} reads it"
+    run.save_schema(found, path)
+    return f"wrote {shown(path)}\nnext: edit it, then verosim synth {source} --schema {path}"
+
+
+def _outcome(done: Outcome) -> dict[str, Any]:
+    return {"out": done.out, "report": done.report_path, **done.report.to_dict()}
+
+
+def _show_found(done: Outcome, show: Callable[..., None]) -> None:
+    """The measures of each table, and the first notes: a wide table has many."""
+    notes = [note for found in done.report.tables.values() for note in found.notes] + _together(done.report.notes)
+    for found in done.report.tables.values():
+        show(replace(found, notes=()).summary())
+    for note in notes[:SHOWN]:
+        show(f"  note: {note}")
+    if len(notes) > SHOWN:
+        show(f"  and {len(notes) - SHOWN} more notes: {done.report_path or '--json'} has all")
+
+
+def _together(notes: Iterable[str]) -> list[str]:
+    """The notes, with one for all columns of which the same is said but for numbers."""
+    same: dict[str, list[str]] = {}
+    for note in notes:
+        rare = _RARE.fullmatch(note)
+        same.setdefault(f": some {rare[2]}" if rare else note, []).append(rare[1] if rare else "")
+    return [_listed(columns) + what for what, columns in same.items()]
+
+
+def _listed(columns: list[str]) -> str:
+    return ", ".join(columns[:SHOWN]) + (f" and {len(columns) - SHOWN} more columns" if len(columns) > SHOWN else "")
