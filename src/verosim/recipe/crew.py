@@ -21,7 +21,7 @@ def blocks(file: RecipeFile, run: Run, table: str, workers: int, first: int = 0)
     """The blocks of a table from `first` on, as they are written."""
     numbers = range(first, run.blocks(table))
     if workers == 1 or len(numbers) < 2:
-        yield from (spoiling.output(run.block(table, number)) for number in numbers)
+        yield from some(run, table, numbers)
         return
     with TemporaryDirectory(prefix="verosim-") as folder:
         path = Path(folder, "recipe.json")
@@ -29,6 +29,11 @@ def blocks(file: RecipeFile, run: Run, table: str, workers: int, first: int = 0)
         path.write_text(json.dumps(job), encoding="utf-8")
         call = ["verosim.recipe.crew", str(path), table]
         yield from shared_out(call, numbers, workers, lambda number: spoiling.output(run.block(table, number)))
+
+
+def some(run: Run, table: str, numbers: range) -> Iterator[pl.DataFrame]:
+    """The blocks of these numbers, drawn by this process."""
+    return (spoiling.output(run.block(table, number)) for number in numbers)
 
 
 def main(path: str, table: str, first: str, step: str) -> None:
