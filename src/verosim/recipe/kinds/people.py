@@ -18,7 +18,7 @@ from verosim.recipe.kinds.plain import shares_of
 from verosim.recipe.nouns import Ints, Kind, Maker, Number
 
 if TYPE_CHECKING:
-    from verosim.recipe.planning import Scope
+    from verosim.recipe.planning import Scope, TablePlan
     from verosim.recipe.running import Block, Run
 
 @dataclass(frozen=True)
@@ -39,7 +39,6 @@ class Provider(Kind):
         provider = parse_provider(self.provider)[0]
         dtype = PROVIDERS[provider].dtype if self.pattern is None else pl.String()
         locale = _locale(self.locale, self.of, scope)
-        together = _together(scope, self.of)
         unique = scope.planned.columns[name].unique
         room = values_of(self.provider) if unique else None
         if unique and not room:
@@ -48,15 +47,15 @@ class Provider(Kind):
             laid_out(pl.Series(["0"]), self.pattern)
 
         def make(block: Block) -> pl.Series:
-            values = block.once(("people", self.of), lambda: _made(block, together, locale, self.of))[name]
+            values = block.once(("people", self.of), lambda: _made(block, locale, self.of))[name]
             return values if self.pattern is None else laid_out(values.cast(pl.String), self.pattern)
 
         return Maker(dtype, make, capacity=room, fixed=unique)
 
 
-def _together(scope: Scope, of: str) -> dict[str, Provider]:
+def _together(planned: TablePlan, of: str) -> dict[str, Provider]:
     """The columns of a table that are about the same person."""
-    kinds = ((name, column.kind) for name, column in scope.planned.columns.items())
+    kinds = ((name, column.kind) for name, column in planned.columns.items())
     return {name: kind for name, kind in kinds if isinstance(kind, Provider) and kind.of == of}
 
 
@@ -65,7 +64,7 @@ Locales = tuple[list[str], "Callable[[Block], Ints] | None"]
 
 def _locale(locale: str | dict[str, Number] | None, of: str, scope: Scope) -> Locales:
     """The locales that come, and which (n,) each row has; None where there is one."""
-    asked = {repr(k.locale) for k in _together(scope, of).values()}
+    asked = {repr(k.locale) for k in _together(scope.planned, of).values()}
     if len(asked) > 1:
         raise SchemaError("columns about one person have one `locale`; set people apart with `of`.")
     if isinstance(locale, dict):
@@ -92,9 +91,9 @@ def _places(values: pl.Series, column: str) -> Ints:
     return values.replace_strict(list(LOCALES), np.arange(len(LOCALES)), return_dtype=pl.Int64).to_numpy()
 
 
-def _made(block: Block, columns: dict[str, Provider], locale: Locales, of: str) -> dict[str, pl.Series]:
+def _made(block: Block, locale: Locales, of: str) -> dict[str, pl.Series]:
     """All columns about one person, made at once: names in addresses, cities with their postcodes."""
-    locales, which = locale
+    (locales, which), columns = locale, _together(block.planned, of)
     providers = {name: kind.provider for name, kind in columns.items()}
     unique = [name for name in columns if block.planned.columns[name].unique]
     seed = block.run.once(("people", block.table, of), lambda: int(block.key_stream(of, "unique").integers(2**62)))
