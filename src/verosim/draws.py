@@ -24,9 +24,7 @@ def stream(seed: int, *key: str | int) -> np.random.Generator:
     return np.random.Generator(np.random.Philox(key=int.from_bytes(digest, "little")))
 
 
-def permutation(
-    index: np.ndarray, size: int, seed: int, *key: str | int, salt: np.ndarray | None = None
-) -> np.ndarray:
+def permutation(index: np.ndarray, size: int, seed: int, *key: str | int, salt: np.ndarray | None = None) -> np.ndarray:
     """Where a keyed permutation of 0 .. size-1 sends each `index`: unique numbers, with no memory of the others.
 
     index: (n,) int64 in [0, size). A four-round Feistel network over the next even power of two, walked until it falls

@@ -125,8 +125,8 @@ def generate_parts(
 ) -> Written:
     """Write each table as a folder of numbered parts, of about `part_rows` rows each.
 
-    A part appears whole or not at all; with `resume`, parts that are there are kept, and the bytes of all are the same as
-    those of a run that was not broken. Raises FileError where the folder holds parts of something else.
+    A part appears whole or not at all; with `resume`, parts that are there are kept, and all bytes are
+    the same as those of a run that was not broken. Raises FileError where the folder holds parts of something else.
     """
     recipe, kind = _opened(recipe), _format(format)
     run, folder = recipe.run(rows, seed), Path(out)

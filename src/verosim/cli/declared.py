@@ -127,7 +127,9 @@ def _skeleton(source: str) -> dict[str, Any]:
         return skeleton.from_sql(load(path).decode("utf-8", "replace"))
     if suffix in (".json", ".yaml", ".yml"):
         return skeleton.from_json_schema(parse_yaml(load(path).decode("utf-8", "replace")), Path(path).stem)
-    raise ArgumentError(f"--from: tables.sql, schema.json, model.py:Class or a database's URL was wanted, not {source!r}.")
+    raise ArgumentError(
+        f"--from: tables.sql, schema.json, model.py:Class or a database's URL was wanted, not {source!r}."
+    )
 
 
 def _class(path: Path, name: str) -> Any:

@@ -21,7 +21,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from verosim.draws import scattered as scramble
+from verosim.draws import scattered
 from verosim.errors import ArgumentError
 
 Ints = npt.NDArray[np.int64]
@@ -69,7 +69,7 @@ class Shape:
                 quotient = rest // size  # division by one number is fast in numpy, divmod is not
                 rest, digit = quotient, rest - quotient * size
             else:
-                noise = scramble(noise)
+                noise = scattered(noise)
                 digit = noise % size
             out[at] = place[digit]
         return out.T

@@ -70,4 +70,3 @@ def latitude(s: Subjects) -> pl.Series:
 
 def longitude(s: Subjects) -> pl.Series:
     return east(s).cast(pl.String)
-

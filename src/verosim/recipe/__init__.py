@@ -1,17 +1,17 @@
 """The declared source: `Recipe`, data made from distributions, providers and rules alone.
 
-    recipe = Recipe.load("shop.yaml")
-    frames = recipe.sample(1_000_000, seed=7)
+recipe = Recipe.load("shop.yaml")
+frames = recipe.sample(1_000_000, seed=7)
 
-    reading.py       the file: YAML to dataclasses, errors with their lines
-    nouns.py         what a recipe is made of
-    kinds/           the kinds of column: each class checks itself and makes its values
-    quantiles.py     distributions
-    planning.py      names resolved, expressions typed, circles found
-    running.py       blocks of rows, drawn by plan
-    finishing.py     what holds for columns of any kind
-    spoiling.py      dirt, edge cases and duplicates, in what is written
-    crew.py          blocks drawn by several processes
+reading.py       the file: YAML to dataclasses, errors with their lines
+nouns.py         what a recipe is made of
+kinds/           the kinds of column: each class checks itself and makes its values
+quantiles.py     distributions
+planning.py      names resolved, expressions typed, circles found
+running.py       blocks of rows, drawn by plan
+finishing.py     what holds for columns of any kind
+spoiling.py      dirt, edge cases and duplicates, in what is written
+crew.py          blocks drawn by several processes
 """
 
 from __future__ import annotations
@@ -120,7 +120,9 @@ class Recipe:
         if len(free) == 1:
             return dict.fromkeys(free, rows)
         if None not in free.values():
-            raise ArgumentError(f"each table says how many rows it has: give rows by name, {{{next(iter(free))!r}: {rows}}}.")
+            raise ArgumentError(
+                f"each table says how many rows it has: give rows by name, {{{next(iter(free))!r}: {rows}}}."
+            )
         return {n: rows if own is None else own for n, own in free.items()}
 
     def run(self, rows: int | Mapping[str, int] | None = None, seed: int | None = None) -> Run:
@@ -146,9 +148,7 @@ class Recipe:
         name = self._only(table)
         return crew.blocks(self.file, run, name, _whole("workers", workers, 1), first)
 
-    def sample(
-        self, rows: int | Mapping[str, int] | None = None, seed: int | None = None, workers: int = 1
-    ) -> Any:
+    def sample(self, rows: int | Mapping[str, int] | None = None, seed: int | None = None, workers: int = 1) -> Any:
         """The rows: a polars frame, or for several tables frames by name.
 
         rows: see `sizes`. The same seed gives the same rows, whatever `workers` (processes).

@@ -25,7 +25,12 @@ def blocks(file: RecipeFile, run: Run, table: str, workers: int, first: int = 0)
         return
     with TemporaryDirectory(prefix="verosim-") as folder:
         path = Path(folder, "recipe.json")
-        job = {"recipe": reading.plain(file), "folder": str(run.plan.folder.resolve()), "sizes": run.sizes, "seed": run.seed}
+        job = {
+            "recipe": reading.plain(file),
+            "folder": str(run.plan.folder.resolve()),
+            "sizes": run.sizes,
+            "seed": run.seed,
+        }
         path.write_text(json.dumps(job), encoding="utf-8")
         call = ["verosim.recipe.crew", str(path), table]
         yield from shared_out(call, numbers, workers, lambda number: spoiling.output(run.block(table, number)))

@@ -1,4 +1,4 @@
-"""What holds for columns of any kind: cases, decimals, type, missing values, uniqueness; then, in what is written, dirt."""
+"""What holds for columns of any kind: cases, decimals, type, missing values, uniqueness."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ EDGE_CASE: Final = "edge_case"  # the column that says which value of a row is a
 def finished(maker: Maker, column: Column, scope: Scope, name: str) -> Maker:
     """The maker with all that its column says besides its kind."""
     if column.unique and maker.capacity is None:
-        raise SchemaError("its kind cannot keep values unique; id, sequence, uuid, pattern, choice and some providers can.")
+        raise SchemaError(
+            "its kind cannot keep values unique; id, sequence, uuid, pattern, choice and some providers can."
+        )
     maker = _with_cases(maker, scope, name)
     for step in (_rounded, _typed, _with_gaps):
         maker = step(maker, column, scope, name)
     return maker
-
-
 
 
 def _rounded(maker: Maker, column: Column, scope: Scope, name: str) -> Maker:

@@ -41,6 +41,7 @@ class Maker:
     typical: float | None = None  # the mean of a count
 
 
+@dataclass(frozen=True)
 class Kind:
     """How the values of a column are made."""
 

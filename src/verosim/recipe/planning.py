@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from math import ceil, log2
 from pathlib import Path
 from typing import Final
@@ -110,7 +111,9 @@ class Plan(Mapping[str, TablePlan]):
         try:
             table = self._with_made_up(table)
         except VerosimError as error:
-            raise PlacedError(f"table {name!r}: {error}", (*where, "learned" if table.learned else "columns")) from error
+            raise PlacedError(
+                f"table {name!r}: {error}", (*where, "learned" if table.learned else "columns")
+            ) from error
         self.tables[name] = TablePlan(name, table, dict(table.columns), parent=table.per)
         self.scopes[name] = Scope(self, self.tables[name], where)
         return self.scopes[name]
@@ -184,7 +187,7 @@ class Plan(Mapping[str, TablePlan]):
         """How many rows of the uppermost table a block stands for: so many that it has about `BLOCK` rows."""
         line = [name, *self.ancestors(name)]
         expected = 1.0
-        for child, parent in reversed(list(zip(line, line[1:], strict=False))):
+        for child, parent in reversed(list(pairwise(line))):
             maker = self.tables[parent].makers[counted(child)]
             if not (maker.dtype.is_integer() or maker.dtype.is_float()):
                 raise self.scopes[child].wrong(f"a number was wanted, not {maker.dtype}.", "count")
@@ -370,7 +373,9 @@ def _rules(scope: Scope) -> Iterable[rules.Rule]:
         try:
             rules.parse([spec], table)
         except SchemaError as error:
-            raise PlacedError(str(error).replace("rule 1", f"rule {number + 1}"), (*scope.where, "rules", number)) from error
+            raise PlacedError(
+                str(error).replace("rule 1", f"rule {number + 1}"), (*scope.where, "rules", number)
+            ) from error
     try:
         return rules.parse(scope.planned.table.rules, table)
     except SchemaError as error:

@@ -112,7 +112,7 @@ def _table(log_density: Callable[[Floats], Floats], mode: float) -> tuple[Floats
         while float(log_density(np.array([mode + side * step]))[0]) > top - _DEPTH and step < 1e9:
             step *= 1.25
         ends.append(mode + side * step)
-    points = np.linspace(*ends, _STEPS + 1)
+    points = np.linspace(ends[0], ends[1], _STEPS + 1)
     density = np.exp(log_density(points) - top)
     shares = np.concatenate([[0.0], np.cumsum((density[1:] + density[:-1]) / 2)])
     return shares / shares[-1], points

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any, Final, TypeVar
 
 import numpy as np
@@ -209,7 +210,7 @@ class Block:
                     given[i] = np.broadcast_to(arguments[str(i)].fill_null(np.nan).to_numpy(), self.n)
             key = (*purpose, "draw", number)
             u = self.uniform(column, *key)
-            values = values_of(draw.name, given, u, lambda key=key: self.stream(column, *key, "shapes"))
+            values = values_of(draw.name, given, u, partial(self.stream, column, *key, "shapes"))
             frame = frame.with_columns(listed(values, pl.Float64(), draw.column))
         if not frame.width:
             frame = pl.DataFrame({"\0": self.rows})
@@ -272,4 +273,3 @@ class Block:
                     f"table {self.table!r}: {broken:,} of {self.n:,} rows break `{rule}`. It is of a column that "
                     "depends on other rows, so they cannot be drawn again: change how the column is made."
                 )
-

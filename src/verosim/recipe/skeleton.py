@@ -21,6 +21,7 @@ import typing
 import uuid
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, Final
 
 import polars as pl
@@ -86,14 +87,15 @@ def _bare(name: str) -> str:
 
 _LIKELY: Final = {  # what a name says of a text
     "mail": "email", "firstname": "first_name", "givenname": "first_name", "lastname": "last_name",
-    "surname": "last_name", "familyname": "last_name", "fullname": "name", "username": "user_name", "login": "user_name",
-    "phone": "phone", "mobile": "phone", "street": "street", "address": "address", "city": "city", "town": "city",
-    "postcode": "postcode", "zip": "postcode", "region": "region", "state": "region", "country": "country",
-    "company": "company", "employer": "company", "job": "job", "occupation": "job", "url": "url", "website": "url",
-    "domain": "domain", "ipaddress": "ip", "iban": "iban", "bic": "bic", "card": "card", "product": "product",
-    "colour": "colour", "color": "colour", "department": "department", "useragent": "user_agent", "name": "name",
+    "surname": "last_name", "familyname": "last_name", "fullname": "name", "username": "user_name",
+    "login": "user_name", "phone": "phone", "mobile": "phone", "street": "street", "address": "address", "city": "city",
+    "town": "city", "postcode": "postcode", "zip": "postcode", "region": "region", "state": "region",
+    "country": "country", "company": "company", "employer": "company", "job": "job", "occupation": "job", "url": "url",
+    "website": "url", "domain": "domain", "ipaddress": "ip", "iban": "iban", "bic": "bic", "card": "card",
+    "product": "product", "colour": "colour", "color": "colour", "department": "department", "useragent": "user_agent",
+    "name": "name",
 }  # fmt: skip
-_NUMBERS: Final = {  # what a name says of a number
+_NUMBERS: Final[dict[str, dict[str, Any]]] = {  # what a name says of a number
     "age": {"normal": [40, 15], "min": 18, "max": 95}, "price": {"lognormal": [3, 1], "digits": 2},
     "amount": {"lognormal": [3.5, 1], "digits": 2}, "total": {"lognormal": [4, 1], "digits": 2},
     "salary": {"lognormal": [10.5, 0.5]}, "income": {"lognormal": [10.5, 0.5]},
@@ -206,7 +208,9 @@ def _json_field(name: str, schema: Any, known: Mapping[str, Any], needed: bool, 
     kinds = part.get("type", "string")
     if isinstance(kinds, list):
         nullable, kinds = nullable or "null" in kinds, next((k for k in kinds if k != "null"), "string")
-    kind = {"integer": "integer", "number": "number", "boolean": "boolean", "object": "object", "array": "list"}.get(kinds, "text")
+    kind = {"integer": "integer", "number": "number", "boolean": "boolean", "object": "object", "array": "list"}.get(
+        kinds, "text"
+    )
     kind = {"date": "date", "date-time": "datetime", "uuid": "uuid"}.get(part.get("format", ""), kind)
     values = tuple(part.get("enum", ())) or ((part["const"],) if "const" in part else ())
     inner: list[Field] = []
@@ -322,13 +326,16 @@ def _sql_field(column: Any, keys: set[str], refs: Mapping[str, str]) -> Field:
     return Field(column.name, _sql_type(column.kind), not needed, key and not composite, unique, values, ref=ref)
 
 
+_SQL: Final = {  # what the name of a type holds -> what it is; the first counts
+    "SERIAL": "integer", "INT": "integer", "BOOL": "boolean", "UUID": "uuid", "TIMESTAMP": "datetime",
+    "DATETIME": "datetime", "DATE": "date", "DEC": "number", "NUM": "number", "FLOAT": "number", "DOUBLE": "number",
+    "REAL": "number", "MONEY": "number",
+}  # fmt: skip
+
+
 def _sql_type(kind: Any) -> str:
-    name = str(kind.this.name if kind is not None else "TEXT").upper()
-    for part, found in (("SERIAL", "integer"), ("INT", "integer"), ("BOOL", "boolean"), ("UUID", "uuid"), ("TIMESTAMP", "datetime"),
-                        ("DATETIME", "datetime"), ("DATE", "date")):  # fmt: skip
-        if part in name:
-            return found
-    return "number" if any(part in name for part in ("DEC", "NUM", "FLOAT", "DOUBLE", "REAL", "MONEY")) else "text"
+    name = "TEXT" if kind is None else str(kind.args.get("kind") or kind.this.name).upper()
+    return next((found for part, found in _SQL.items() if part in name), "text")
 
 
 def from_database(url: str) -> dict[str, Any]:
@@ -341,7 +348,9 @@ def from_database(url: str) -> dict[str, Any]:
         inspector = sqlalchemy.inspect(sqlalchemy.create_engine(url))
         tables = {name: _reflected(inspector, name) for name in inspector.get_table_names()}
     except sqlalchemy.exc.SQLAlchemyError as error:
-        raise ArgumentError(f"the database cannot be read: {type(error).__name__}.") from error  # the text may tell a password
+        raise ArgumentError(
+            f"the database cannot be read: {type(error).__name__}."
+        ) from error  # the text may tell a password
     if not tables:
         raise SchemaError("the database has no tables.")
     return _recipe(tables)
@@ -411,7 +420,7 @@ def _histogram(known: pl.Series) -> dict[str, Any]:
     if len(edges) < 2:
         return {"constant": edges[0]}
     ends = known.cast(pl.Float64)
-    weights = [int(ends.is_between(a, b, closed="left").sum()) for a, b in zip(edges, edges[1:], strict=False)]
+    weights = [int(ends.is_between(a, b, closed="left").sum()) for a, b in pairwise(edges)]
     return {"histogram": edges, "weights": [w or 1 for w in weights], **({"digits": 0} if digits is None else {})}
 
 

@@ -122,8 +122,8 @@ def _duplicated(frame: pl.DataFrame, block: Block) -> pl.DataFrame:
 EDGES: Final[dict[str, dict[str, Any]]] = {
     "text": {
         "empty": "", "blank": " ", "long": "x" * 1000, "unicode": "Žluťoučký 中文 مرحبا 😀", "quotes": "O'Brien \"x\"",
-        "markup": "<b>&amp;</b>", "line break": "a\nb", "null as text": "NULL", "formula": "=1+1", "combined": "e\u0301",
-        "right to left": "\u202eabc", "zero width": "a\u200bb", "sql": "'; drop table t; --",
+        "markup": "<b>&amp;</b>", "line break": "a\nb", "null as text": "NULL", "formula": "=1+1",
+        "combined": "e\u0301", "right to left": "\u202eabc", "zero width": "a\u200bb", "sql": "'; drop table t; --",
     },
     "integer": {"zero": 0, "minus one": -1, "largest": None, "smallest": None},
     "float": {"zero": 0.0, "tiny": 5e-324, "large": 1.7976931348623157e308, "negative": -1.0, "third": 0.1 + 0.2},
@@ -184,4 +184,3 @@ def _at_edges(frame: pl.DataFrame, block: Block) -> pl.DataFrame:
             one = one.dt.replace_time_zone(zone).cast(dtype) if zone else one
             frame = frame.with_columns(frame[column].scatter(rows, one.new_from_index(0, len(rows))))
     return frame.with_columns(label.alias(EDGE_CASE))
-

@@ -1,7 +1,7 @@
 """What ties tables together: foreign keys, lookups, and what a row's children sum up to.
 
-A key is a function of the row number, so a foreign key is that function of a drawn row number: the other table need not
-be made, nor be in memory. A lookup of a row that was drawn at random needs the looked-up column of the other table, whole.
+A key is a function of the row number, so a foreign key is that function of a drawn row number: the other table need
+not be made, nor be in memory. A lookup of a row drawn at random needs the looked-up column of the other table, whole.
 """
 
 from __future__ import annotations
@@ -143,12 +143,16 @@ class Link(Kind):
         if way == "weight":
             weights = scope.other(self.table)
             if str(setting) not in weights or not weights[str(setting)].is_numeric():
-                raise SchemaError(f"weight: table {self.table!r} has no numbers {setting!r}; {did_you_mean(setting, weights)}")
+                raise SchemaError(
+                    f"weight: table {self.table!r} has no numbers {setting!r}; {did_you_mean(setting, weights)}"
+                )
 
         def make(block: Block) -> pl.Series:
             total = block.run.rows(self.table)
             if block.n and not total:
-                raise DataError(f"table {self.table!r} has no rows to point at.", fix="Give it some, or a `missing: 1`.")
+                raise DataError(
+                    f"table {self.table!r} has no rows to point at.", fix="Give it some, or a `missing: 1`."
+                )
             if own:
                 return self._earlier(block, name, way, setting)
             return pl.Series(self._rows(block, name, total, way, setting))
@@ -175,7 +179,7 @@ class Link(Kind):
             if block.n and int(block.position.max()) >= total:
                 at = int(np.argmax(block.position))
                 raise DataError(
-                    f"a parent has {int(block.position.max()) + 1} rows here, and table {self.table!r} has only {total}.",
+                    f"a parent has {block.position.max() + 1} rows here, and table {self.table!r} has only {total}.",
                     row=at, fix="Give `count` a `max`.",
                 )  # fmt: skip
             return permutation(block.position, total, seed, *key, salt=block.above.rows[block.parents])
@@ -184,7 +188,9 @@ class Link(Kind):
             ranks = FAMILIES["zipf"].quantile(u, float(setting), float(total)).astype(np.int64) - 1
             return permutation(ranks, total, seed, *key)
         if way == "weight":
-            ends = block.run.once(("weights", self.table, setting), lambda: _running_weights(block.run, self.table, setting))
+            ends = block.run.once(
+                ("weights", self.table, setting), lambda: _running_weights(block.run, self.table, setting)
+            )
             return np.minimum(np.searchsorted(ends, u * ends[-1], side="right"), total - 1)
         return np.minimum((u * total).astype(np.int64), total - 1)
 
@@ -319,15 +325,26 @@ class Children(Kind):
         return [column], pl.List(dtype) if self.how == "list" else pl.Float64() if self.how == "mean" else dtype
 
     def _make(
-        self, block: Block, table: str, value: list[str], dtype: pl.DataType, condition: Expression | None, link: str | None
+        self,
+        block: Block,
+        table: str,
+        value: list[str],
+        dtype: pl.DataType,
+        condition: Expression | None,
+        link: str | None,
     ) -> pl.Series:
         if link is None:
             parts = [_rows_below(b, value, condition, b.parents) for b in _blocks_below(block, table)]
             rows = pl.concat(parts) if parts else pl.DataFrame({"\0up": []}, schema={"\0up": pl.Int64})
         else:
-            every = block.run.once(("children", table, link, *value, self.where), lambda: _all_rows(block.run, table, value, condition, link))
+            every = block.run.once(
+                ("children", table, link, *value, self.where),
+                lambda: _all_rows(block.run, table, value, condition, link),
+            )
             start = int(block.rows[0]) if block.n else 0
-            rows = every.filter(pl.col("\0up").is_between(start, start + block.n, closed="left")).with_columns(pl.col("\0up") - start)
+            rows = every.filter(pl.col("\0up").is_between(start, start + block.n, closed="left")).with_columns(
+                pl.col("\0up") - start
+            )
         return self._summed(rows, value, dtype, block.n)
 
     def _summed(self, rows: pl.DataFrame, value: list[str], dtype: pl.DataType, n: int) -> pl.Series:

@@ -72,7 +72,9 @@ def _grouped(scope: Scope, by: str | None) -> tuple[list[str], bool]:
         return [], False
     scope.maker(by)
     if scope.planned.parent is None:
-        raise SchemaError("`by` is for tables with a parent; make the table `per` another that has a row for each group.")
+        raise SchemaError(
+            "`by` is for tables with a parent; make the table `per` another that has a row for each group."
+        )
     return [by], True
 
 
@@ -148,7 +150,9 @@ class Running(Kind):
 
 @dataclass(frozen=True)
 class Rank(Kind):
-    ABOUT: ClassVar[str] = "the rank of a column's value among the rows of the parent, or in the whole table; 1 is least"
+    ABOUT: ClassVar[str] = (
+        "the rank of a column's value among the rows of the parent, or in the whole table; 1 is least"
+    )
 
     column: str
     descending: bool = False

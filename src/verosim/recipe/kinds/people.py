@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from verosim.recipe.planning import Scope, TablePlan
     from verosim.recipe.running import Block, Run
 
+
 @dataclass(frozen=True)
 class Provider(Kind):
     ABOUT: ClassVar[str] = "data about a person, place or firm; all of one row (and one `of`) are about the same"
@@ -147,7 +148,9 @@ class Faker(Kind):
 
 @dataclass(frozen=True)
 class Mimesis(Kind):
-    ABOUT: ClassVar[str] = "any mimesis provider, such as person.full_name, drawn from a pool of its values (extra `mimesis`)"
+    ABOUT: ClassVar[str] = (
+        "any mimesis provider, such as person.full_name, drawn from a pool of its values (extra `mimesis`)"
+    )
     FROM_UNIFORM: ClassVar[bool] = True
 
     mimesis: str
@@ -180,7 +183,9 @@ def _library(module: str, shown: str) -> Any:
     try:
         return import_module(module)
     except ImportError as error:
-        raise MissingExtraError(f"providers of {shown} need the extra `{module}`: pip install 'verosim[{module}]'.") from error
+        raise MissingExtraError(
+            f"providers of {shown} need the extra `{module}`: pip install 'verosim[{module}]'."
+        ) from error
 
 
 def _pooled(scope: Scope, name: str, size: int, draw: Callable[[int], Callable[[], Any]]) -> Maker:
@@ -222,12 +227,70 @@ def _pool(values: list[Any]) -> pl.Series:
 
 # ------------------------------------------------------------------------------------------------- texts
 
-_LOREM: Final = (
-    "lorem ipsum dolor sit amet consectetur adipiscing elit sed do eiusmod tempor incididunt ut labore et dolore magna "
-    "aliqua enim ad minim veniam quis nostrud exercitation ullamco laboris nisi aliquip ex ea commodo consequat duis aute "
-    "irure in reprehenderit voluptate velit esse cillum fugiat nulla pariatur excepteur sint occaecat cupidatat non "
-    "proident sunt culpa qui officia deserunt mollit anim id est laborum"
-).split()
+_LOREM: Final = [
+    "lorem",
+    "ipsum",
+    "dolor",
+    "sit",
+    "amet",
+    "consectetur",
+    "adipiscing",
+    "elit",
+    "sed",
+    "do",
+    "eiusmod",
+    "tempor",
+    "incididunt",
+    "ut",
+    "labore",
+    "et",
+    "dolore",
+    "magna",
+    "aliqua",
+    "enim",
+    "ad",
+    "minim",
+    "veniam",
+    "quis",
+    "nostrud",
+    "exercitation",
+    "ullamco",
+    "laboris",
+    "nisi",
+    "aliquip",
+    "ex",
+    "ea",
+    "commodo",
+    "consequat",
+    "duis",
+    "aute",
+    "irure",
+    "in",
+    "reprehenderit",
+    "voluptate",
+    "velit",
+    "esse",
+    "cillum",
+    "fugiat",
+    "nulla",
+    "pariatur",
+    "excepteur",
+    "sint",
+    "occaecat",
+    "cupidatat",
+    "non",
+    "proident",
+    "sunt",
+    "culpa",
+    "qui",
+    "officia",
+    "deserunt",
+    "mollit",
+    "anim",
+    "id",
+    "est",
+    "laborum",
+]
 
 
 @dataclass(frozen=True)
@@ -239,7 +302,9 @@ class Lorem(Kind):
     def plan(self, scope: Scope, name: str) -> Maker:
         low, high = self.words
         if not 1 <= low <= high <= 500:
-            raise SchemaError(f"`lorem` takes two numbers of words from 1 to 500, the lower first, not {low} and {high}.")
+            raise SchemaError(
+                f"`lorem` takes two numbers of words from 1 to 500, the lower first, not {low} and {high}."
+            )
         words = pl.Series(_LOREM)
 
         def make(block: Block) -> pl.Series:
@@ -255,7 +320,9 @@ class Lorem(Kind):
 
 @dataclass(frozen=True)
 class Grammar(Kind):
-    ABOUT: ClassVar[str] = "sentences by grammar: `{name}` in a text stands for one of the texts of that name, or a column"
+    ABOUT: ClassVar[str] = (
+        "sentences by grammar: `{name}` in a text stands for one of the texts of that name, or a column"
+    )
 
     grammar: str | list[str]  # the texts to begin with
     rules: dict[str, list[str]] = field(default_factory=dict)
@@ -314,7 +381,9 @@ class Grammar(Kind):
         name = piece[1:-1] if re.fullmatch(r"\{\w+\}", piece) else ""
         if not name:
             return pl.lit(piece)
-        return pl.lit(self._written(self.rules[name], rows, rng, columns) if name in self.rules else columns[name].gather(rows))
+        return pl.lit(
+            self._written(self.rules[name], rows, rng, columns) if name in self.rules else columns[name].gather(rows)
+        )
 
 
 def _names(text: str) -> list[str]:

@@ -68,7 +68,9 @@ class Formula(Kind):
 
 @dataclass(frozen=True)
 class Choice(Kind):
-    ABOUT: ClassVar[str] = "one of some values, by weight; `by` another column: values and weights for each of its values"
+    ABOUT: ClassVar[str] = (
+        "one of some values, by weight; `by` another column: values and weights for each of its values"
+    )
     FROM_UNIFORM: ClassVar[bool] = True
 
     values: list[Scalar | None] | dict[Scalar, Any]  # values; or value -> weight; with `by`: level -> one of these
@@ -98,7 +100,10 @@ class Choice(Kind):
         dtype, across = scope[by], scope.maker(by).across
         levels = [level for level in self.values if level != OTHERWISE]
         self._check_levels(scope, by, levels)
-        parts = [_weighted(self.values[level], None) for level in [*levels, *([OTHERWISE] if OTHERWISE in self.values else [])]]
+        parts = [
+            _weighted(self.values[level], None)
+            for level in [*levels, *([OTHERWISE] if OTHERWISE in self.values else [])]
+        ]
         texts = plain_series([v for values, _ in parts for v in values])
         ends = np.concatenate([number + np.cumsum(shares) for number, (_, shares) in enumerate(parts)])
         try:
@@ -118,7 +123,9 @@ class Choice(Kind):
                     f"{by!r} is {given[at]!r}, for which there is no choice.", row=at, fix=f"Add it, or `{OTHERWISE}`."
                 )
             found = np.minimum(np.searchsorted(ends, np.where(known, places, 0) + u, side="right"), len(texts) - 1)
-            return texts.gather(pl.Series(found).zip_with(pl.Series(known), pl.Series([None], dtype=pl.Int64).new_from_index(0, len(u))))
+            return texts.gather(
+                pl.Series(found).zip_with(pl.Series(known), pl.Series([None], dtype=pl.Int64).new_from_index(0, len(u)))
+            )
 
         return Maker(texts.dtype, lambda block: of(block, block.uniform(name)), of=of, across=across)
 
@@ -295,7 +302,9 @@ class Regex(Kind):
         while at < len(body):
             token = _TOKEN.match(body, at)
             if token is None:
-                raise SchemaError(f"{regex!r}, character {at + 1}: not understood here; look-around and references are not.")
+                raise SchemaError(
+                    f"{regex!r}, character {at + 1}: not understood here; look-around and references are not."
+                )
             text, at = token[0], token.end()
             out.append(_part(text, most))
         return "".join(out)

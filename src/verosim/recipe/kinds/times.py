@@ -252,7 +252,9 @@ class After(Kind):
         def make(block: Block) -> pl.Series:
             start, wait = block[self.column], block[hidden]
             if self.business:
-                return pl.select(pl.lit(start).dt.add_business_days(pl.lit(wait.cast(pl.Int32)), roll="forward")).to_series()
+                return pl.select(
+                    pl.lit(start).dt.add_business_days(pl.lit(wait.cast(pl.Int32)), roll="forward")
+                ).to_series()
             if is_date:
                 return start + (wait.floor().cast(pl.Int64) * (WORDS[self.unit] // DAY) * DAY).cast(pl.Duration("us"))
             span = (wait.cast(pl.Float64) * WORDS[self.unit]).round().cast(pl.Int64)
