@@ -136,6 +136,8 @@ def generate_parts(
     sizes = {name: run.rows(name) for name in run.plan}
     counted, kept = _counter(sizes, progress), 0
     for name in run.plan:
+        if not (folder / name).exists():
+            make_folder(folder / name)
         for number, blocks in enumerate(_parts(run, name, part_rows)):
             path = folder / name / f"part-{number:05d}.{kind}"
             if resume and path.exists():

@@ -17,7 +17,7 @@ import polars as pl
 
 from verosim import expressions, rules
 from verosim.draws import BLOCK
-from verosim.errors import SchemaError, VerosimError, did_you_mean
+from verosim.errors import MissingExtraError, SchemaError, VerosimError, did_you_mean
 from verosim.expressions import Expression, Random
 from verosim.recipe.correlation import check_correlation
 from verosim.recipe.finishing import CASE, EDGE_CASE, finished
@@ -106,6 +106,9 @@ class Plan(Mapping[str, TablePlan]):
 
     def __len__(self) -> int:
         return sum(1 for _ in self)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.tables
 
     def add(self, name: str, table: Table, where: Where) -> Scope:
         try:
@@ -255,7 +258,7 @@ class Scope(Mapping[str, pl.DataType]):
         try:
             column = self.planned.columns[name]
             maker = finished(column.kind.plan(self, name), column, self, name)
-        except PlacedError:
+        except (PlacedError, MissingExtraError):
             raise
         except VerosimError as error:
             raise PlacedError(f"table {self.table!r}, column {name!r}: {error}", self.place(name)) from error

@@ -99,8 +99,8 @@ def normal_share(z: Floats) -> Floats:
 
 # ------------------------------------------------------------------------------------------------- tables
 
-_STEPS: Final = 8192
-_DEPTH: Final = 80.0  # the logarithm of a density is followed this far down: e**-80 of its mode
+_STEPS: Final = 8192  # evenly over the scale; and as many again, evenly over what comes
+_DEPTH: Final = 42.0  # the logarithm of a density is followed this far down: uniforms are not smaller
 
 
 def _table(log_density: Callable[[Floats], Floats], mode: float) -> tuple[Floats, Floats]:
@@ -113,8 +113,13 @@ def _table(log_density: Callable[[Floats], Floats], mode: float) -> tuple[Floats
             step *= 1.25
         ends.append(mode + side * step)
     points = np.linspace(ends[0], ends[1], _STEPS + 1)
+    dense = np.interp(normal_share(np.linspace(-8, 8, _STEPS + 1)), *_integrated(log_density, top, points))
+    return _integrated(log_density, top, np.unique(np.concatenate([points, dense])))
+
+
+def _integrated(log_density: Callable[[Floats], Floats], top: float, points: Floats) -> tuple[Floats, Floats]:
     density = np.exp(log_density(points) - top)
-    shares = np.concatenate([[0.0], np.cumsum((density[1:] + density[:-1]) / 2)])
+    shares = np.concatenate([[0.0], np.cumsum((density[1:] + density[:-1]) / 2 * np.diff(points))])
     return shares / shares[-1], points
 
 

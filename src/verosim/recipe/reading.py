@@ -43,7 +43,7 @@ class RecipeFile:
 _PLAIN: Final = {  # yes, on and 12:30 are text here, and so is 00123
     "tag:yaml.org,2002:bool": re.compile("true|false"),
     "tag:yaml.org,2002:int": re.compile(r"[-+]?(0|[1-9][0-9_]*)"),
-    "tag:yaml.org,2002:float": re.compile(r"[-+]?([0-9][0-9_]*)?(\.[0-9_]*)?([eE][-+]?[0-9]+)?(?<=[0-9._])"),
+    "tag:yaml.org,2002:float": re.compile(r"[-+]?([0-9][0-9_]*)?\.[0-9_]*([eE][-+]?[0-9]+)?|[-+]?[0-9][0-9_]*[eE][-+]?[0-9]+"),
     "tag:yaml.org,2002:null": re.compile("null|~|"),
 }
 
@@ -304,6 +304,8 @@ def _main(
     if main is True and bool not in typing.get_args(known[order[0]]) and known[order[0]] is not bool:
         return {}
     shape = _shape_of(main)
+    if known[order[0]] is Column:  # which is written in any form
+        return {order[0]: column(main, where)}
     if shape is dict and dict not in shapes:
         for key in main:
             if key not in order:

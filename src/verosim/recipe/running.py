@@ -199,21 +199,18 @@ class Block:
 
     def evaluate(self, expression: Expression, column: str, *purpose: str | int) -> pl.Series:
         """An expression over the columns, its random functions drawn for this column."""
-        frame = self.frame(expression.columns)
+        frame = self.frame(expression.columns) if expression.columns else pl.DataFrame({"\0": self.rows})
         for number, draw in enumerate(expression.draws):
             computed = [i for i, constant in enumerate(draw.constants) if constant is None]
             given: list[float | Floats] = [0.0 if c is None else c for c in draw.constants]
             if computed:
-                inputs = frame if frame.width else pl.DataFrame({"\0": self.rows})
-                arguments = inputs.select(draw.arguments[i].alias(str(i)) for i in computed)
+                arguments = frame.select(draw.arguments[i].alias(str(i)) for i in computed)
                 for i in computed:
                     given[i] = np.broadcast_to(arguments[str(i)].fill_null(np.nan).to_numpy(), self.n)
             key = (*purpose, "draw", number)
             u = self.uniform(column, *key)
             values = values_of(draw.name, given, u, partial(self.stream, column, *key, "shapes"))
             frame = frame.with_columns(listed(values, pl.Float64(), draw.column))
-        if not frame.width:
-            frame = pl.DataFrame({"\0": self.rows})
         return expression.evaluate(frame)
 
     # --------------------------------------------------------------------------------------------- rules

@@ -58,10 +58,11 @@ def _put(values: pl.Series, rows: Ints, new: pl.Series) -> pl.Series:
 def _typo(values: pl.Series, u: Floats) -> pl.Series:
     """A letter left out, doubled, or replaced by the one after it in the alphabet."""
     frame = _parts(values, u)
-    way = (u * 1000).astype(np.int64) % 3
-    middle = pl.when(way == 0).then(pl.lit("")).when(way == 1).then(pl.col("at") + pl.col("at"))
-    shifted = pl.col("at").str.replace_many(_LETTERS, [*_LETTERS[1:], _LETTERS[0]])
-    return frame.select(pl.col("before") + middle.otherwise(shifted) + pl.col("after")).to_series()
+    way = pl.lit(pl.Series((u * 1000).astype(np.int64) % 3))
+    at = pl.col("at")
+    following = at.str.replace_many(_LETTERS, [*_LETTERS[1:], _LETTERS[0]])
+    middle = pl.when(way == 0).then(pl.lit("")).when((way == 1) | (following == at)).then(at + at).otherwise(following)
+    return frame.select(pl.col("before") + middle + pl.col("after")).to_series()
 
 
 _LETTERS: Final = list("abcdefghijklmnopqrstuvwxyz")

@@ -310,7 +310,7 @@ class Regex(Kind):
         return "".join(out)
 
 
-_TOKEN: Final = re.compile(r"\(\?:|\\.|\[\^?\]?(?:\\.|[^\]\\])*\]|[*+?](?!\?)|\{\d*,?\d*\}|[^\\\[\]]")
+_TOKEN: Final = re.compile(r"\(\?:|\\.|\[\^?\]?(?:\\.|[^\]\\])*\]|[*+?](?!\?)|\{\d*,?\d*\}|\((?!\?)|[^\\\[\](]")
 _SETS: Final = {"d": "0-9", "w": "0-9A-Za-z_", "s": " ", "D": "!-/:-~", "W": "!-/:-@", "S": "!-~"}
 _PRINTED: Final = [chr(c) for c in range(32, 127)]
 
