@@ -44,7 +44,7 @@ WRONG = [  # columns -> the line, and a part of what is said
     ("a: {sequence: 1}\nb: {ref: t.c}", 6, "has no column 'c'"),
     ("a: {sequence: 1}\nb: {ref: t, fanout: zip}", 6, "did you mean 'zipf'?"),
     ("a: {lookup: t.a}", 5, "a foreign key of table 't' was wanted"),
-    ("a: {regex: '(?=x)'}", 5, "is not understood"),
+    ("a: {regex: '(?=x)'}", 5, "not understood here"),
     ("a: {pattern: '[A-'}", 5, "pattern"),
     ("a: {normal: [0, 1], unique: true}", 5, "cannot keep values unique"),
     ("a: {normal: [0, 1], missing: 1.5}", 5, "a share from 0 to 1"),
