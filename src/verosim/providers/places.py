@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 import polars as pl
 
-from verosim.providers.patterns import parse
+from verosim.providers.patterns import Ints, parse
 from verosim.providers.subjects import Subjects, joined
 
 HOUSES: Final = 250  # house numbers 1 .. 250
@@ -39,14 +39,18 @@ def street(s: Subjects) -> pl.Series:
 def _street(s: Subjects) -> list[pl.Series]:
     types, words = s.pack.street_types, s.pack.street_words
     place = s.choose("street word", words) * len(types) + s.choose("street type", types)
-    before, after = (ends.gather(place) for ends in s.pack.street_ends)
-    return [before, NUMBERS.gather(s.pick("house", HOUSES)), after]
+    return _between(s.pack.street_ends, place, NUMBERS.gather(s.pick("house", HOUSES)))
+
+
+def _between(ends: tuple[pl.Series | None, pl.Series | None], place: Ints, middle: pl.Series) -> list[pl.Series]:
+    """A text with what stands before and after it at each place (n,)."""
+    before, after = (() if end is None else (end.gather(place),) for end in ends)
+    return [*before, middle, *after]
 
 
 def address(s: Subjects) -> pl.Series:
     """The whole address on one line."""
-    before, after = (ends.gather(s.choose("city", s.pack.cities)) for ends in s.pack.address_ends)
-    return joined(*_street(s), before, _tail(s), after)
+    return joined(*_street(s), *_between(s.pack.address_ends, s.choose("city", s.pack.cities), _tail(s)))
 
 
 def north(s: Subjects) -> pl.Series:

@@ -210,7 +210,7 @@ class Block:
             key = (*purpose, "draw", number)
             u = self.uniform(column, *key)
             values = values_of(draw.name, given, u, partial(self.stream, column, *key, "shapes"))
-            frame = frame.with_columns(listed(values, pl.Float64(), draw.column))
+            frame = frame.hstack([listed(values, pl.Float64(), draw.column)])
         return expression.evaluate(frame)
 
     # --------------------------------------------------------------------------------------------- rules

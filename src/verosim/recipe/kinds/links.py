@@ -85,12 +85,7 @@ def _refs(scope: Scope) -> list[str]:
 def _of_parent(scope: Scope, other: Scope, column: str) -> Maker:
     maker = other.maker(column)
 
-    def make(block: Block) -> pl.Series:
-        if maker.at is not None:
-            return maker.at(block.run, block.above.rows[block.parents])
-        return block.above[column].gather(block.parents)
-
-    return Maker(maker.dtype, make, fixed=True)
+    return Maker(maker.dtype, lambda block: block.above[column].gather(block.parents), fixed=True)
 
 
 def _of_linked(scope: Scope, other: Scope, column: str, link: str) -> Maker:
