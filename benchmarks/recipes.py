@@ -80,8 +80,8 @@ def expression(rows: int) -> None:
 def to_parquet(rows: int) -> dict[str, Any]:
     """In a process of its own, for its peak of memory."""
     code = (
-        "import sys; sys.path.insert(0, 'benchmarks'); import recipes, resource; from verosim.generating import generate_file\n"
-        f"generate_file(recipes.PERSON, sys.argv[1], {rows}, workers=1)\n"
+        "import sys; sys.path.insert(0, 'benchmarks'); import recipes, resource\n"
+        f"recipes.generate_file(recipes.PERSON, sys.argv[1], {rows}, workers=1)\n"
         "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
     )
     with tempfile.TemporaryDirectory() as folder:
@@ -91,7 +91,9 @@ def to_parquet(rows: int) -> dict[str, Any]:
 
 
 def _peak(code: str, target: Path) -> int:
-    done = subprocess.run([sys.executable, "-c", code, str(target)], capture_output=True, text=True, check=True, cwd=HERE.parent)
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(target)], capture_output=True, text=True, check=True, cwd=HERE.parent
+    )
     return int(done.stdout) // 1000
 
 
@@ -102,7 +104,9 @@ def shop(rows: int) -> dict[str, Any]:
     customers = round(20_000 * rows / sum(trial.rows(name) for name in trial.plan))
     with tempfile.TemporaryDirectory() as folder:
         made: dict[str, Any] = {}
-        spent = timed(lambda: made.update(generate_file(recipe, folder, customers, seed=1, format="parquet").rows), rows)
+        spent = timed(
+            lambda: made.update(generate_file(recipe, folder, customers, seed=1, format="parquet").rows), rows
+        )
         return {**spent, "tables": made, "rows": sum(made.values())}
 
 

@@ -53,7 +53,8 @@ tables:
 def test_children_belong_to_their_parents() -> None:
     shop = Recipe.parse(SHOP).sample(20_000, seed=1)
     people, orders, items = shop["people"], shop["orders"], shop["items"]
-    assert orders.height == people["n"].sum() and people["id"].n_unique() == 20_000
+    assert orders.height == people["n"].sum()
+    assert people["id"].n_unique() == 20_000
     assert orders["id"].n_unique() == orders.height
     joined = orders.join(people, left_on="person", right_on="id", how="left", maintain_order="left")
     assert (joined["town"] == joined["town_right"]).all()
@@ -65,9 +66,11 @@ def test_children_belong_to_their_parents() -> None:
     sums = people.join(groups, left_on="id", right_on="person", how="left").fill_null(0)
     np.testing.assert_allclose(sums["spent"], sums["amount"], atol=1e-6)
     np.testing.assert_allclose(sums["so_far"], sums["amount"], atol=1e-6)
-    assert (sums["orders"] == sums["len"]).all() and (sums["web"] == sums["w"]).all()
+    assert (sums["orders"] == sums["len"]).all()
+    assert (sums["web"] == sums["w"]).all()
     towns = items.join(orders, left_on="order", right_on="id", how="left")
-    assert (towns["town"] == towns["town_right"]).all() and towns["town_right"].null_count() == 0
+    assert (towns["town"] == towns["town_right"]).all()
+    assert towns["town_right"].null_count() == 0
     assert items.height / orders.height == pytest.approx(2, abs=0.05)
 
 
@@ -81,7 +84,8 @@ def test_processes_blocks_and_heads_agree() -> None:
         assert few[name].equals(frame.head(few[name].height)) or name == "people"
         assert pl.concat(recipe.blocks(name, 20_000, 5)).equals(frame)
         late = pl.concat(recipe.blocks(name, 20_000, 5, first=2))
-        assert late.equals(frame.tail(late.height)) and late.height
+        assert late.equals(frame.tail(late.height))
+        assert late.height
     assert few["people"].equals(whole["people"].head(50))
 
 
@@ -97,8 +101,11 @@ def test_foreign_keys_fan_out_as_asked() -> None:
         "heavy": {"ref": "other.w", "fanout": {"weight": "w"}},
     })  # fmt: skip
     counts = frame["even"].value_counts()["count"]
-    assert counts.len() == 100 and counts.max() < 100  # type: ignore[operator]
-    assert frame["zipf"].value_counts(sort=True)["count"][0] / 5000 == pytest.approx(0.415, abs=0.03)  # 1 / sum(k**-1.5)
+    assert counts.len() == 100
+    assert counts.max() < 100
+    assert frame["zipf"].value_counts(sort=True)["count"][0] / 5000 == pytest.approx(
+        0.415, abs=0.03
+    )  # 1 / sum(k**-1.5)
     assert frame["heavy"].mean() == pytest.approx(66.3, abs=1.5)  # sum(w**2) / sum(w)
     assert frame.filter(pl.col("heavy") == 0).is_empty()
 
@@ -106,7 +113,9 @@ def test_foreign_keys_fan_out_as_asked() -> None:
 def test_one_to_one_and_lookups_of_the_same_row() -> None:
     columns = {"k": {"ref": "other", "unique": True}, "w": {"lookup": "other.w"}, "w2": {"ref": "other.w", "same": "k"}}
     frame = keyed(columns, 100)
-    assert frame["k"].n_unique() == 100 and frame["w"].n_unique() == 100 and (frame["w"] == frame["w2"]).all()
+    assert frame["k"].n_unique() == 100
+    assert frame["w"].n_unique() == 100
+    assert (frame["w"] == frame["w2"]).all()
     with pytest.raises(vs.ArgumentError, match="100 different values, and 101 rows"):
         keyed(columns, 101)
 
@@ -115,10 +124,15 @@ def test_many_to_many_without_duplicates() -> None:
     tables = {
         "students": {"rows": 3000, "columns": {"id": {"sequence": 1}}},
         "courses": {"rows": 7, "columns": {"id": {"sequence": 1}}},
-        "takes": {"per": "students", "count": 5, "columns": {"s": {"ref": "students"}, "c": {"ref": "courses", "distinct": True}}},
+        "takes": {
+            "per": "students",
+            "count": 5,
+            "columns": {"s": {"ref": "students"}, "c": {"ref": "courses", "distinct": True}},
+        },
     }
     takes = Recipe(tables).sample()["takes"]
-    assert takes.height == 15_000 and takes.unique().height == 15_000
+    assert takes.height == 15_000
+    assert takes.unique().height == 15_000
     assert takes["c"].value_counts()["count"].min() > 1900  # type: ignore[operator]
     tables["takes"]["count"] = 8
     with pytest.raises(vs.DataError, match="has 8 rows here, and table 'courses' has only 7"):
@@ -127,7 +141,8 @@ def test_many_to_many_without_duplicates() -> None:
 
 def test_a_row_of_the_own_table_is_an_earlier_one() -> None:
     staff = Recipe({"staff": {"columns": {"id": {"sequence": 1}, "boss": {"ref": "staff"}}}}).sample(10_000)
-    assert staff["boss"][0] is None and staff["boss"].null_count() == 1
+    assert staff["boss"][0] is None
+    assert staff["boss"].null_count() == 1
     assert (staff["boss"].drop_nulls() < staff["id"][1:]).all()
 
 
@@ -137,7 +152,8 @@ def test_tables_may_point_at_each_other() -> None:
         "b": {"rows": 20, "columns": {"id": {"sequence": 100}, "a": {"ref": "a"}}},
     }
     both = Recipe(tables).sample()
-    assert both["a"]["b"].is_in(both["b"]["id"].implode()).all() and both["b"]["a"].is_in(both["a"]["id"].implode()).all()
+    assert both["a"]["b"].is_in(both["b"]["id"].implode()).all()
+    assert both["b"]["a"].is_in(both["a"]["id"].implode()).all()
 
 
 def test_objects_and_lists() -> None:
@@ -159,11 +175,16 @@ def test_learned_inside_declared(tmp_path: Path) -> None:
     x = rng.normal(size=400)
     data = pl.DataFrame({"x": x, "y": 2 * x + rng.normal(size=400) / 10, "kind": rng.choice(["p", "q"], 400)})
     vs.fit(data, model="chain", seed=1).save(tmp_path / "m.verosim")
-    columns = {"id": {"sequence": 1}, "x": {"learned": "m.verosim", "column": "x"}, "y": {"learned": "m.verosim", "column": "y"}}
+    columns = {
+        "id": {"sequence": 1},
+        "x": {"learned": "m.verosim", "column": "x"},
+        "y": {"learned": "m.verosim", "column": "y"},
+    }
     frame = Recipe({"t": {"columns": columns}}, folder=tmp_path).sample(9000)
     assert np.corrcoef(frame["x"], frame["y"])[0, 1] > 0.9
     whole = Recipe({"t": {"learned": "m.verosim", "columns": {"z": "x + y"}}}, folder=tmp_path).sample(50)
-    assert whole.columns == ["x", "y", "kind", "z"] and (whole["z"] == whole["x"] + whole["y"]).all()
+    assert whole.columns == ["x", "y", "kind", "z"]
+    assert (whole["z"] == whole["x"] + whole["y"]).all()
 
 
 # ------------------------------------------------------------------------------------------------- files
@@ -177,7 +198,8 @@ def test_the_shop_agrees_to_the_cent(tmp_path: Path) -> None:
     orders = shop["orders"].join(lines, left_on="id", right_on="order_id", how="left")
     np.testing.assert_allclose(orders["total"], orders["amount"], atol=0.006)
     paid = shop["payments"].join(orders, left_on="order_id", right_on="id")
-    assert paid.height == orders.height and (paid["amount"] == paid["total"]).all()
+    assert paid.height == orders.height
+    assert (paid["amount"] == paid["total"]).all()
     assert (shop["orders"].filter(pl.col("channel") == "store")["status"] == "delivered").all()
     assert shop["lines"]["product_id"].is_in(shop["products"]["id"].implode()).all()
 
@@ -194,7 +216,8 @@ def test_a_broken_run_goes_on_with_the_same_bytes(tmp_path: Path) -> None:
     for name in sorted(whole)[1::2]:
         (tmp_path / "a" / name).unlink()
     done = generate_parts(recipe, tmp_path / "a", 40_000, part_rows=10_000, resume=True)
-    assert digests(tmp_path / "a") == whole and done.kept == len(whole) - len(whole) // 2
+    assert digests(tmp_path / "a") == whole
+    assert done.kept == len(whole) - len(whole) // 2
     with pytest.raises(vs.FileError, match="holds parts of this recipe already"):
         generate_parts(recipe, tmp_path / "a", 40_000, part_rows=10_000)
     with pytest.raises(vs.FileError, match="another recipe, number of rows or seed"):
@@ -221,7 +244,9 @@ def test_the_commands(tmp_path: Path) -> None:
     assert "is right" in cli("generate", EXAMPLES / "bank.yaml", "--check").stdout
     (tmp_path / "bad.yaml").write_text("tables:\n  t:\n    columns:\n      x: {normall: [0, 1]}\n")
     wrong = cli("generate", tmp_path / "bad.yaml", "--check")
-    assert wrong.returncode == 2 and "bad.yaml, line 4" in wrong.stderr and "did you mean 'normal'?" in wrong.stderr
+    assert wrong.returncode == 2
+    assert "bad.yaml, line 4" in wrong.stderr
+    assert "did you mean 'normal'?" in wrong.stderr
     lines = cli("generate", EXAMPLES / "heights.yaml", "-n", "5", "--rate", "1000/s").stdout
     assert len(lines.splitlines()) == 5
     assert json.loads(cli("generate", "--json-schema").stdout)["title"] == "verosim recipe"
@@ -249,7 +274,8 @@ def test_skeletons_from_sql_run_at_once() -> None:
     recipe = Recipe.parse(skeleton.text(skeleton.from_sql(SQL)))
     data = recipe.sample(200)
     assert data["orders"]["customer_id"].drop_nulls().is_in(data["customers"]["id"].implode()).all()
-    assert set(data["customers"]["tier"].drop_nulls()) == {"a", "b"} and data["customers"]["email"].n_unique() == 200
+    assert set(data["customers"]["tier"].drop_nulls()) == {"a", "b"}
+    assert data["customers"]["email"].n_unique() == 200
     with pytest.raises(vs.SchemaError, match="no CREATE TABLE"):
         skeleton.from_sql("select 1")
 
@@ -265,12 +291,15 @@ def test_skeletons_from_json_schema_and_classes() -> None:
         "$defs": {"Home": {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}},
     }  # fmt: skip
     frame = Recipe.parse(skeleton.text(skeleton.from_json_schema(schema))).sample(300)
-    assert frame["age"].drop_nulls().is_between(18, 20).all() and frame["code"].drop_nulls().str.contains("^[A-Z]{3}$").all()
-    assert frame.schema["home"] == pl.Struct({"city": pl.String}) and frame.schema["tags"] == pl.List(pl.String)
+    assert frame["age"].drop_nulls().is_between(18, 20).all()
+    assert frame["code"].drop_nulls().str.contains("^[A-Z]{3}$").all()
+    assert frame.schema["home"] == pl.Struct({"city": pl.String})
+    assert frame.schema["tags"] == pl.List(pl.String)
     pydantic = pytest.importorskip("pydantic")
     model = pydantic.create_model("Item", id=(int, ...), price=(float, ...), name=(str | None, None))
     item = Recipe.parse(skeleton.text(skeleton.from_class(model))).sample(500)
-    assert item.columns == ["id", "price", "name"] and item["name"].null_count() > 0
+    assert item.columns == ["id", "price", "name"]
+    assert item["name"].null_count() > 0
 
 
 def test_skeletons_from_a_live_database(tmp_path: Path) -> None:
@@ -288,4 +317,5 @@ def test_skeletons_of_data_leave_out_what_few_hold() -> None:
     text = skeleton.text(skeleton.from_frames({"t": data}, vs.inspect({"t": data})))
     assert "secret" not in text
     made = Recipe.parse(text).sample(5000)
-    assert (made["kind"] == "a").mean() == pytest.approx(0.6, abs=0.03) and made["n"].is_between(1, 95).all()
+    assert (made["kind"] == "a").mean() == pytest.approx(0.6, abs=0.03)
+    assert made["n"].is_between(1, 95).all()

@@ -24,6 +24,11 @@ from verosim.errors import ArgumentError, did_you_mean
 LOCALES: Final = ("en_US", "en_GB", "es_ES", "es_MX", "fr_FR", "de_DE", "it_IT", "pt_BR")
 
 
+def taken(values: pl.Series, places: npt.NDArray[Any]) -> pl.Series:
+    """The values (n,) at these places, by an index that polars takes directly: much faster than `gather`."""
+    return values[pl.Series(places.astype(np.uint32))]
+
+
 @dataclass(frozen=True)
 class Pool:
     """Different texts with their weights, the most frequent first."""

@@ -23,6 +23,7 @@ import polars as pl
 
 from verosim.draws import scattered
 from verosim.errors import ArgumentError
+from verosim.providers.packs import taken
 
 Ints = npt.NDArray[np.int64]
 Bytes = npt.NDArray[np.uint8]
@@ -30,7 +31,7 @@ Bytes = npt.NDArray[np.uint8]
 ROOM: Final = 2**62  # numbers are below it: what one permutation can hold
 SHAPES: Final = 512  # a pattern that expands to more is refused
 LONGEST: Final = 200  # characters of a shape
-SMALL: Final = 4096  # texts of a pattern that are written once, and then looked up
+SMALL: Final = 1 << 16  # texts of a pattern that are written once, and then looked up
 MORE: Final = 12  # how many places an open count ({4,}) may add
 
 
@@ -114,7 +115,7 @@ class Pattern:
         `noise` (n,) fills the places of shapes too wide for a number.
         """
         if self.capacity <= SMALL:
-            return self._texts.gather(index)
+            return taken(self._texts, index)
         return self._spelt(index, noise)
 
     @cached_property
@@ -143,7 +144,7 @@ class Pattern:
         ]
         back = np.empty(len(order), np.int64)
         back[order] = np.arange(len(order))
-        return pl.concat(parts).gather(back)
+        return taken(pl.concat(parts), back)
 
 
 def to_text(letters: Bytes) -> pl.Series:

@@ -7,6 +7,7 @@ from typing import Final
 import numpy as np
 import polars as pl
 
+from verosim.providers.packs import taken
 from verosim.providers.patterns import Ints, parse
 from verosim.providers.subjects import Subjects, joined
 
@@ -19,11 +20,11 @@ def city(s: Subjects) -> pl.Series:
 
 
 def region(s: Subjects) -> pl.Series:
-    return s.pack.regions.values.gather(s.choose("city", s.pack.cities))
+    return taken(s.pack.regions.values, s.choose("city", s.pack.cities))
 
 
 def postcode(s: Subjects) -> pl.Series:
-    return joined(s.pack.postcodes.values.gather(s.choose("city", s.pack.cities)), _tail(s))
+    return joined(taken(s.pack.postcodes.values, s.choose("city", s.pack.cities)), _tail(s))
 
 
 def _tail(s: Subjects) -> pl.Series:
@@ -39,12 +40,12 @@ def street(s: Subjects) -> pl.Series:
 def _street(s: Subjects) -> list[pl.Series]:
     types, words = s.pack.street_types, s.pack.street_words
     place = s.choose("street word", words) * len(types) + s.choose("street type", types)
-    return _between(s.pack.street_ends, place, NUMBERS.gather(s.pick("house", HOUSES)))
+    return _between(s.pack.street_ends, place, taken(NUMBERS, s.pick("house", HOUSES)))
 
 
 def _between(ends: tuple[pl.Series | None, pl.Series | None], place: Ints, middle: pl.Series) -> list[pl.Series]:
     """A text with what stands before and after it at each place (n,)."""
-    before, after = (() if end is None else (end.gather(place),) for end in ends)
+    before, after = (() if end is None else (taken(end, place),) for end in ends)
     return [*before, middle, *after]
 
 

@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 import polars as pl
 
-from verosim.providers.packs import Pool, read_data
+from verosim.providers.packs import Pool, read_data, taken
 from verosim.providers.subjects import Subjects
 
 STYLES: Final = Pool.ranked(
@@ -61,13 +61,13 @@ def _which(s: Subjects) -> np.ndarray:
 
 def product(s: Subjects) -> pl.Series:
     """A product's name, such as `Compact table lamp`; English in every locale."""
-    text = s.take("product style", STYLES) + _products()[1].gather(_which(s))
+    text = s.take("product style", STYLES) + taken(_products()[1], _which(s))
     return text.str.slice(0, 1).str.to_uppercase() + text.str.slice(1)
 
 
 def category(s: Subjects) -> pl.Series:
     """The category that the product is of."""
-    return _products()[0].gather(_which(s))
+    return taken(_products()[0], _which(s))
 
 
 def list_price(s: Subjects) -> pl.Series:

@@ -43,7 +43,9 @@ class RecipeFile:
 _PLAIN: Final = {  # yes, on and 12:30 are text here, and so is 00123
     "tag:yaml.org,2002:bool": re.compile("true|false"),
     "tag:yaml.org,2002:int": re.compile(r"[-+]?(0|[1-9][0-9_]*)"),
-    "tag:yaml.org,2002:float": re.compile(r"[-+]?([0-9][0-9_]*)?\.[0-9_]*([eE][-+]?[0-9]+)?|[-+]?[0-9][0-9_]*[eE][-+]?[0-9]+"),
+    "tag:yaml.org,2002:float": re.compile(
+        r"[-+]?([0-9][0-9_]*)?\.[0-9_]*([eE][-+]?[0-9]+)?|[-+]?[0-9][0-9_]*[eE][-+]?[0-9]+"
+    ),
     "tag:yaml.org,2002:null": re.compile("null|~|"),
 }
 

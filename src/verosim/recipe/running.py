@@ -20,6 +20,7 @@ import polars as pl
 from verosim.draws import BLOCK, scattered, stream
 from verosim.errors import ArgumentError, DataError, RuleError
 from verosim.expressions import Expression
+from verosim.providers.packs import taken
 from verosim.recipe.correlation import correlated
 from verosim.recipe.nouns import Floats, Ints, Maker, listed
 from verosim.recipe.planning import Plan, counted
@@ -107,7 +108,7 @@ class Run:
     def values(self, table: str, column: str, rows: Ints) -> pl.Series:
         """A column's values (n,) at these row numbers: from the numbers alone where that can be."""
         maker = self.plan.tables[table].makers[column]
-        return maker.at(self, rows) if maker.at is not None else self.whole(table, column).gather(rows)
+        return maker.at(self, rows) if maker.at is not None else taken(self.whole(table, column), rows)
 
 
 class Block:

@@ -14,6 +14,7 @@ import polars as pl
 
 from verosim.draws import permutation
 from verosim.errors import DataError, SchemaError, did_you_mean
+from verosim.providers.packs import taken
 from verosim.recipe.nouns import Column, Floats, Ints, Kind, Maker, Number
 from verosim.recipe.quantiles import FAMILIES
 
@@ -85,7 +86,7 @@ def _refs(scope: Scope) -> list[str]:
 def _of_parent(scope: Scope, other: Scope, column: str) -> Maker:
     maker = other.maker(column)
 
-    return Maker(maker.dtype, lambda block: block.above[column].gather(block.parents), fixed=True)
+    return Maker(maker.dtype, lambda block: taken(block.above[column], block.parents), fixed=True)
 
 
 def _of_linked(scope: Scope, other: Scope, column: str, link: str) -> Maker:
@@ -249,7 +250,7 @@ class Lookup(Kind):
             at, places = block.above, block.parents
             for _ in range(steps - 1):
                 at, places = at.above, at.parents[places]
-            return at[column].gather(places)
+            return taken(at[column], places)
 
         return Maker(dtype, make, fixed=True)
 

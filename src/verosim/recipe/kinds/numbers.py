@@ -13,6 +13,7 @@ import polars as pl
 from verosim import files
 from verosim.errors import MissingExtraError, SchemaError, did_you_mean
 from verosim.expressions import Expression
+from verosim.providers.packs import taken
 from verosim.recipe.kinds.plain import plain_series, shares_of
 from verosim.recipe.nouns import Column, Floats, Kind, Maker, Term, listed
 from verosim.recipe.quantiles import FAMILIES, TINY, Quantile, truncated
@@ -184,7 +185,7 @@ class Empirical(Kind):
         ordered_values = values.sort()
 
         def of(block: Block, u: Floats) -> pl.Series:
-            return ordered_values.gather(np.minimum((u * len(values)).astype(np.int64), len(values) - 1))
+            return taken(ordered_values, np.minimum((u * len(values)).astype(np.int64), len(values) - 1))
 
         mean = float(values.mean()) if values.dtype.is_numeric() else None  # type: ignore[arg-type]
         return Maker(values.dtype, lambda block: of(block, block.uniform(name)), of=of, typical=mean)

@@ -19,6 +19,7 @@ import numpy.typing as npt
 import polars as pl
 
 from verosim.errors import SchemaError, did_you_mean
+from verosim.providers.packs import taken
 from verosim.recipe.kinds.plain import Scalar, plain_series, shares_of
 from verosim.recipe.nouns import Floats, Ints, Kind, Maker, Number, Term, listed
 from verosim.recipe.quantiles import normal_quantile
@@ -299,7 +300,7 @@ class States(Kind):
                 initial[0] = maps[0, before]
             maps[firsts] = initial[firsts, None]
             states = _scan_maps(maps)
-            return labels.gather(states), int(states[-1]) if block.n else before
+            return taken(labels, states), int(states[-1]) if block.n else before
 
         return in_steps(scope, name, labels.dtype, step)
 

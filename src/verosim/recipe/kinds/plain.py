@@ -14,6 +14,7 @@ from verosim.draws import permutation
 from verosim.errors import DataError, SchemaError, did_you_mean
 from verosim.expressions import kind_of
 from verosim.providers import capacity, make_ids
+from verosim.providers.packs import taken
 from verosim.providers.patterns import LONGEST, parse
 from verosim.recipe.nouns import Case, Floats, Ints, Kind, Maker
 
@@ -87,7 +88,7 @@ class Choice(Kind):
         ends = np.cumsum(shares)
 
         def of(block: Block, u: Floats) -> pl.Series:
-            return texts.gather(np.searchsorted(ends[:-1], u, side="right"))
+            return taken(texts, np.searchsorted(ends[:-1], u, side="right"))
 
         mean = float(texts.cast(pl.Float64).to_numpy() @ shares) if texts.dtype.is_numeric() else None
         return Maker(texts.dtype, lambda block: of(block, block.uniform(name)), of=of, typical=mean)
@@ -178,7 +179,7 @@ def _shuffled(values: pl.Series, name: str) -> Maker:
         raise SchemaError("a value stands twice, so they cannot be unique.")
 
     def at(run: Run, rows: Ints) -> pl.Series:
-        return values.gather(permutation(rows, len(values), run.seed, "recipe", name))
+        return taken(values, permutation(rows, len(values), run.seed, "recipe", name))
 
     return Maker(values.dtype, lambda block: at(block.run, block.rows), at=at, capacity=len(values), fixed=True)
 
@@ -200,7 +201,7 @@ class CaseLabel(Kind):
                 if column not in scope:
                     raise SchemaError(f"case {case!r}: no column {column!r}; {did_you_mean(column, scope)}")
         labels, ends = pl.Series([*self.cases, None], dtype=pl.String), np.cumsum(shares)
-        return Maker(pl.String(), lambda block: labels.gather(np.searchsorted(ends, block.uniform(name), side="right")))
+        return Maker(pl.String(), lambda block: taken(labels, np.searchsorted(ends, block.uniform(name), side="right")))
 
 
 # ------------------------------------------------------------------------------------------------- keys and patterns
