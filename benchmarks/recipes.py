@@ -81,7 +81,7 @@ def to_parquet(rows: int) -> dict[str, Any]:
     """In a process of its own, for its peak of memory."""
     code = (
         "import sys; sys.path.insert(0, 'benchmarks'); import recipes, resource\n"
-        f"recipes.generate_file(recipes.PERSON, sys.argv[1], {rows}, workers=1)\n"
+        f"recipes.generate_file(recipes.PERSON, sys.argv[1], {rows})\n"
         "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
     )
     with tempfile.TemporaryDirectory() as folder:

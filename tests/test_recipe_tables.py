@@ -74,7 +74,7 @@ def test_children_belong_to_their_parents() -> None:
     assert items.height / orders.height == pytest.approx(2, abs=0.05)
 
 
-def test_processes_blocks_and_heads_agree() -> None:
+def test_threads_blocks_and_heads_agree() -> None:
     recipe = Recipe.parse(SHOP)
     whole = recipe.sample(20_000, seed=5)
     many = recipe.sample(20_000, seed=5, workers=2)
@@ -284,7 +284,8 @@ def test_skeletons_from_json_schema_and_classes() -> None:
     schema = {
         "title": "user", "required": ["id", "role", "born"],
         "properties": {
-            "id": {"type": "integer"}, "role": {"enum": ["admin", "user"]}, "born": {"type": "string", "format": "date"},
+            "id": {"type": "integer"}, "role": {"enum": ["admin", "user"]},
+            "born": {"type": "string", "format": "date"},
             "code": {"type": "string", "pattern": "^[A-Z]{3}$"}, "tags": {"type": "array", "items": {"type": "string"}},
             "home": {"$ref": "#/$defs/Home"}, "age": {"type": "integer", "minimum": 18, "maximum": 20},
         },

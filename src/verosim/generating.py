@@ -36,7 +36,7 @@ def generate(
     """The rows of a recipe, or of a recipe file: a polars frame, or for several tables frames by name.
 
     rows: of the tables that do not say how many they have, or by name; by default 1,000. The same seed gives the same
-    rows, whatever `workers` (processes). Raises SchemaError for a wrong recipe, with its line.
+    rows, whatever `workers` (threads). Raises SchemaError for a wrong recipe, with its line.
 
     >>> generate(Recipe({"die": {"columns": {"eyes": {"integer": [1, 6]}}}}), 2, seed=5).height
     2
@@ -69,14 +69,14 @@ def generate_file(
 ) -> Written:
     """Write a recipe's rows as they are made: one table to a file, several to a folder, a workbook or a JSON file.
 
-    format: of the files in a folder, by default csv. workers: processes, 0 for as many as pay. Whole files, or none.
+    format: of the files in a folder, by default csv. workers: threads, 0 for as many as pay. Whole files, or none.
     """
     files.check_writable(out)
     recipe = _opened(recipe)
     run = recipe.run(rows, seed)
     sizes = {name: run.rows(name) for name in run.plan}
     counted = _counter(sizes, progress)
-    tables = {name: counted(crew.blocks(recipe.file, run, name, workers or fitting(n))) for name, n in sizes.items()}
+    tables = {name: counted(crew.blocks(run, name, workers or fitting(n))) for name, n in sizes.items()}
     is_folder = str(out) != STANDARD and (str(out).endswith("/") or Path(out).is_dir() or not Path(out).suffix)
     if is_folder:
         kind = _format(format or "csv")

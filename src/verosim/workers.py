@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from io import BytesIO
 from pathlib import Path
 from subprocess import DEVNULL, PIPE, Popen
@@ -33,49 +33,28 @@ def fitting(rows: int) -> int:
 
 def blocks(model: TableModel, engine: str, rows: int, seed: int, workers: int) -> Iterator[pl.DataFrame]:
     """The blocks of the first `rows` rows, in order, each as `TableModel.block` gives it."""
+    n_blocks = -(-rows // BLOCK)
     with TemporaryDirectory(prefix="verosim-") as folder:
         path = Path(folder, "table.verosim")
         meta, arrays = model.state()
         archive.write(path, {"engine": engine, "table": meta, "temperature": model.temperature}, arrays)
-        numbers = range(-(-rows // BLOCK))
-        call = ["verosim.workers", str(path), str(rows), str(seed)]
-        yield from shared_out(call, numbers, workers, lambda n: model.block(n, seed, rows - n * BLOCK))
+        crew = [_start(path, rows, seed, first, workers) for first in range(min(workers, n_blocks))]
+        try:
+            for number in range(n_blocks):
+                frame = _receive(crew[number % len(crew)])
+                # A process that met an error says nothing more: the error is met again, and raised, here.
+                yield model.block(number, seed, rows - number * BLOCK) if frame is None else frame
+        finally:
+            for process in crew:
+                process.kill()
+                process.communicate()
 
 
-def shared_out(
-    call: Sequence[str], numbers: range, workers: int, block: Callable[[int], pl.DataFrame]
-) -> Iterator[pl.DataFrame]:
-    """The blocks of these numbers, in order, drawn by processes.
-
-    call: a module and its arguments, to which `first` and `step` are added: run so, it hands over (`hand_over`) the
-    blocks first, first + step ... up to the last. block: draws one in this process.
-    """
-    step = min(workers, len(numbers))
-    crew = [_start([*call, str(first), str(step)]) for first in numbers[:step]]
-    try:
-        for place, number in enumerate(numbers):
-            frame = _receive(crew[place % len(crew)])
-            # A process that met an error says nothing more: the error is met again, and raised, here.
-            yield block(number) if frame is None else frame
-    finally:
-        for process in crew:
-            process.kill()
-            process.communicate()
-
-
-def hand_over(frame: pl.DataFrame) -> None:
-    """Write a frame to standard output, as `shared_out` reads it."""
-    buffer = BytesIO()
-    frame.write_ipc_stream(buffer)
-    sys.stdout.buffer.write(len(buffer.getvalue()).to_bytes(_LENGTH, "little") + buffer.getvalue())
-    sys.stdout.buffer.flush()
-
-
-def _start(call: list[str]) -> Popen[bytes]:
+def _start(path: Path, *numbers: int) -> Popen[bytes]:
     places = os.pathsep.join(place for place in sys.path if place)
     alone = {"PYTHONPATH": places, "POLARS_MAX_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, "-m", *call]
-    return Popen(command, stdin=DEVNULL, stdout=PIPE, stderr=DEVNULL, env=os.environ | alone)  # noqa: S603
+    call = [sys.executable, "-m", "verosim.workers", str(path), *map(str, numbers)]
+    return Popen(call, stdin=DEVNULL, stdout=PIPE, stderr=DEVNULL, env=os.environ | alone)  # noqa: S603
 
 
 def _receive(process: Popen[bytes]) -> pl.DataFrame | None:
@@ -93,7 +72,10 @@ def main(path: str, *numbers: str) -> None:
     meta, arrays = archive.read(path)
     model = TableModel.restore(meta["engine"], meta["table"], arrays).directed(temperature=meta["temperature"])
     for number in range(first, -(-rows // BLOCK), step):
-        hand_over(model.block(number, seed, rows - number * BLOCK))
+        buffer = BytesIO()
+        model.block(number, seed, rows - number * BLOCK).write_ipc_stream(buffer)
+        sys.stdout.buffer.write(len(buffer.getvalue()).to_bytes(_LENGTH, "little") + buffer.getvalue())
+        sys.stdout.buffer.flush()
 
 
 if __name__ == "__main__":

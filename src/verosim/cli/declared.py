@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from verosim.cli.common import AsJson, Out, OwnSeed, Quiet, Workers, app, printer, progress_bar, say, say_json, shown
+from verosim.cli.common import AsJson, Out, OwnSeed, Quiet, app, printer, progress_bar, say, say_json, shown
 from verosim.errors import ArgumentError, FileError
 
 RecipeFile = Annotated[Path | None, typer.Argument(metavar="RECIPE", help="A recipe file (YAML); see docs/recipes.md.")]
@@ -31,7 +31,7 @@ def generate(
         int | None, typer.Option(min=1, help="Write folders of parts, of about so many rows each (Parquet).")
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with parts of a run that was broken.")] = False,
-    workers: Workers = 0,
+    workers: Annotated[int, typer.Option(min=0, help="Threads that draw rows; 0: as many as pay.")] = 0,
     json_schema: Annotated[
         bool, typer.Option("--json-schema", help="Print the JSON schema of recipe files, for editors.")
     ] = False,

@@ -11,7 +11,7 @@ planning.py      names resolved, expressions typed, circles found
 running.py       blocks of rows, drawn by plan
 finishing.py     what holds for columns of any kind
 spoiling.py      dirt, edge cases and duplicates, in what is written
-crew.py          blocks drawn by several processes
+crew.py          blocks drawn by several threads
 """
 
 from __future__ import annotations
@@ -142,20 +142,20 @@ class Recipe:
     ) -> Iterator[pl.DataFrame]:
         """The rows of a table as frames, block by block; of one without rows, one empty frame.
 
-        table: by default the only one. workers: processes. first: the number of the block to begin with.
+        table: by default the only one. workers: threads. first: the number of the block to begin with.
         """
         run = self.run(rows, seed)
         name = self._only(table)
-        return crew.blocks(self.file, run, name, _whole("workers", workers, 1), first)
+        return crew.blocks(run, name, _whole("workers", workers, 1), first)
 
     def sample(self, rows: int | Mapping[str, int] | None = None, seed: int | None = None, workers: int = 1) -> Any:
         """The rows: a polars frame, or for several tables frames by name.
 
-        rows: see `sizes`. The same seed gives the same rows, whatever `workers` (processes).
+        rows: see `sizes`. The same seed gives the same rows, whatever `workers` (threads).
         """
         run, names = self.run(rows, seed), list(self._plan)
         workers = _whole("workers", workers, 1)
-        frames = {name: pl.concat(crew.blocks(self.file, run, name, workers), rechunk=False) for name in names}
+        frames = {name: pl.concat(crew.blocks(run, name, workers), rechunk=False) for name in names}
         return frames[names[0]] if len(names) == 1 else frames
 
     def _only(self, table: str | None) -> str:
