@@ -92,9 +92,8 @@ def _of_parent(scope: Scope, other: Scope, column: str) -> Maker:
 def _of_linked(scope: Scope, other: Scope, column: str, link: str) -> Maker:
     """The other table's column at the rows that a link holds."""
     scope.maker(link)
-    own = other is scope
-    maker = None if own and column not in scope.planned.makers and _is_busy(scope, column) else other.maker(column)
-    if maker is None or (own and maker.at is None):
+    maker = other.maker(column)
+    if other is scope and maker.at is None:
         raise SchemaError(f"a row of the own table is known by its key only; {column!r} is of no kind that gives keys.")
     fixed = scope.maker(link).fixed
     capacity = scope.maker(link).capacity
@@ -108,10 +107,6 @@ def _of_linked(scope: Scope, other: Scope, column: str, link: str) -> Maker:
         return pl.select(pl.when(known).then(found)).to_series()
 
     return Maker(maker.dtype, make, fixed=fixed, capacity=capacity)
-
-
-def _is_busy(scope: Scope, column: str) -> bool:
-    return column in scope._busy
 
 
 @dataclass(frozen=True)

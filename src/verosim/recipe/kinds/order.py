@@ -67,16 +67,16 @@ def _steps(block: Block) -> Ints:
 # ------------------------------------------------------------------------------------------------- previous, running
 
 
-def _grouped(scope: Scope, by: str | None) -> tuple[list[str], bool]:
-    """The columns that runs are told apart by, and whether any depends on other rows; they need a parent."""
+def _grouped(scope: Scope, by: str | None) -> list[str]:
+    """The columns that runs are told apart by, besides the parent."""
     if by is None:
-        return [], False
+        return []
     scope.maker(by)
     if scope.planned.parent is None:
         raise SchemaError(
             "`by` is for tables with a parent; make the table `per` another that has a row for each group."
         )
-    return [by], True
+    return [by]
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,7 @@ class Previous(Kind):
 
     def plan(self, scope: Scope, name: str) -> Maker:
         dtype = scope[self.column]
-        groups, _ = _grouped(scope, self.by)
+        groups = _grouped(scope, self.by)
         try:
             first = pl.Series([self.default]).cast(dtype, strict=True)
         except pl.exceptions.PolarsError as error:
@@ -125,7 +125,7 @@ class Running(Kind):
         given = scope[self.column]
         if self.how != "count" and not given.is_numeric():
             raise SchemaError(f"a running {self.how} is of numbers; {self.column!r} is {given}.")
-        groups, _ = _grouped(scope, self.by)
+        groups = _grouped(scope, self.by)
         whole = self.how == "count" or (given.is_integer() and isinstance(self.start, int))
         dtype = pl.Int64() if whole else pl.Float64()
         cumulate = getattr(pl.col("value"), _HOWS[self.how])()
