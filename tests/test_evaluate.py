@@ -430,12 +430,13 @@ def test_a_report_is_json_first(tmp_path: Path) -> None:
         report.save(tmp_path / "no" / "r.json")
 
 
-def test_a_summary_has_a_line_for_each_measure() -> None:
+def test_a_summary_goes_by_section() -> None:
     measures = (
         Measure("shape", "lower", "%").found(0.625, 0.03, 0.54, NOISE),
-        Measure("dcr", "floor").found(0.51, 0.0112, 0.5, NOISE),
         Measure("auc_unseen", "lower").absent("no rows"),
-        Measure("mean", "floor", of=("age",)).found(40.0, 1.0, 40.5, NOISE),  # of one column: not in the summary
+        Measure("mean", "floor", of=("age",)).found(40.0, 1.0, 40.5, NOISE),  # of one column, as real: not shown
+        Measure("sd", "floor", of=("age",)).found(14.0, 0.5, 4.5, "spread wider", "far"),
+        Measure("dcr", "floor", section="privacy").found(0.51, 0.0112, 0.5, NOISE),
     )
     rows = {"train": 9000, "holdout": 1000, "synthetic": 10000}
     details = {"worst_column": ["age", 0.6], "worst_pair": ["age", "sex", 1.25]}
@@ -443,9 +444,14 @@ def test_a_summary_has_a_line_for_each_measure() -> None:
     assert report["mean of age"].floor == 40.5
     assert report.summary().splitlines() == [
         "adult: synthetic 10,000, train 9,000, hold-out 1,000 rows",
-        "  shape          0.62 % +- 0.03   real   0.54 %  within noise of real",
-        "  dcr           0.510   +- 0.011  real  0.500    within noise of real",
-        "  auc_unseen        -   +- -      real      -    not measured: no rows",
+        " ! fidelity: One of 3 measures shows a large difference; it is sd of age: spread wider. 1 measure",
+        "   could not be judged.",
+        "  = shape       0.62 %  ± 0.03 real 0.54 % within noise of real",
+        "  - auc_unseen       -                     not measured: no rows",
+        "  ! sd of age   14.000 ± 0.500  real 4.500 spread wider",
+        " = privacy: Nothing here gives away more about the people learned from than about people never seen",
+        "   (1 measure).",
+        "  = dcr         0.510 ± 0.011 real 0.500 within noise of real",
         "  worst column: age (0.6 %)",
         "  worst pair: age x sex (1.25 %)",
         "  note: weak",

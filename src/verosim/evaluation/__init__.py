@@ -12,7 +12,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from verosim.evaluation import copying, fidelity, marginals, privacy, support, tables
+from verosim.evaluation import (
+    copying,
+    fidelity,
+    marginals,
+    privacy,
+    regression,
+    support,
+    tables,
+    usefulness,
+)  # fmt: skip
 from verosim.evaluation.case import Case, Part
 from verosim.evaluation.columns import Limits
 from verosim.evaluation.report import Findings, Measure, Report, TableReport
@@ -31,6 +40,8 @@ FULL: Final[Parts] = {  # a whole report
     "marginals": (0.5, marginals.assess),
     "tables": (2.5, tables.assess),
     "support": (5.0, support.assess),
+    "usefulness": (12.0, usefulness.assess),
+    "regression": (0.3, regression.assess),
     "copying": FIRST["copying"],
     "privacy": (9.0, privacy.assess),
 }
