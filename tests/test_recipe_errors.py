@@ -61,6 +61,7 @@ WRONG = [  # columns -> the line, and a part of what is said
     ("a: {histogram: [0, 1], weights: [1, 2]}", 5, "one weight less than edges"),
     ("a: {grammar: '{b}', rules: {b: ['{b}']}}", 5, "in a circle"),
     ("a: {normal: [0, 1], dirt: {type: 0.1}}", 5, "did you mean 'typo'?"),
+    ("a: {normal: [0, 1], dirt: {typo: 0.1}}", 5, "for text"),
     ("a: {previous: b}", 5, "no column 'b'"),
     ("a: {children: x.y}", 5, "no table 'x'"),
     ("a: {integer: [5, 1]}", 5, "low <= high"),
@@ -92,6 +93,9 @@ TABLES = [
     ("    correlate: [{columns: [a, k], rank: 0.5}]\n", "has no distribution"),
     ("    correlate: [{columns: [a, c, d], matrix: [[1, .9, .9], [.9, 1, -.9], [.9, -.9, 1]]}]\n", "the nearest that"),
     ("    cases: {x: {share: 0.5, set: {z: 1}}}\n", "no column 'z'"),
+    ("    key: z\n", "no column 'z'"),
+    ("    edge_cases: 2\n", "a share from 0 to 1"),
+    ("    rows: -5\n", "from 0 up was wanted, not -5"),
     ("    colums: {}\n", "unknown key 'colums'; did you mean 'columns'?"),
 ]  # fmt: skip
 

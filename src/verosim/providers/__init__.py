@@ -23,11 +23,14 @@ from verosim.providers.patterns import ROOM, Ints
 from verosim.providers.subjects import Subjects
 
 __all__ = [
-    "LOCALES", "PLACELESS", "PROVIDERS", "Provider", "capacity", "digits_of", "laid_out", "learn_pattern", "make",
+    "IMPERSONAL", "LOCALES", "PLACELESS", "PROVIDERS", "Provider", "capacity", "digits_of", "laid_out", "learn_pattern", "make",
     "make_ids", "make_together", "parse_provider", "values_of",
 ]  # fmt: skip
 
 PLACELESS: Final = frozenset({"ip", "ipv6", "mac", "uuid", "card", "card_expiry"})  # made alike for every locale
+IMPERSONAL: Final = frozenset({  # of recipes alone: such a column is learned like any other
+    "sex", "latitude", "longitude", "product", "category", "price", "colour", "department", "user_agent",
+})  # fmt: skip
 TAGGED: Final = ("row",)  # told apart by the row number, written into the value
 
 

@@ -261,13 +261,19 @@ class Scope(Mapping[str, pl.DataType]):
         except (PlacedError, MissingExtraError):
             raise
         except VerosimError as error:
-            raise PlacedError(f"table {self.table!r}, column {name!r}: {error}", self.place(name)) from error
+            raise PlacedError(f"{self._shown(name)}: {error}", self.place(name)) from error
         finally:
             self._busy.pop()
         self.planned.makers[name] = maker
         return maker
 
+    def _shown(self, name: str) -> str:
+        """A column as messages call it; hidden ones by what they are for."""
+        table = self.table.replace("\0", "")
+        return f"table {table!r}, {name.replace(chr(0), '')}" if "\0" in name else f"table {table!r}, column {name!r}"
+
     def plan_all(self) -> None:
+        self._check_table()
         self._correlate()
         for name in list(self.planned.columns):
             try:
@@ -276,6 +282,16 @@ class Scope(Mapping[str, pl.DataType]):
                 raise self.wrong("columns use columns that use columns, too deeply: use fewer steps.") from None
         if not self.planned.visible:
             raise self.wrong("it has no column to write.", "columns")
+
+    def _check_table(self) -> None:
+        table = self.planned.table
+        if table.rows is not None and table.rows < 0:
+            raise self.wrong(f"a number of rows from 0 up was wanted, not {table.rows}.", "rows")
+        for name in ("edge_cases", "duplicates"):
+            if not 0 <= getattr(table, name) <= 1:
+                raise self.wrong(f"a share from 0 to 1 was wanted, not {getattr(table, name)}.", name)
+        if table.key is not None and table.key not in self:
+            raise self.wrong(f"no column {table.key!r}; {did_you_mean(table.key, self)}", "key")
 
     def expression(self, text: object) -> Expression:
         """An expression over this table's columns, with the random functions."""

@@ -102,7 +102,6 @@ def _outlier(values: pl.Series, u: Floats) -> pl.Series:
 _DIRTS: Final = {
     "typo": _typo, "case": _case, "swap": _swap, "space": _space, "outlier": _outlier,
 }  # fmt: skip
-TEXT_DIRT: Final = frozenset({"typo", "case", "swap", "space"})
 
 
 # ------------------------------------------------------------------------------------------------- duplicates
