@@ -23,8 +23,8 @@ from verosim.providers.patterns import ROOM, Ints
 from verosim.providers.subjects import Subjects
 
 __all__ = [
-    "IMPERSONAL", "LOCALES", "PLACELESS", "PROVIDERS", "Provider", "capacity", "digits_of", "laid_out", "learn_pattern", "make",
-    "make_ids", "make_together", "parse_provider", "values_of",
+    "IMPERSONAL", "LOCALES", "PLACELESS", "PROVIDERS", "Provider", "capacity", "digits_of", "laid_out", "learn_pattern",
+    "make", "make_ids", "make_together", "parse_provider", "values_of",
 ]  # fmt: skip
 
 PLACELESS: Final = frozenset({"ip", "ipv6", "mac", "uuid", "card", "card_expiry"})  # made alike for every locale
