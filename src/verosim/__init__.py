@@ -30,7 +30,9 @@ if TYPE_CHECKING:
     from verosim.comparing import compare
     from verosim.evaluation import Report
     from verosim.evaluation.combining import combine
+    from verosim.generating import generate
     from verosim.judging import evaluate
+    from verosim.recipe import Recipe
     from verosim.run import fit, inspect, load, synth
     from verosim.schema import Column, Schema, Table
     from verosim.synthesizer import Synthesizer
@@ -43,6 +45,8 @@ _LAZY = {  # imported when first asked for: `import verosim` is quick
     "compare": "verosim.comparing",
     "combine": "verosim.evaluation.combining",
     "evaluate": "verosim.judging",
+    "generate": "verosim.generating",
+    "Recipe": "verosim.recipe",
     "Report": "verosim.evaluation",
     **dict.fromkeys(("Column", "Schema", "Table"), "verosim.schema"),
     "Options": "verosim.table_model",
@@ -58,6 +62,7 @@ __all__ = [
     "ModelFileError",
     "NotFittedError",
     "Options",
+    "Recipe",
     "Report",
     "RuleError",
     "Schema",
@@ -71,6 +76,7 @@ __all__ = [
     "compare",
     "evaluate",
     "fit",
+    "generate",
     "inspect",
     "load",
     "synth",
