@@ -32,7 +32,9 @@ if TYPE_CHECKING:
     from verosim.comparing import compare
     from verosim.evaluation import Report
     from verosim.evaluation.combining import combine
+    from verosim.generating import generate
     from verosim.judging import evaluate
+    from verosim.recipe import Recipe
     from verosim.run import fit, inspect, load, synth
     from verosim.schema import Column, Schema, Table
     from verosim.simulation import Scenario, Simulated, simulate
@@ -47,6 +49,8 @@ _LAZY = {  # imported when first asked for: `import verosim` is quick
     "compare": "verosim.comparing",
     "combine": "verosim.evaluation.combining",
     "evaluate": "verosim.judging",
+    "generate": "verosim.generating",
+    "Recipe": "verosim.recipe",
     "Report": "verosim.evaluation",
     **dict.fromkeys(("Column", "Schema", "Table"), "verosim.schema"),
     **dict.fromkeys(("Scenario", "Simulated", "simulate"), "verosim.simulation"),
@@ -64,6 +68,7 @@ __all__ = [
     "ModelFileError",
     "NotFittedError",
     "Options",
+    "Recipe",
     "Recorder",
     "Report",
     "RuleError",
@@ -80,6 +85,7 @@ __all__ = [
     "compare",
     "evaluate",
     "fit",
+    "generate",
     "inspect",
     "load",
     "simulate",

@@ -24,9 +24,7 @@ def stream(seed: int, *key: str | int) -> np.random.Generator:
     return np.random.Generator(np.random.Philox(key=int.from_bytes(digest, "little")))
 
 
-def permutation(
-    index: np.ndarray, size: int, seed: int, *key: str | int, salt: np.ndarray | None = None
-) -> np.ndarray:
+def permutation(index: np.ndarray, size: int, seed: int, *key: str | int, salt: np.ndarray | None = None) -> np.ndarray:
     """Where a keyed permutation of 0 .. size-1 sends each `index`: unique numbers, with no memory of the others.
 
     index: (n,) int64 in [0, size). A four-round Feistel network over the next even power of two, walked until it falls
@@ -36,19 +34,21 @@ def permutation(
     half = max(1, (max(size - 1, 1).bit_length() + 1) // 2)
     mask = np.uint64((1 << half) - 1)
     rounds = stream(seed, *key, "feistel").integers(1, 2**63, size=4, dtype=np.uint64) | np.uint64(1)
-    out = np.asarray(index, dtype=np.uint64).copy()
-    todo = np.arange(len(out))
+    now = np.asarray(index, dtype=np.uint64)
     salts = np.zeros(1, np.uint64) if salt is None else scattered(salt)
+    out, todo = np.empty_like(now), np.arange(len(now))
     while len(todo):
-        left, right = out[todo] >> np.uint64(half), out[todo] & mask
+        left, right = now >> np.uint64(half), now & mask
         for multiplier in rounds:
-            own = salts if salt is None else salts[todo]
-            mixed = (right + multiplier + own) * multiplier  # wraps: arithmetic is modulo 2**64
+            mixed = (right + multiplier + salts) * multiplier  # wraps: arithmetic is modulo 2**64
             mixed ^= mixed >> np.uint64(29)
             mixed *= np.uint64(0xBF58476D1CE4E5B9)
             left, right = right, left ^ ((mixed >> np.uint64(64 - half)) & mask)
-        out[todo] = (left << np.uint64(half)) | right
-        todo = todo[out[todo] >= size]
+        now = (left << np.uint64(half)) | right
+        out[todo] = now
+        outside = np.flatnonzero(now >= size)
+        todo, now = todo[outside], now[outside]
+        salts = salts if salt is None else salts[outside]
     return out.astype(np.int64)
 
 

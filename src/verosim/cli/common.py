@@ -40,7 +40,7 @@ Seed = Annotated[int, typer.Option(min=0, help="Fixes all chance: the same seed 
 OwnSeed = Annotated[int | None, typer.Option(min=0, help="Fixes all chance; by default that of the fit.")]
 ModelFile = Annotated[Path, typer.Argument(metavar="MODEL", help="What verosim fit wrote.")]
 SchemaFile = Annotated[Path | None, typer.Option("--schema", help="A schema file (see inspect), in place of guesses.")]
-ReportFile = Annotated[Path | None, typer.Option("--report", help="Where the report goes (JSON).")]
+ReportFile = Annotated[Path | None, typer.Option("--report", help="Where the report goes: a page (.html) or JSON.")]
 Model = Annotated[Engine, typer.Option(help="The engine that learns.")]
 Settings = Annotated[
     list[str] | None,

@@ -118,9 +118,7 @@ def _parse_error(source: Source, first: dict[str, Any]) -> SchemaError:
 # ------------------------------------------------------------------------------------------------- tokens
 
 
-def _check_tokens(
-    tokens: list[Token], source: Source, columns: Collection[str], functions: Collection[str]
-) -> None:
+def _check_tokens(tokens: list[Token], source: Source, columns: Collection[str], functions: Collection[str]) -> None:
     """Refuse each unknown sign and name where it stands; afterwards every column's name is a quoted identifier."""
     from sqlglot.tokenizer_core import TokenType
 
@@ -188,7 +186,9 @@ def _check_depth(root: exp.Expr, source: Source) -> None:
         if type(node).__name__ == "Case" and node.this is not None:
             copies *= len(node.args["ifs"])
         if depth > DEPTH or copies > COPIES:
-            what = f"nested more than {DEPTH} deep" if depth > DEPTH else "too many %, between, nullif ... in each other"
+            what = (
+                f"nested more than {DEPTH} deep" if depth > DEPTH else "too many %, between, nullif ... in each other"
+            )
             raise source.error(place(node), what)
         chain = node.this if type(node).__name__ in OPERATORS else None
         todo += [(child, depth + (child is not chain), copies) for child in node.iter_expressions()]

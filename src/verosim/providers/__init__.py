@@ -23,11 +23,14 @@ from verosim.providers.patterns import ROOM, Ints
 from verosim.providers.subjects import Subjects
 
 __all__ = [
-    "LOCALES", "PLACELESS", "PROVIDERS", "Provider", "capacity", "digits_of", "laid_out", "learn_pattern", "make",
-    "make_ids", "make_together", "parse_provider", "values_of",
+    "IMPERSONAL", "LOCALES", "PLACELESS", "PROVIDERS", "Provider", "capacity", "digits_of", "laid_out", "learn_pattern",
+    "make", "make_ids", "make_together", "parse_provider", "values_of",
 ]  # fmt: skip
 
 PLACELESS: Final = frozenset({"ip", "ipv6", "mac", "uuid", "card", "card_expiry"})  # made alike for every locale
+IMPERSONAL: Final = frozenset({  # of recipes alone: such a column is learned like any other
+    "sex", "latitude", "longitude", "product", "category", "price", "colour", "department", "user_agent",
+})  # fmt: skip
 TAGGED: Final = ("row",)  # told apart by the row number, written into the value
 
 
@@ -132,7 +135,8 @@ def make_together(
     """Columns by name, {column: provider}, about the same people: names agree with addresses, cities with postcodes.
 
     The second column of one provider (a second telephone, the city of delivery) is about a second person of the row,
-    and so on. typed: dates and numbers as what they are, in place of text. `unique` names columns without repeated values. A column is the same whatever columns are made beside it,
+    and so on. typed: dates and numbers as what they are, in place of text. `unique` names columns without repeated
+    values. A column is the same whatever columns are made beside it,
     as long as none of them is unique.
     """
     for column in unique:
@@ -157,7 +161,7 @@ def make_together(
 
 
 def _told_apart(name: str, who: Subjects, seed: int) -> Subjects:
-    """Subjects whose values do not repeat: the topics that tell them apart are fixed, unless another column fixed them."""
+    """Subjects whose values do not repeat: the topics that tell them apart are fixed, unless others fixed them."""
     topics = PROVIDERS[name].topics
     if not topics:
         raise ArgumentError(f"provider {name!r} cannot make unique values; there are too few of them.")

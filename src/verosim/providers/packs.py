@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import unicodedata
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache, cached_property
 from importlib.resources import files
@@ -21,6 +22,11 @@ import polars as pl
 from verosim.errors import ArgumentError, did_you_mean
 
 LOCALES: Final = ("en_US", "en_GB", "es_ES", "es_MX", "fr_FR", "de_DE", "it_IT", "pt_BR")
+
+
+def taken(values: pl.Series, places: npt.NDArray[Any]) -> pl.Series:
+    """The values (n,) at these places, by an index that polars takes directly: much faster than `gather`."""
+    return values[pl.Series(places.astype(np.uint32))]
 
 
 @dataclass(frozen=True)
@@ -167,6 +173,21 @@ class Pack:
         return self.cities.map([row[2] for row in self._gazetteer])
 
     @cached_property
+    def street_ends(self) -> tuple[pl.Series | None, pl.Series | None]:
+        """What stands before and after the number in a street, for each word with each type: ("", " Park Avenue")."""
+        before, after = self.text("street").split("{number}")
+        pairs = [{"word": w, "type": t} for w in self.street_words.values for t in self.street_types.values]
+        return _texts(before.format(**p) for p in pairs), _texts(after.format(**p) for p in pairs)
+
+    @cached_property
+    def address_ends(self) -> tuple[pl.Series | None, pl.Series | None]:
+        """What stands in an address before and after the last part of the postcode, for each city."""
+        before, after = self.text("address").removeprefix("{street}").split("{postcode}")
+        places = [{"city": row[0], "region": row[1]} for row in self._gazetteer]
+        starts = [before.format(**p) + row[2] for p, row in zip(places, self._gazetteer, strict=True)]
+        return _texts(starts), _texts(after.format(**p) for p in places)
+
+    @cached_property
     def coordinates(self) -> npt.NDArray[np.float64]:
         """(cities, 2) latitude and longitude of each city, in degrees."""
         return np.array([[float(row[3]), float(row[4])] for row in self._gazetteer])
@@ -174,6 +195,12 @@ class Pack:
     @cached_property
     def _gazetteer(self) -> list[list[str]]:
         return [row.split("|") for row in self.facts["cities"]]
+
+
+def _texts(texts: Iterable[str]) -> pl.Series | None:
+    """None where all are empty: nothing stands there."""
+    series = pl.Series(list(texts), dtype=pl.String)
+    return series if (series != "").any() else None
 
 
 @cache

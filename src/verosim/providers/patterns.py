@@ -21,8 +21,9 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from verosim.draws import scattered as scramble
+from verosim.draws import scattered
 from verosim.errors import ArgumentError
+from verosim.providers.packs import taken
 
 Ints = npt.NDArray[np.int64]
 Bytes = npt.NDArray[np.uint8]
@@ -30,6 +31,7 @@ Bytes = npt.NDArray[np.uint8]
 ROOM: Final = 2**62  # numbers are below it: what one permutation can hold
 SHAPES: Final = 512  # a pattern that expands to more is refused
 LONGEST: Final = 200  # characters of a shape
+SMALL: Final = 1 << 16  # texts of a pattern that are written once, and then looked up
 MORE: Final = 12  # how many places an open count ({4,}) may add
 
 
@@ -68,7 +70,7 @@ class Shape:
                 quotient = rest // size  # division by one number is fast in numpy, divmod is not
                 rest, digit = quotient, rest - quotient * size
             else:
-                noise = scramble(noise)
+                noise = scattered(noise)
                 digit = noise % size
             out[at] = place[digit]
         return out.T
@@ -112,6 +114,17 @@ class Pattern:
 
         `noise` (n,) fills the places of shapes too wide for a number.
         """
+        if self.capacity <= SMALL:
+            return taken(self._texts, index)
+        return self._spelt(index, noise)
+
+    @cached_property
+    def _texts(self) -> pl.Series:
+        """All texts, where they are few."""
+        every = np.arange(self.capacity)
+        return self._spelt(every, every.astype(np.uint64))
+
+    def _spelt(self, index: Ints, noise: npt.NDArray[np.uint64]) -> pl.Series:
         if len(self.shapes) == 1:
             return to_text(self.shapes[0].spell(index, noise))
         ends = np.array(_running_total([s.room for s in self.shapes]), dtype=np.int64)
@@ -131,7 +144,7 @@ class Pattern:
         ]
         back = np.empty(len(order), np.int64)
         back[order] = np.arange(len(order))
-        return pl.concat(parts).gather(back)
+        return taken(pl.concat(parts), back)
 
 
 def to_text(letters: Bytes) -> pl.Series:

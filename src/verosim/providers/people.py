@@ -13,7 +13,7 @@ import numpy as np
 import polars as pl
 
 from verosim.providers import ids
-from verosim.providers.packs import Pool, countries
+from verosim.providers.packs import Pool, countries, taken
 from verosim.providers.patterns import ROOM, parse
 from verosim.providers.subjects import Subjects, joined
 
@@ -21,6 +21,8 @@ MAIL_ENDS: Final = Pool.ranked(["@example.com", "@example.org", "@example.net", 
 WEB_DOMAINS: Final = Pool.ranked([".example.com", ".example", ".example.org", ".example.net"], flat=2)
 PATHS: Final = Pool.ranked(["", "/about", "/contact", "/products", "/news", "/blog", "/services", "/team"], flat=2)
 TAGS: Final = Pool.weighted([""] + [str(i) for i in range(1, 100)], np.array([150.0] + [1.0] * 99))
+TAGGED_ENDS: Final = pl.Series([tag + end for tag in TAGS.values for end in MAIL_ENDS.values])
+SEXES: Final = pl.Series(["M", "F"])
 OCTETS: Final = pl.Series([str(i) for i in range(256)])
 
 
@@ -34,25 +36,28 @@ def last_name(s: Subjects) -> pl.Series:
 
 def name(s: Subjects) -> pl.Series:
     """First and last names; two of the latter where that is the custom."""
-    both = [first_name(s), s.pack.surnames.gather(s.choose("last", s.pack.last))]
+    both = [first_name(s), taken(s.pack.surnames, s.choose("last", s.pack.last))]
     if s.pack.facts["last_names"] == 2:
-        both.append(s.pack.surnames.gather(s.choose("last2", s.pack.last)))
+        both.append(taken(s.pack.surnames, s.choose("last2", s.pack.last)))
     return joined(*both)
 
 
 def email(s: Subjects) -> pl.Series:
-    return joined(*_handle(s, "mail"), s.take("mail domain", MAIL_ENDS))
+    if s.numbered:
+        return joined(*_handle(s, "mail"), s.tag("tag", TAGS), s.take("mail domain", MAIL_ENDS))
+    place = s.choose("tag", TAGS) * len(MAIL_ENDS) + s.choose("mail domain", MAIL_ENDS)
+    return joined(*_handle(s, "mail"), taken(TAGGED_ENDS, place))
 
 
 def user_name(s: Subjects) -> pl.Series:
-    return joined(*_handle(s, "user"))
+    return joined(*_handle(s, "user"), s.tag("tag", TAGS))
 
 
 def _handle(s: Subjects, what: str) -> list[pl.Series]:
-    """The person's first name or initial, and last name, in ASCII, and now and then a number."""
+    """The person's first name or initial, and last name, in ASCII."""
     style = s.pick(what + " style", 4)
     first = s.choose("first", s.pack.first) + style * len(s.pack.first)
-    return [s.pack.handles.gather(first), s.pack.last.slugs.gather(s.choose("last", s.pack.last)), s.tag("tag", TAGS)]
+    return [taken(s.pack.handles, first), taken(s.pack.last.slugs, s.choose("last", s.pack.last))]
 
 
 def phone(s: Subjects) -> pl.Series:
@@ -76,8 +81,8 @@ def country(s: Subjects) -> pl.Series:
 
 def domain(s: Subjects) -> pl.Series:
     """The company's domain, under those reserved for examples."""
-    owner = s.pack.last.slugs.gather(s.choose("owner", s.pack.last))
-    trade = s.pack.trades.slugs.gather(s.choose("trade", s.pack.trades))
+    owner = taken(s.pack.last.slugs, s.choose("owner", s.pack.last))
+    trade = taken(s.pack.trades.slugs, s.choose("trade", s.pack.trades))
     return joined(owner, "-", trade, s.tag("tag", TAGS), s.take("web domain", WEB_DOMAINS))
 
 
@@ -88,7 +93,7 @@ def url(s: Subjects) -> pl.Series:
 def ip(s: Subjects) -> pl.Series:
     """IPv4 of the private block 10.0.0.0/8."""
     number = s.pick("ip", 2**24)
-    low, middle, high = (OCTETS.gather(number >> shift & 255) for shift in (0, 8, 16))
+    low, middle, high = (taken(OCTETS, number >> shift & 255) for shift in (0, 8, 16))
     return joined("10.", high, ".", middle, ".", low)
 
 
@@ -121,4 +126,4 @@ def sex(s: Subjects) -> pl.Series:
     """F or M, as the first name goes."""
     share = s.pack.female[s.choose("first", s.pack.first)]
     female = s.pick("sex", 2**32) < share * 2**32
-    return pl.Series(["M", "F"]).gather(female.astype(np.int64))
+    return taken(SEXES, female)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from typing import Final
 
 import numpy as np
 import polars as pl
 
-from verosim.providers.patterns import parse
+from verosim.providers.packs import taken
+from verosim.providers.patterns import Ints, parse
 from verosim.providers.subjects import Subjects, joined
 
 HOUSES: Final = 250  # house numbers 1 .. 250
@@ -20,30 +20,38 @@ def city(s: Subjects) -> pl.Series:
 
 
 def region(s: Subjects) -> pl.Series:
-    return s.pack.regions.values.gather(s.choose("city", s.pack.cities))
+    return taken(s.pack.regions.values, s.choose("city", s.pack.cities))
 
 
 def postcode(s: Subjects) -> pl.Series:
-    start = s.pack.postcodes.values.gather(s.choose("city", s.pack.cities))
-    return joined(start, s.write("postcode", parse(s.pack.text("postcode_tail"))))
+    return joined(taken(s.pack.postcodes.values, s.choose("city", s.pack.cities)), _tail(s))
+
+
+def _tail(s: Subjects) -> pl.Series:
+    """The last part of the postcode."""
+    return s.write("postcode", parse(s.pack.text("postcode_tail")))
 
 
 def street(s: Subjects) -> pl.Series:
     """Street and house number, in the country's order."""
-    return filled(
-        s.pack.text("street"),
-        {
-            "type": s.take("street type", s.pack.street_types),
-            "word": s.take("street word", s.pack.street_words),
-            "number": NUMBERS.gather(s.pick("house", HOUSES)),
-        },
-    )
+    return joined(*_street(s))
+
+
+def _street(s: Subjects) -> list[pl.Series]:
+    types, words = s.pack.street_types, s.pack.street_words
+    place = s.choose("street word", words) * len(types) + s.choose("street type", types)
+    return _between(s.pack.street_ends, place, taken(NUMBERS, s.pick("house", HOUSES)))
+
+
+def _between(ends: tuple[pl.Series | None, pl.Series | None], place: Ints, middle: pl.Series) -> list[pl.Series]:
+    """A text with what stands before and after it at each place (n,)."""
+    before, after = (() if end is None else (taken(end, place),) for end in ends)
+    return [*before, middle, *after]
 
 
 def address(s: Subjects) -> pl.Series:
     """The whole address on one line."""
-    parts = {"street": street(s), "city": city(s), "region": region(s), "postcode": postcode(s)}
-    return filled(s.pack.text("address"), parts)
+    return joined(*_street(s), *_between(s.pack.address_ends, s.choose("city", s.pack.cities), _tail(s)))
 
 
 def north(s: Subjects) -> pl.Series:
@@ -67,8 +75,3 @@ def latitude(s: Subjects) -> pl.Series:
 
 def longitude(s: Subjects) -> pl.Series:
     return east(s).cast(pl.String)
-
-
-def filled(template: str, parts: dict[str, pl.Series]) -> pl.Series:
-    """The texts (n,) of a template such as `{number} {word}` with each name replaced by its part."""
-    return joined(*(parts[p[1:-1]] if p.startswith("{") else p for p in re.split(r"(\{\w+\})", template) if p))

@@ -14,7 +14,7 @@ import polars as pl
 
 from verosim.draws import permutation, stream
 from verosim.errors import ArgumentError
-from verosim.providers.packs import Pack, Pool
+from verosim.providers.packs import Pack, Pool, taken
 from verosim.providers.patterns import ROOM, Bytes, Ints, Pattern
 
 OTHERS = 1000  # above the number of columns of one provider in a table
@@ -56,7 +56,7 @@ class Subjects:
 
     def take(self, topic: str, pool: Pool) -> pl.Series:
         """A text (n,) of the pool."""
-        return pool.values.gather(self.choose(topic, pool))
+        return taken(pool.values, self.choose(topic, pool))
 
     def write(self, topic: str, pattern: Pattern) -> pl.Series:
         """A text (n,) of the pattern."""

@@ -8,20 +8,42 @@ from typing import Final
 import numpy as np
 import polars as pl
 
-from verosim.providers.packs import Pool, read_data
+from verosim.providers.packs import Pool, read_data, taken
 from verosim.providers.subjects import Subjects
 
-STYLES: Final = Pool.ranked(["", "Classic ", "Compact ", "Eco ", "Premium ", "Light ", "Pro ", "Basic ", "Retro "], flat=2)
+STYLES: Final = Pool.ranked(
+    ["", "Classic ", "Compact ", "Eco ", "Premium ", "Light ", "Pro ", "Basic ", "Retro "], flat=2
+)
 FACTORS: Final = np.array([1.0, 1.0, 0.8, 1.15, 1.6, 0.9, 1.4, 0.6, 1.1])  # on the price, by style
 COLOURS: Final = Pool.ranked(
-    "black, white, grey, blue, red, green, brown, beige, navy, pink, yellow, orange, purple, turquoise".split(", "), flat=4
+    [
+        "black",
+        "white",
+        "grey",
+        "blue",
+        "red",
+        "green",
+        "brown",
+        "beige",
+        "navy",
+        "pink",
+        "yellow",
+        "orange",
+        "purple",
+        "turquoise",
+    ],
+    flat=4,
 )
 DEPARTMENTS: Final = Pool.ranked(
-    "Sales, Operations, Engineering, Customer service, Finance, Marketing, Human resources, Research, Purchasing, "
-    "Legal".split(", "), flat=3,
+    [
+        "Sales", "Operations", "Engineering", "Customer service", "Finance", "Marketing", "Human resources", "Research",
+        "Purchasing", "Legal",
+    ],
+    flat=3,
 )  # fmt: skip
 SYSTEMS: Final = Pool.ranked(
-    ["Windows NT 10.0; Win64; x64", "Linux; Android 15; K", "Macintosh; Intel Mac OS X 10_15_7", "X11; Linux x86_64"], flat=1
+    ["Windows NT 10.0; Win64; x64", "Linux; Android 15; K", "Macintosh; Intel Mac OS X 10_15_7", "X11; Linux x86_64"],
+    flat=1,
 )
 ENGINE: Final = "AppleWebKit/537.36 (KHTML, like Gecko)"
 
@@ -39,13 +61,13 @@ def _which(s: Subjects) -> np.ndarray:
 
 def product(s: Subjects) -> pl.Series:
     """A product's name, such as `Compact table lamp`; English in every locale."""
-    text = s.take("product style", STYLES) + _products()[1].gather(_which(s))
+    text = s.take("product style", STYLES) + taken(_products()[1], _which(s))
     return text.str.slice(0, 1).str.to_uppercase() + text.str.slice(1)
 
 
 def category(s: Subjects) -> pl.Series:
     """The category that the product is of."""
-    return _products()[0].gather(_which(s))
+    return taken(_products()[0], _which(s))
 
 
 def list_price(s: Subjects) -> pl.Series:

@@ -1,17 +1,17 @@
 """The declared source: `Recipe`, data made from distributions, providers and rules alone.
 
-    recipe = Recipe.load("shop.yaml")
-    frames = recipe.sample(1_000_000, seed=7)
+recipe = Recipe.load("shop.yaml")
+frames = recipe.sample(1_000_000, seed=7)
 
-    reading.py       the file: YAML to dataclasses, errors with their lines
-    nouns.py         what a recipe is made of
-    kinds/           the kinds of column: each class checks itself and makes its values
-    quantiles.py     distributions
-    planning.py      names resolved, expressions typed, circles found
-    running.py       blocks of rows, drawn by plan
-    finishing.py     what holds for columns of any kind
-    spoiling.py      dirt, edge cases and duplicates, in what is written
-    crew.py          blocks drawn by several processes
+reading.py       the file: YAML to dataclasses, errors with their lines
+nouns.py         what a recipe is made of
+kinds/           the kinds of column: each class checks itself and makes its values
+quantiles.py     distributions
+planning.py      names resolved, expressions typed, circles found
+running.py       blocks of rows, drawn by plan
+finishing.py     what holds for columns of any kind
+spoiling.py      dirt, edge cases and duplicates, in what is written
+crew.py          blocks drawn by several threads
 """
 
 from __future__ import annotations
@@ -120,7 +120,9 @@ class Recipe:
         if len(free) == 1:
             return dict.fromkeys(free, rows)
         if None not in free.values():
-            raise ArgumentError(f"each table says how many rows it has: give rows by name, {{{next(iter(free))!r}: {rows}}}.")
+            raise ArgumentError(
+                f"each table says how many rows it has: give rows by name, {{{next(iter(free))!r}: {rows}}}."
+            )
         return {n: rows if own is None else own for n, own in free.items()}
 
     def run(self, rows: int | Mapping[str, int] | None = None, seed: int | None = None) -> Run:
@@ -140,22 +142,20 @@ class Recipe:
     ) -> Iterator[pl.DataFrame]:
         """The rows of a table as frames, block by block; of one without rows, one empty frame.
 
-        table: by default the only one. workers: processes. first: the number of the block to begin with.
+        table: by default the only one. workers: threads. first: the number of the block to begin with.
         """
         run = self.run(rows, seed)
         name = self._only(table)
-        return crew.blocks(self, run, name, _whole("workers", workers, 1), first)
+        return crew.blocks(run, name, _whole("workers", workers, 1), first)
 
-    def sample(
-        self, rows: int | Mapping[str, int] | None = None, seed: int | None = None, workers: int = 1
-    ) -> Any:
+    def sample(self, rows: int | Mapping[str, int] | None = None, seed: int | None = None, workers: int = 1) -> Any:
         """The rows: a polars frame, or for several tables frames by name.
 
-        rows: see `sizes`. The same seed gives the same rows, whatever `workers` (processes).
+        rows: see `sizes`. The same seed gives the same rows, whatever `workers` (threads).
         """
         run, names = self.run(rows, seed), list(self._plan)
         workers = _whole("workers", workers, 1)
-        frames = {name: pl.concat(crew.blocks(self, run, name, workers), rechunk=False) for name in names}
+        frames = {name: pl.concat(crew.blocks(run, name, workers), rechunk=False) for name in names}
         return frames[names[0]] if len(names) == 1 else frames
 
     def _only(self, table: str | None) -> str:

@@ -1,4 +1,4 @@
-"""What holds for columns of any kind: cases, decimals, type, missing values, uniqueness; then, in what is written, dirt."""
+"""What holds for columns of any kind: cases, decimals, type, missing values, uniqueness."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 
 from verosim.errors import DataError, SchemaError
-from verosim.recipe.nouns import Column, Maker
+from verosim.recipe.nouns import Column, Dirt, Maker
 from verosim.schema import parse_dtype
 
 if TYPE_CHECKING:
@@ -23,13 +23,24 @@ EDGE_CASE: Final = "edge_case"  # the column that says which value of a row is a
 def finished(maker: Maker, column: Column, scope: Scope, name: str) -> Maker:
     """The maker with all that its column says besides its kind."""
     if column.unique and maker.capacity is None:
-        raise SchemaError("its kind cannot keep values unique; id, sequence, uuid, pattern, choice and some providers can.")
+        raise SchemaError(
+            "its kind cannot keep values unique; id, sequence, uuid, pattern, choice and some providers can."
+        )
+    if column.dirt is not None:
+        _check_dirt(column.dirt, maker)
     maker = _with_cases(maker, scope, name)
     for step in (_rounded, _typed, _with_gaps):
         maker = step(maker, column, scope, name)
     return maker
 
 
+def _check_dirt(dirt: Dirt, maker: Maker) -> None:
+    for what, share in vars(dirt).items():
+        if not 0 <= share <= 1:
+            raise SchemaError(f"dirt, {what}: a share from 0 to 1 was wanted, not {share}.")
+        fits = maker.dtype.is_numeric() if what == "outlier" else maker.dtype == pl.String
+        if share and (not fits or maker.capacity is not None):
+            raise SchemaError(f"dirt, {what}: it is for {'numbers' if what == 'outlier' else 'text'} that is no key.")
 
 
 def _rounded(maker: Maker, column: Column, scope: Scope, name: str) -> Maker:

@@ -41,6 +41,7 @@ class Maker:
     typical: float | None = None  # the mean of a count
 
 
+@dataclass(frozen=True)
 class Kind:
     """How the values of a column are made."""
 
@@ -114,7 +115,5 @@ class Table:
 
 def listed(values: Any, dtype: pl.DataType, name: str = "") -> pl.Series:
     """An array (n,) as a series of this type, NaN as null."""
-    series = pl.Series(name, values)
-    if series.dtype.is_float():
-        series = series.fill_nan(None)
+    series = pl.Series(name, values, nan_to_null=True)
     return series if series.dtype == dtype else series.cast(dtype)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from math import ceil, log2
 from pathlib import Path
 from typing import Final
@@ -16,7 +17,7 @@ import polars as pl
 
 from verosim import expressions, rules
 from verosim.draws import BLOCK
-from verosim.errors import SchemaError, VerosimError, did_you_mean
+from verosim.errors import MissingExtraError, SchemaError, VerosimError, did_you_mean
 from verosim.expressions import Expression, Random
 from verosim.recipe.correlation import check_correlation
 from verosim.recipe.finishing import CASE, EDGE_CASE, finished
@@ -69,6 +70,8 @@ class TablePlan:
     conditions: list[rules.Rule] = field(default_factory=list)
     late: list[rules.Rule] = field(default_factory=list)  # of columns that depend on other rows: checked, not held
     shares: dict[str, tuple[Expression, float]] = field(default_factory=dict)
+    uses: dict[str, set[str]] = field(default_factory=dict)  # column -> columns that it is made from
+    redrawn: list[str] = field(default_factory=list)  # what is drawn again where a row breaks a condition
 
     @property
     def visible(self) -> list[str]:
@@ -104,11 +107,16 @@ class Plan(Mapping[str, TablePlan]):
     def __len__(self) -> int:
         return sum(1 for _ in self)
 
+    def __contains__(self, name: object) -> bool:
+        return name in self.tables
+
     def add(self, name: str, table: Table, where: Where) -> Scope:
         try:
             table = self._with_made_up(table)
         except VerosimError as error:
-            raise PlacedError(f"table {name!r}: {error}", (*where, "learned" if table.learned else "columns")) from error
+            raise PlacedError(
+                f"table {name!r}: {error}", (*where, "learned" if table.learned else "columns")
+            ) from error
         self.tables[name] = TablePlan(name, table, dict(table.columns), parent=table.per)
         self.scopes[name] = Scope(self, self.tables[name], where)
         return self.scopes[name]
@@ -182,7 +190,7 @@ class Plan(Mapping[str, TablePlan]):
         """How many rows of the uppermost table a block stands for: so many that it has about `BLOCK` rows."""
         line = [name, *self.ancestors(name)]
         expected = 1.0
-        for child, parent in reversed(list(zip(line, line[1:], strict=False))):
+        for child, parent in reversed(list(pairwise(line))):
             maker = self.tables[parent].makers[counted(child)]
             if not (maker.dtype.is_integer() or maker.dtype.is_float()):
                 raise self.scopes[child].wrong(f"a number was wanted, not {maker.dtype}.", "count")
@@ -237,6 +245,8 @@ class Scope(Mapping[str, pl.DataType]):
 
     def maker(self, name: str) -> Maker:
         """The column, planned; SchemaError with its place where it cannot be."""
+        if self._busy:
+            self.planned.uses.setdefault(self._busy[-1], set()).add(name)
         if name in self.planned.makers:
             return self.planned.makers[name]
         if name not in self.planned.columns:
@@ -248,16 +258,22 @@ class Scope(Mapping[str, pl.DataType]):
         try:
             column = self.planned.columns[name]
             maker = finished(column.kind.plan(self, name), column, self, name)
-        except PlacedError:
+        except (PlacedError, MissingExtraError):
             raise
         except VerosimError as error:
-            raise PlacedError(f"table {self.table!r}, column {name!r}: {error}", self.place(name)) from error
+            raise PlacedError(f"{self._shown(name)}: {error}", self.place(name)) from error
         finally:
             self._busy.pop()
         self.planned.makers[name] = maker
         return maker
 
+    def _shown(self, name: str) -> str:
+        """A column as messages call it; hidden ones by what they are for."""
+        table = self.table.replace("\0", "")
+        return f"table {table!r}, {name.replace(chr(0), '')}" if "\0" in name else f"table {table!r}, column {name!r}"
+
     def plan_all(self) -> None:
+        self._check_table()
         self._correlate()
         for name in list(self.planned.columns):
             try:
@@ -266,6 +282,16 @@ class Scope(Mapping[str, pl.DataType]):
                 raise self.wrong("columns use columns that use columns, too deeply: use fewer steps.") from None
         if not self.planned.visible:
             raise self.wrong("it has no column to write.", "columns")
+
+    def _check_table(self) -> None:
+        table = self.planned.table
+        if table.rows is not None and table.rows < 0:
+            raise self.wrong(f"a number of rows from 0 up was wanted, not {table.rows}.", "rows")
+        for name in ("edge_cases", "duplicates"):
+            if not 0 <= getattr(table, name) <= 1:
+                raise self.wrong(f"a share from 0 to 1 was wanted, not {getattr(table, name)}.", name)
+        if table.key is not None and table.key not in self:
+            raise self.wrong(f"no column {table.key!r}; {did_you_mean(table.key, self)}", "key")
 
     def expression(self, text: object) -> Expression:
         """An expression over this table's columns, with the random functions."""
@@ -328,6 +354,26 @@ def _plan_conditions(scope: Scope) -> None:
             planned.shares[text] = (condition, share)
         except SchemaError as error:
             raise scope.wrong(str(error), "shares", text) from error
+    read = [c for rule in planned.conditions for c in rule.columns]
+    read += [c for condition, _ in planned.shares.values() for c in condition.columns]
+    behind = _behind(planned, read)
+    planned.redrawn = [n for n, m in planned.makers.items() if n in behind and not (m.fixed or m.across)]
+
+
+def _behind(planned: TablePlan, columns: list[str]) -> set[str]:
+    """These columns, all that they are made from, and all that is drawn together with one of them."""
+    found: set[str] = set()
+    todo = list(columns)
+    while todo:
+        name = todo.pop()
+        if name not in found:
+            found.add(name)
+            todo += planned.uses.get(name, ())
+            if name in planned.correlations:
+                todo += planned.correlations[name][0].columns
+            bond = getattr(planned.columns[name].kind, "bond", None)
+            todo += [n for n, c in planned.columns.items() if bond and getattr(c.kind, "bond", None) == bond]
+    return found
 
 
 def _rules(scope: Scope) -> Iterable[rules.Rule]:
@@ -346,7 +392,9 @@ def _rules(scope: Scope) -> Iterable[rules.Rule]:
         try:
             rules.parse([spec], table)
         except SchemaError as error:
-            raise PlacedError(str(error).replace("rule 1", f"rule {number + 1}"), (*scope.where, "rules", number)) from error
+            raise PlacedError(
+                str(error).replace("rule 1", f"rule {number + 1}"), (*scope.where, "rules", number)
+            ) from error
     try:
         return rules.parse(scope.planned.table.rules, table)
     except SchemaError as error:

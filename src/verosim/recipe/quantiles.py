@@ -90,13 +90,17 @@ def _normal_shares() -> Floats:
 
 def normal_share(z: Floats) -> Floats:
     """The share of the standard normal distribution below z (n,), to 1e-8, inside (0, 1)."""
-    return np.clip(np.interp(z, _KNOTS, _normal_shares()), TINY, 1 - 2.0**-53)
+    shares = _normal_shares()
+    place = np.clip((z - _KNOTS[0]) * 2048, 0, len(_KNOTS) - 2.0)
+    knot = place.astype(np.int64)
+    low = shares[knot]
+    return np.clip(low + (place - knot) * (shares[knot + 1] - low), TINY, 1 - 2.0**-53)
 
 
 # ------------------------------------------------------------------------------------------------- tables
 
-_STEPS: Final = 8192
-_DEPTH: Final = 80.0  # the logarithm of a density is followed this far down: e**-80 of its mode
+_STEPS: Final = 8192  # evenly over the scale; and as many again, evenly over what comes
+_DEPTH: Final = 42.0  # the logarithm of a density is followed this far down: uniforms are not smaller
 
 
 def _table(log_density: Callable[[Floats], Floats], mode: float) -> tuple[Floats, Floats]:
@@ -108,9 +112,14 @@ def _table(log_density: Callable[[Floats], Floats], mode: float) -> tuple[Floats
         while float(log_density(np.array([mode + side * step]))[0]) > top - _DEPTH and step < 1e9:
             step *= 1.25
         ends.append(mode + side * step)
-    points = np.linspace(*ends, _STEPS + 1)
+    points = np.linspace(ends[0], ends[1], _STEPS + 1)
+    dense = np.interp(normal_share(np.linspace(-8, 8, _STEPS + 1)), *_integrated(log_density, top, points))
+    return _integrated(log_density, top, np.unique(np.concatenate([points, dense])))
+
+
+def _integrated(log_density: Callable[[Floats], Floats], top: float, points: Floats) -> tuple[Floats, Floats]:
     density = np.exp(log_density(points) - top)
-    shares = np.concatenate([[0.0], np.cumsum((density[1:] + density[:-1]) / 2)])
+    shares = np.concatenate([[0.0], np.cumsum((density[1:] + density[:-1]) / 2 * np.diff(points))])
     return shares / shares[-1], points
 
 

@@ -11,7 +11,6 @@ import types
 import typing
 from collections.abc import Mapping
 from dataclasses import MISSING, Field, dataclass, fields
-from functools import cache
 from typing import Any, Final
 
 import yaml
@@ -20,7 +19,6 @@ from verosim.errors import SchemaError, did_you_mean
 from verosim.recipe.kinds import KINDS, Choice, Constant, Distribution, Formula
 from verosim.recipe.nouns import Column, Correlation, Kind, Table
 from verosim.recipe.planning import PlacedError, Where
-from verosim.recipe.quantiles import FAMILIES
 from verosim.schema import Loader
 
 VERSION: Final = "recipe 1"
@@ -45,7 +43,9 @@ class RecipeFile:
 _PLAIN: Final = {  # yes, on and 12:30 are text here, and so is 00123
     "tag:yaml.org,2002:bool": re.compile("true|false"),
     "tag:yaml.org,2002:int": re.compile(r"[-+]?(0|[1-9][0-9_]*)"),
-    "tag:yaml.org,2002:float": re.compile(r"[-+]?([0-9][0-9_]*)?(\.[0-9_]*)?([eE][-+]?[0-9]+)?(?<=[0-9._])"),
+    "tag:yaml.org,2002:float": re.compile(
+        r"[-+]?([0-9][0-9_]*)?\.[0-9_]*([eE][-+]?[0-9]+)?|[-+]?[0-9][0-9_]*[eE][-+]?[0-9]+"
+    ),
     "tag:yaml.org,2002:null": re.compile("null|~|"),
 }
 
@@ -91,7 +91,7 @@ def parse(text: str) -> tuple[Any, dict[Where, int]]:
     except RecursionError as error:
         raise SchemaError("line 1: not valid YAML: nested too deeply.") from error
     finally:
-        loader.dispose()  # type: ignore[no-untyped-call]
+        loader.dispose()
 
 
 def _note_lines(node: yaml.Node, where: Where, lines: dict[Where, int]) -> None:
@@ -114,7 +114,7 @@ def line_of(where: Where, lines: Mapping[Where, int]) -> int | None:
     return None
 
 
-# ------------------------------------------------------------------------------------------------- values to dataclasses
+# ------------------------------------------------------------------------------------------------- values to nouns
 
 
 def read(data: Any) -> RecipeFile:
@@ -132,8 +132,7 @@ def read(data: Any) -> RecipeFile:
     return found
 
 
-@cache
-def hints(cls: type) -> dict[str, Any]:
+def hints(cls: Any) -> dict[str, Any]:
     """The types of a dataclass's fields, by name."""
     found = typing.get_type_hints(cls)
     return {f.name: found[f.name] for f in fields(cls)}
@@ -282,7 +281,9 @@ def _kind(name: str, main: Any, own: dict[str, Any], where: Where) -> Kind:
     order = [f for f in known if f not in _preset(cls)]
     for key in own:
         if key not in order[1:]:
-            raise PlacedError(f"{name}: unknown key {key!r}; {did_you_mean(key, [*order[1:], *COMMON])}", (*where, str(key)))
+            raise PlacedError(
+                f"{name}: unknown key {key!r}; {did_you_mean(key, [*order[1:], *COMMON])}", (*where, str(key))
+            )
     given = {key: value(v, known[key], (*where, str(key))) for key, v in own.items()}
     at = (*where, name)
     for key, v in _main(cls, name, main, order, known, at).items():
@@ -299,14 +300,20 @@ def _preset(cls: type[Kind]) -> tuple[str, ...]:
     return ("family",) if cls is Distribution else ()
 
 
-def _main(cls: type[Kind], name: str, main: Any, order: list[str], known: dict[str, Any], where: Where) -> dict[str, Any]:
+def _main(
+    cls: type[Kind], name: str, main: Any, order: list[str], known: dict[str, Any], where: Where
+) -> dict[str, Any]:
     """What stands behind the name: the first field, or where that cannot be, several fields by place or by name."""
-    shapes = {_shape(c) for c in (typing.get_args(known[order[0]]) if _is_union(known[order[0]]) else (known[order[0]],))}
+    shapes = {
+        _shape(c) for c in (typing.get_args(known[order[0]]) if _is_union(known[order[0]]) else (known[order[0]],))
+    }
     if main is None and all(not _needed(f) for f in fields(cls) if f.name in order):
         return {}
     if main is True and bool not in typing.get_args(known[order[0]]) and known[order[0]] is not bool:
         return {}
     shape = _shape_of(main)
+    if known[order[0]] is Column:  # which is written in any form
+        return {order[0]: column(main, where)}
     if shape is dict and dict not in shapes:
         for key in main:
             if key not in order:
@@ -321,6 +328,51 @@ def _main(cls: type[Kind], name: str, main: Any, order: list[str], known: dict[s
 
 def _is_union(hint: Any) -> bool:
     return typing.get_origin(hint) in (typing.Union, types.UnionType)
+
+
+# ------------------------------------------------------------------------------------------------- and back
+
+
+def plain(file: RecipeFile) -> dict[str, Any]:
+    """The recipe as plain values: what `read` makes the same recipe of. What has its default value is left out."""
+    return {"verosim": file.verosim, **{k: v for k, v in _plain(file).items() if k != "verosim"}}
+
+
+def _plain(thing: Any) -> Any:
+    if isinstance(thing, Column):
+        return _plain_column(thing)
+    if hasattr(thing, "__dataclass_fields__"):
+        return {name: _plain(v) for name, v in _set(thing).items()}
+    if isinstance(thing, Mapping):
+        return {key: _plain(v) for key, v in thing.items()}
+    return [_plain(v) for v in thing] if isinstance(thing, list | tuple) else thing
+
+
+def _set(thing: Any) -> dict[str, Any]:
+    """The fields that have another value than their default."""
+    out = {}
+    for f in fields(thing):
+        default = f.default_factory() if f.default_factory is not MISSING else f.default
+        if getattr(thing, f.name) != default:
+            out[f.name] = getattr(thing, f.name)
+    return out
+
+
+_WORDS: Final = {cls: name for name, cls in KINDS.items() if cls is not Distribution}
+
+
+def _plain_column(thing: Column) -> Any:
+    kind, common = thing.kind, {k: _plain(v) for k, v in _set(thing).items() if k != "kind"}
+    if isinstance(kind, Formula) and not common:
+        return kind.formula
+    order = [f.name for f in fields(kind)]
+    if isinstance(kind, Distribution):
+        word, order = kind.family, order[1:]
+    else:
+        word = _WORDS[type(kind)]
+    main = _plain(getattr(kind, order[0])) if order else True
+    beside = {name: _plain(v) for name, v in _set(kind).items() if name in order[1:]}
+    return {word: main, **beside, **common}
 
 
 def _short(data: Any) -> str:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any, Final, TypeVar
 
 import numpy as np
@@ -19,6 +20,7 @@ import polars as pl
 from verosim.draws import BLOCK, scattered, stream
 from verosim.errors import ArgumentError, DataError, RuleError
 from verosim.expressions import Expression
+from verosim.providers.packs import taken
 from verosim.recipe.correlation import correlated
 from verosim.recipe.nouns import Floats, Ints, Maker, listed
 from verosim.recipe.planning import Plan, counted
@@ -106,7 +108,7 @@ class Run:
     def values(self, table: str, column: str, rows: Ints) -> pl.Series:
         """A column's values (n,) at these row numbers: from the numbers alone where that can be."""
         maker = self.plan.tables[table].makers[column]
-        return maker.at(self, rows) if maker.at is not None else self.whole(table, column).gather(rows)
+        return maker.at(self, rows) if maker.at is not None else taken(self.whole(table, column), rows)
 
 
 class Block:
@@ -156,8 +158,11 @@ class Block:
         """Uniform numbers (n,) inside (0, 1); those of a correlated column go with the others."""
         if not purpose and column in self.planned.correlations:
             block, place = self.planned.correlations[column]
-            rng = self.stream("\0".join(block.columns), "correlated")
-            return np.ascontiguousarray(correlated(rng, block.matrix, self.n)[:, place])
+            names = "\0".join(block.columns)
+            drawn = self.once(
+                ("correlated", names), lambda: correlated(self.stream(names, "correlated"), block.matrix, self.n)
+            )
+            return np.ascontiguousarray(drawn[:, place])
         return np.maximum(self.stream(column, *purpose).random(self.n), TINY)
 
     def key_stream(self, column: str, *purpose: str | int) -> np.random.Generator:
@@ -176,7 +181,7 @@ class Block:
     def __getitem__(self, name: str) -> pl.Series:
         if name not in self._values:
             maker = self.planned.makers[name]
-            if self._is_settled_first(maker):
+            if self.attempt == 0 and name in self.planned.redrawn:
                 self._settle()
             else:
                 self._values[name] = self._made(name, maker)
@@ -195,38 +200,30 @@ class Block:
 
     def evaluate(self, expression: Expression, column: str, *purpose: str | int) -> pl.Series:
         """An expression over the columns, its random functions drawn for this column."""
-        frame = self.frame(expression.columns)
+        frame = self.frame(expression.columns) if expression.columns else pl.DataFrame({"\0": self.rows})
         for number, draw in enumerate(expression.draws):
             computed = [i for i, constant in enumerate(draw.constants) if constant is None]
             given: list[float | Floats] = [0.0 if c is None else c for c in draw.constants]
             if computed:
-                inputs = frame if frame.width else pl.DataFrame({"\0": self.rows})
-                arguments = inputs.select(draw.arguments[i].alias(str(i)) for i in computed)
+                arguments = frame.select(draw.arguments[i].alias(str(i)) for i in computed)
                 for i in computed:
                     given[i] = np.broadcast_to(arguments[str(i)].fill_null(np.nan).to_numpy(), self.n)
             key = (*purpose, "draw", number)
             u = self.uniform(column, *key)
-            values = values_of(draw.name, given, u, lambda key=key: self.stream(column, *key, "shapes"))
-            frame = frame.with_columns(listed(values, pl.Float64(), draw.column))
-        if not frame.width:
-            frame = pl.DataFrame({"\0": self.rows})
+            values = values_of(draw.name, given, u, partial(self.stream, column, *key, "shapes"))
+            frame = frame.hstack([listed(values, pl.Float64(), draw.column)])
         return expression.evaluate(frame)
 
     # --------------------------------------------------------------------------------------------- rules
 
-    def _is_settled_first(self, maker: Maker) -> bool:
-        limited = bool(self.planned.conditions or self.planned.shares)
-        return limited and self.attempt == 0 and not (maker.fixed or maker.across)
-
     def _settle(self) -> None:
         """Draw rows until each holds the rules, and meets or not what each share asks of it."""
-        names = [n for n, m in self.planned.makers.items() if not (m.fixed or m.across)]
+        names = self.planned.redrawn
         kept: pl.DataFrame | None = None
         todo, why = np.arange(self.n), ""
         for attempt in range(1, TRIES + 1):
             trial = Block(self.run, self.table, self.number, attempt=attempt)
-            trial._values = {n: self[n] for n, m in self.planned.makers.items() if m.fixed}
-            frame = trial.frame(names).with_row_index("\0row") if names else trial.frame(names)
+            frame = trial.frame(names).with_row_index("\0row")
             kept = frame if kept is None else kept.update(frame[todo], on="\0row", include_nulls=True)
             good, why = trial._holds()
             todo = todo[~good[todo]]
@@ -274,4 +271,3 @@ class Block:
                     f"table {self.table!r}: {broken:,} of {self.n:,} rows break `{rule}`. It is of a column that "
                     "depends on other rows, so they cannot be drawn again: change how the column is made."
                 )
-

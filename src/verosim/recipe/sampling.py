@@ -105,4 +105,6 @@ def _drawn(
         raise SchemaError(f"{name} needs plain numbers for {', '.join(family.parameters[: family.shapes])}.")
     n = next(len(p) for p in parameters if isinstance(p, np.ndarray))
     arrays = [np.broadcast_to(np.asarray(p, dtype=float), n) for p in parameters]
-    return family.draw(rng, *(a if known is None else np.where(known, a, a[known][0] if known.any() else 1.0) for a in arrays))
+    return family.draw(
+        rng, *(a if known is None else np.where(known, a, a[known][0] if known.any() else 1.0) for a in arrays)
+    )

@@ -58,10 +58,11 @@ def _put(values: pl.Series, rows: Ints, new: pl.Series) -> pl.Series:
 def _typo(values: pl.Series, u: Floats) -> pl.Series:
     """A letter left out, doubled, or replaced by the one after it in the alphabet."""
     frame = _parts(values, u)
-    way = (u * 1000).astype(np.int64) % 3
-    middle = pl.when(way == 0).then(pl.lit("")).when(way == 1).then(pl.col("at") + pl.col("at"))
-    shifted = pl.col("at").str.replace_many(_LETTERS, [*_LETTERS[1:], _LETTERS[0]])
-    return frame.select(pl.col("before") + middle.otherwise(shifted) + pl.col("after")).to_series()
+    way = pl.lit(pl.Series((u * 1000).astype(np.int64) % 3))
+    at = pl.col("at")
+    following = at.str.replace_many(_LETTERS, [*_LETTERS[1:], _LETTERS[0]])
+    middle = pl.when(way == 0).then(pl.lit("")).when((way == 1) | (following == at)).then(at + at).otherwise(following)
+    return frame.select(pl.col("before") + middle + pl.col("after")).to_series()
 
 
 _LETTERS: Final = list("abcdefghijklmnopqrstuvwxyz")
@@ -101,7 +102,6 @@ def _outlier(values: pl.Series, u: Floats) -> pl.Series:
 _DIRTS: Final = {
     "typo": _typo, "case": _case, "swap": _swap, "space": _space, "outlier": _outlier,
 }  # fmt: skip
-TEXT_DIRT: Final = frozenset({"typo", "case", "swap", "space"})
 
 
 # ------------------------------------------------------------------------------------------------- duplicates
@@ -122,8 +122,8 @@ def _duplicated(frame: pl.DataFrame, block: Block) -> pl.DataFrame:
 EDGES: Final[dict[str, dict[str, Any]]] = {
     "text": {
         "empty": "", "blank": " ", "long": "x" * 1000, "unicode": "Žluťoučký 中文 مرحبا 😀", "quotes": "O'Brien \"x\"",
-        "markup": "<b>&amp;</b>", "line break": "a\nb", "null as text": "NULL", "formula": "=1+1", "combined": "e\u0301",
-        "right to left": "\u202eabc", "zero width": "a\u200bb", "sql": "'; drop table t; --",
+        "markup": "<b>&amp;</b>", "line break": "a\nb", "null as text": "NULL", "formula": "=1+1",
+        "combined": "e\u0301", "right to left": "\u202eabc", "zero width": "a\u200bb", "sql": "'; drop table t; --",
     },
     "integer": {"zero": 0, "minus one": -1, "largest": None, "smallest": None},
     "float": {"zero": 0.0, "tiny": 5e-324, "large": 1.7976931348623157e308, "negative": -1.0, "third": 0.1 + 0.2},
@@ -184,4 +184,3 @@ def _at_edges(frame: pl.DataFrame, block: Block) -> pl.DataFrame:
             one = one.dt.replace_time_zone(zone).cast(dtype) if zone else one
             frame = frame.with_columns(frame[column].scatter(rows, one.new_from_index(0, len(rows))))
     return frame.with_columns(label.alias(EDGE_CASE))
-

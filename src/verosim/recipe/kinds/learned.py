@@ -20,16 +20,25 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Learned(Kind):
-    ABOUT: ClassVar[str] = "a column of a model file that `verosim fit` wrote; all columns of one file are of the same row"
+    ABOUT: ClassVar[str] = (
+        "a column of a model file that `verosim fit` wrote; all columns of one file are of the same row"
+    )
 
     learned: str  # the model file, beside the recipe
     column: str
     table: str | None = None  # of the model; by default its only one
 
+    @property
+    def bond(self) -> tuple[str, str]:
+        """What columns have in common that are drawn together."""
+        return "learned", self.learned
+
     def plan(self, scope: Scope, name: str) -> Maker:
         model = scope.plan.model(self.learned, self.table)
         if self.column not in model.table.names:
-            raise SchemaError(f"{self.learned} has no column {self.column!r}; {did_you_mean(self.column, model.table.names)}")
+            raise SchemaError(
+                f"{self.learned} has no column {self.column!r}; {did_you_mean(self.column, model.table.names)}"
+            )
         column = model.table[self.column]
         key = ("learned", self.learned, self.table)
 

@@ -1,7 +1,7 @@
 """What ties tables together: foreign keys, lookups, and what a row's children sum up to.
 
-A key is a function of the row number, so a foreign key is that function of a drawn row number: the other table need not
-be made, nor be in memory. A lookup of a row that was drawn at random needs the looked-up column of the other table, whole.
+A key is a function of the row number, so a foreign key is that function of a drawn row number: the other table need
+not be made, nor be in memory. A lookup of a row drawn at random needs the looked-up column of the other table, whole.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import polars as pl
 
 from verosim.draws import permutation
 from verosim.errors import DataError, SchemaError, did_you_mean
+from verosim.providers.packs import taken
 from verosim.recipe.nouns import Column, Floats, Ints, Kind, Maker, Number
 from verosim.recipe.quantiles import FAMILIES
 
@@ -85,20 +86,14 @@ def _refs(scope: Scope) -> list[str]:
 def _of_parent(scope: Scope, other: Scope, column: str) -> Maker:
     maker = other.maker(column)
 
-    def make(block: Block) -> pl.Series:
-        if maker.at is not None:
-            return maker.at(block.run, block.above.rows[block.parents])
-        return block.above[column].gather(block.parents)
-
-    return Maker(maker.dtype, make, fixed=True)
+    return Maker(maker.dtype, lambda block: taken(block.above[column], block.parents), fixed=True)
 
 
 def _of_linked(scope: Scope, other: Scope, column: str, link: str) -> Maker:
     """The other table's column at the rows that a link holds."""
     scope.maker(link)
-    own = other is scope
-    maker = None if own and column not in scope.planned.makers and _is_busy(scope, column) else other.maker(column)
-    if maker is None or (own and maker.at is None):
+    maker = other.maker(column)
+    if other is scope and maker.at is None:
         raise SchemaError(f"a row of the own table is known by its key only; {column!r} is of no kind that gives keys.")
     fixed = scope.maker(link).fixed
     capacity = scope.maker(link).capacity
@@ -112,10 +107,6 @@ def _of_linked(scope: Scope, other: Scope, column: str, link: str) -> Maker:
         return pl.select(pl.when(known).then(found)).to_series()
 
     return Maker(maker.dtype, make, fixed=fixed, capacity=capacity)
-
-
-def _is_busy(scope: Scope, column: str) -> bool:
-    return column in scope._busy
 
 
 @dataclass(frozen=True)
@@ -143,12 +134,16 @@ class Link(Kind):
         if way == "weight":
             weights = scope.other(self.table)
             if str(setting) not in weights or not weights[str(setting)].is_numeric():
-                raise SchemaError(f"weight: table {self.table!r} has no numbers {setting!r}; {did_you_mean(setting, weights)}")
+                raise SchemaError(
+                    f"weight: table {self.table!r} has no numbers {setting!r}; {did_you_mean(setting, weights)}"
+                )
 
         def make(block: Block) -> pl.Series:
             total = block.run.rows(self.table)
             if block.n and not total:
-                raise DataError(f"table {self.table!r} has no rows to point at.", fix="Give it some, or a `missing: 1`.")
+                raise DataError(
+                    f"table {self.table!r} has no rows to point at.", fix="Give it some, or a `missing: 1`."
+                )
             if own:
                 return self._earlier(block, name, way, setting)
             return pl.Series(self._rows(block, name, total, way, setting))
@@ -175,7 +170,7 @@ class Link(Kind):
             if block.n and int(block.position.max()) >= total:
                 at = int(np.argmax(block.position))
                 raise DataError(
-                    f"a parent has {int(block.position.max()) + 1} rows here, and table {self.table!r} has only {total}.",
+                    f"a parent has {block.position.max() + 1} rows here, and table {self.table!r} has only {total}.",
                     row=at, fix="Give `count` a `max`.",
                 )  # fmt: skip
             return permutation(block.position, total, seed, *key, salt=block.above.rows[block.parents])
@@ -184,7 +179,9 @@ class Link(Kind):
             ranks = FAMILIES["zipf"].quantile(u, float(setting), float(total)).astype(np.int64) - 1
             return permutation(ranks, total, seed, *key)
         if way == "weight":
-            ends = block.run.once(("weights", self.table, setting), lambda: _running_weights(block.run, self.table, setting))
+            ends = block.run.once(
+                ("weights", self.table, setting), lambda: _running_weights(block.run, self.table, setting)
+            )
             return np.minimum(np.searchsorted(ends, u * ends[-1], side="right"), total - 1)
         return np.minimum((u * total).astype(np.int64), total - 1)
 
@@ -248,7 +245,7 @@ class Lookup(Kind):
             at, places = block.above, block.parents
             for _ in range(steps - 1):
                 at, places = at.above, at.parents[places]
-            return at[column].gather(places)
+            return taken(at[column], places)
 
         return Maker(dtype, make, fixed=True)
 
@@ -319,15 +316,26 @@ class Children(Kind):
         return [column], pl.List(dtype) if self.how == "list" else pl.Float64() if self.how == "mean" else dtype
 
     def _make(
-        self, block: Block, table: str, value: list[str], dtype: pl.DataType, condition: Expression | None, link: str | None
+        self,
+        block: Block,
+        table: str,
+        value: list[str],
+        dtype: pl.DataType,
+        condition: Expression | None,
+        link: str | None,
     ) -> pl.Series:
         if link is None:
             parts = [_rows_below(b, value, condition, b.parents) for b in _blocks_below(block, table)]
             rows = pl.concat(parts) if parts else pl.DataFrame({"\0up": []}, schema={"\0up": pl.Int64})
         else:
-            every = block.run.once(("children", table, link, *value, self.where), lambda: _all_rows(block.run, table, value, condition, link))
+            every = block.run.once(
+                ("children", table, link, *value, self.where),
+                lambda: _all_rows(block.run, table, value, condition, link),
+            )
             start = int(block.rows[0]) if block.n else 0
-            rows = every.filter(pl.col("\0up").is_between(start, start + block.n, closed="left")).with_columns(pl.col("\0up") - start)
+            rows = every.filter(pl.col("\0up").is_between(start, start + block.n, closed="left")).with_columns(
+                pl.col("\0up") - start
+            )
         return self._summed(rows, value, dtype, block.n)
 
     def _summed(self, rows: pl.DataFrame, value: list[str], dtype: pl.DataType, n: int) -> pl.Series:

@@ -36,7 +36,9 @@ class Object(Kind):
         dtype = pl.Struct({field: scope[f"{name}.{field}"] for field in shown})
         across = any(scope.maker(f"{name}.{field}").across for field in shown)
         return Maker(
-            dtype, lambda block: pl.DataFrame([block[f"{name}.{f}"].alias(f) for f in shown]).to_struct(name), across=across
+            dtype,
+            lambda block: pl.DataFrame([block[f"{name}.{f}"].alias(f) for f in shown]).to_struct(name),
+            across=across,
         )
 
 
@@ -51,6 +53,8 @@ class List(Kind):
 
     def plan(self, scope: Scope, name: str) -> Maker:
         table = f"\0{scope.table} {name}".replace(".", " ")
-        element = Table({VALUE: replace(self.list, hidden=False)}, per=scope.table, count=self.length, locale=scope.locale)
+        element = Table(
+            {VALUE: replace(self.list, hidden=False)}, per=scope.table, count=self.length, locale=scope.locale
+        )
         scope.plan.add_inner(table, element, scope.place(name))
         return Children(f"{table}.{VALUE}", "list").plan(scope, name)

@@ -13,6 +13,7 @@ import polars as pl
 from verosim import files
 from verosim.errors import MissingExtraError, SchemaError, did_you_mean
 from verosim.expressions import Expression
+from verosim.providers.packs import taken
 from verosim.recipe.kinds.plain import plain_series, shares_of
 from verosim.recipe.nouns import Column, Floats, Kind, Maker, Term, listed
 from verosim.recipe.quantiles import FAMILIES, TINY, Quantile, truncated
@@ -66,7 +67,7 @@ class Distribution(Kind):
         constants = [t for t in given if not isinstance(t, Expression)]
         if len(constants) < len(given) or isinstance(low, Expression) or isinstance(high, Expression):
             return self._by_row(scope, name, given, low, high)
-        parameters = [float(p) for p in complete(self.family, constants)]  # type: ignore[arg-type]
+        parameters = [float(p) for p in complete(self.family, constants)]
         check_constants(self.family, parameters)
         quantile = bounded(lambda u: np.asarray(family.quantile(u, *parameters)), low, high)
         return from_quantile(quantile, name, family.whole)
@@ -138,7 +139,9 @@ class Mixture(Kind):
             which = np.searchsorted(starts[1:-1], u, side="right")
             inner = np.clip((u - starts[which]) / shares[which], TINY, 1 - 2.0**-53)  # the rest of the same uniform
             made = [p.of(block, inner).cast(pl.Float64).fill_null(np.nan).to_numpy() for p in parts if p.of]
-            return listed(np.choose(which, made) if len(made) <= 32 else np.stack(made)[which, np.arange(len(u))], dtype)
+            return listed(
+                np.choose(which, made) if len(made) <= 32 else np.stack(made)[which, np.arange(len(u))], dtype
+            )
 
         means = [p.typical for p in parts]
         mean = None if None in means else float(np.dot(shares, np.array(means, dtype=float)))
@@ -182,7 +185,7 @@ class Empirical(Kind):
         ordered_values = values.sort()
 
         def of(block: Block, u: Floats) -> pl.Series:
-            return ordered_values.gather(np.minimum((u * len(values)).astype(np.int64), len(values) - 1))
+            return taken(ordered_values, np.minimum((u * len(values)).astype(np.int64), len(values) - 1))
 
         mean = float(values.mean()) if values.dtype.is_numeric() else None  # type: ignore[arg-type]
         return Maker(values.dtype, lambda block: of(block, block.uniform(name)), of=of, typical=mean)
@@ -215,7 +218,9 @@ class Scipy(Kind):
         stats = _stats()
         known = {n for n in dir(stats) if isinstance(getattr(stats, n), stats.rv_continuous | stats.rv_discrete)}
         if self.name not in known:
-            raise SchemaError(f"scipy.stats has no distribution {self.name!r}; {did_you_mean(self.name, sorted(known))}")
+            raise SchemaError(
+                f"scipy.stats has no distribution {self.name!r}; {did_you_mean(self.name, sorted(known))}"
+            )
         family = getattr(stats, self.name)
         try:
             frozen = family(**self.parameters)
@@ -232,4 +237,6 @@ def _stats() -> Any:
     try:
         return import_module("scipy.stats")
     except ImportError as error:
-        raise MissingExtraError("distributions of scipy need the extra `scipy`: pip install 'verosim[scipy]'.") from error
+        raise MissingExtraError(
+            "distributions of scipy need the extra `scipy`: pip install 'verosim[scipy]'."
+        ) from error

@@ -19,6 +19,7 @@ import numpy.typing as npt
 import polars as pl
 
 from verosim.errors import SchemaError, did_you_mean
+from verosim.providers.packs import taken
 from verosim.recipe.kinds.plain import Scalar, plain_series, shares_of
 from verosim.recipe.nouns import Floats, Ints, Kind, Maker, Number, Term, listed
 from verosim.recipe.quantiles import normal_quantile
@@ -66,14 +67,16 @@ def _steps(block: Block) -> Ints:
 # ------------------------------------------------------------------------------------------------- previous, running
 
 
-def _grouped(scope: Scope, by: str | None) -> tuple[list[str], bool]:
-    """The columns that runs are told apart by, and whether any depends on other rows; they need a parent."""
+def _grouped(scope: Scope, by: str | None) -> list[str]:
+    """The columns that runs are told apart by, besides the parent."""
     if by is None:
-        return [], False
+        return []
     scope.maker(by)
     if scope.planned.parent is None:
-        raise SchemaError("`by` is for tables with a parent; make the table `per` another that has a row for each group.")
-    return [by], True
+        raise SchemaError(
+            "`by` is for tables with a parent; make the table `per` another that has a row for each group."
+        )
+    return [by]
 
 
 @dataclass(frozen=True)
@@ -86,7 +89,7 @@ class Previous(Kind):
 
     def plan(self, scope: Scope, name: str) -> Maker:
         dtype = scope[self.column]
-        groups, _ = _grouped(scope, self.by)
+        groups = _grouped(scope, self.by)
         try:
             first = pl.Series([self.default]).cast(dtype, strict=True)
         except pl.exceptions.PolarsError as error:
@@ -122,7 +125,7 @@ class Running(Kind):
         given = scope[self.column]
         if self.how != "count" and not given.is_numeric():
             raise SchemaError(f"a running {self.how} is of numbers; {self.column!r} is {given}.")
-        groups, _ = _grouped(scope, self.by)
+        groups = _grouped(scope, self.by)
         whole = self.how == "count" or (given.is_integer() and isinstance(self.start, int))
         dtype = pl.Int64() if whole else pl.Float64()
         cumulate = getattr(pl.col("value"), _HOWS[self.how])()
@@ -148,7 +151,9 @@ class Running(Kind):
 
 @dataclass(frozen=True)
 class Rank(Kind):
-    ABOUT: ClassVar[str] = "the rank of a column's value among the rows of the parent, or in the whole table; 1 is least"
+    ABOUT: ClassVar[str] = (
+        "the rank of a column's value among the rows of the parent, or in the whole table; 1 is least"
+    )
 
     column: str
     descending: bool = False
@@ -295,7 +300,7 @@ class States(Kind):
                 initial[0] = maps[0, before]
             maps[firsts] = initial[firsts, None]
             states = _scan_maps(maps)
-            return labels.gather(states), int(states[-1]) if block.n else before
+            return taken(labels, states), int(states[-1]) if block.n else before
 
         return in_steps(scope, name, labels.dtype, step)
 

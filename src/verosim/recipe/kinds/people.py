@@ -18,8 +18,9 @@ from verosim.recipe.kinds.plain import shares_of
 from verosim.recipe.nouns import Ints, Kind, Maker, Number
 
 if TYPE_CHECKING:
-    from verosim.recipe.planning import Scope
+    from verosim.recipe.planning import Scope, TablePlan
     from verosim.recipe.running import Block, Run
+
 
 @dataclass(frozen=True)
 class Provider(Kind):
@@ -30,11 +31,15 @@ class Provider(Kind):
     of: str = ""  # whom it is about, where a row has several: buyer, seller
     pattern: str | None = None  # how digits are laid out: (###) ###-####
 
+    @property
+    def bond(self) -> tuple[str, str]:
+        """What columns have in common that are drawn together."""
+        return "people", self.of
+
     def plan(self, scope: Scope, name: str) -> Maker:
         provider = parse_provider(self.provider)[0]
         dtype = PROVIDERS[provider].dtype if self.pattern is None else pl.String()
         locale = _locale(self.locale, self.of, scope)
-        together = _together(scope, self.of)
         unique = scope.planned.columns[name].unique
         room = values_of(self.provider) if unique else None
         if unique and not room:
@@ -43,15 +48,15 @@ class Provider(Kind):
             laid_out(pl.Series(["0"]), self.pattern)
 
         def make(block: Block) -> pl.Series:
-            values = block.once(("people", self.of), lambda: _made(block, together, locale, self.of))[name]
+            values = block.once(("people", self.of), lambda: _made(block, locale, self.of))[name]
             return values if self.pattern is None else laid_out(values.cast(pl.String), self.pattern)
 
         return Maker(dtype, make, capacity=room, fixed=unique)
 
 
-def _together(scope: Scope, of: str) -> dict[str, Provider]:
+def _together(planned: TablePlan, of: str) -> dict[str, Provider]:
     """The columns of a table that are about the same person."""
-    kinds = ((name, column.kind) for name, column in scope.planned.columns.items())
+    kinds = ((name, column.kind) for name, column in planned.columns.items())
     return {name: kind for name, kind in kinds if isinstance(kind, Provider) and kind.of == of}
 
 
@@ -60,7 +65,7 @@ Locales = tuple[list[str], "Callable[[Block], Ints] | None"]
 
 def _locale(locale: str | dict[str, Number] | None, of: str, scope: Scope) -> Locales:
     """The locales that come, and which (n,) each row has; None where there is one."""
-    asked = {repr(k.locale) for k in _together(scope, of).values()}
+    asked = {repr(k.locale) for k in _together(scope.planned, of).values()}
     if len(asked) > 1:
         raise SchemaError("columns about one person have one `locale`; set people apart with `of`.")
     if isinstance(locale, dict):
@@ -87,9 +92,9 @@ def _places(values: pl.Series, column: str) -> Ints:
     return values.replace_strict(list(LOCALES), np.arange(len(LOCALES)), return_dtype=pl.Int64).to_numpy()
 
 
-def _made(block: Block, columns: dict[str, Provider], locale: Locales, of: str) -> dict[str, pl.Series]:
+def _made(block: Block, locale: Locales, of: str) -> dict[str, pl.Series]:
     """All columns about one person, made at once: names in addresses, cities with their postcodes."""
-    locales, which = locale
+    (locales, which), columns = locale, _together(block.planned, of)
     providers = {name: kind.provider for name, kind in columns.items()}
     unique = [name for name in columns if block.planned.columns[name].unique]
     seed = block.run.once(("people", block.table, of), lambda: int(block.key_stream(of, "unique").integers(2**62)))
@@ -143,7 +148,9 @@ class Faker(Kind):
 
 @dataclass(frozen=True)
 class Mimesis(Kind):
-    ABOUT: ClassVar[str] = "any mimesis provider, such as person.full_name, drawn from a pool of its values (extra `mimesis`)"
+    ABOUT: ClassVar[str] = (
+        "any mimesis provider, such as person.full_name, drawn from a pool of its values (extra `mimesis`)"
+    )
     FROM_UNIFORM: ClassVar[bool] = True
 
     mimesis: str
@@ -176,7 +183,9 @@ def _library(module: str, shown: str) -> Any:
     try:
         return import_module(module)
     except ImportError as error:
-        raise MissingExtraError(f"providers of {shown} need the extra `{module}`: pip install 'verosim[{module}]'.") from error
+        raise MissingExtraError(
+            f"providers of {shown} need the extra `{module}`: pip install 'verosim[{module}]'."
+        ) from error
 
 
 def _pooled(scope: Scope, name: str, size: int, draw: Callable[[int], Callable[[], Any]]) -> Maker:
@@ -218,12 +227,70 @@ def _pool(values: list[Any]) -> pl.Series:
 
 # ------------------------------------------------------------------------------------------------- texts
 
-_LOREM: Final = (
-    "lorem ipsum dolor sit amet consectetur adipiscing elit sed do eiusmod tempor incididunt ut labore et dolore magna "
-    "aliqua enim ad minim veniam quis nostrud exercitation ullamco laboris nisi aliquip ex ea commodo consequat duis aute "
-    "irure in reprehenderit voluptate velit esse cillum fugiat nulla pariatur excepteur sint occaecat cupidatat non "
-    "proident sunt culpa qui officia deserunt mollit anim id est laborum"
-).split()
+_LOREM: Final = [
+    "lorem",
+    "ipsum",
+    "dolor",
+    "sit",
+    "amet",
+    "consectetur",
+    "adipiscing",
+    "elit",
+    "sed",
+    "do",
+    "eiusmod",
+    "tempor",
+    "incididunt",
+    "ut",
+    "labore",
+    "et",
+    "dolore",
+    "magna",
+    "aliqua",
+    "enim",
+    "ad",
+    "minim",
+    "veniam",
+    "quis",
+    "nostrud",
+    "exercitation",
+    "ullamco",
+    "laboris",
+    "nisi",
+    "aliquip",
+    "ex",
+    "ea",
+    "commodo",
+    "consequat",
+    "duis",
+    "aute",
+    "irure",
+    "in",
+    "reprehenderit",
+    "voluptate",
+    "velit",
+    "esse",
+    "cillum",
+    "fugiat",
+    "nulla",
+    "pariatur",
+    "excepteur",
+    "sint",
+    "occaecat",
+    "cupidatat",
+    "non",
+    "proident",
+    "sunt",
+    "culpa",
+    "qui",
+    "officia",
+    "deserunt",
+    "mollit",
+    "anim",
+    "id",
+    "est",
+    "laborum",
+]
 
 
 @dataclass(frozen=True)
@@ -235,7 +302,9 @@ class Lorem(Kind):
     def plan(self, scope: Scope, name: str) -> Maker:
         low, high = self.words
         if not 1 <= low <= high <= 500:
-            raise SchemaError(f"`lorem` takes two numbers of words from 1 to 500, the lower first, not {low} and {high}.")
+            raise SchemaError(
+                f"`lorem` takes two numbers of words from 1 to 500, the lower first, not {low} and {high}."
+            )
         words = pl.Series(_LOREM)
 
         def make(block: Block) -> pl.Series:
@@ -251,7 +320,9 @@ class Lorem(Kind):
 
 @dataclass(frozen=True)
 class Grammar(Kind):
-    ABOUT: ClassVar[str] = "sentences by grammar: `{name}` in a text stands for one of the texts of that name, or a column"
+    ABOUT: ClassVar[str] = (
+        "sentences by grammar: `{name}` in a text stands for one of the texts of that name, or a column"
+    )
 
     grammar: str | list[str]  # the texts to begin with
     rules: dict[str, list[str]] = field(default_factory=dict)
@@ -310,7 +381,9 @@ class Grammar(Kind):
         name = piece[1:-1] if re.fullmatch(r"\{\w+\}", piece) else ""
         if not name:
             return pl.lit(piece)
-        return pl.lit(self._written(self.rules[name], rows, rng, columns) if name in self.rules else columns[name].gather(rows))
+        return pl.lit(
+            self._written(self.rules[name], rows, rng, columns) if name in self.rules else columns[name].gather(rows)
+        )
 
 
 def _names(text: str) -> list[str]:

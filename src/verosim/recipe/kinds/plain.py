@@ -14,6 +14,7 @@ from verosim.draws import permutation
 from verosim.errors import DataError, SchemaError, did_you_mean
 from verosim.expressions import kind_of
 from verosim.providers import capacity, make_ids
+from verosim.providers.packs import taken
 from verosim.providers.patterns import LONGEST, parse
 from verosim.recipe.nouns import Case, Floats, Ints, Kind, Maker
 
@@ -68,7 +69,9 @@ class Formula(Kind):
 
 @dataclass(frozen=True)
 class Choice(Kind):
-    ABOUT: ClassVar[str] = "one of some values, by weight; `by` another column: values and weights for each of its values"
+    ABOUT: ClassVar[str] = (
+        "one of some values, by weight; `by` another column: values and weights for each of its values"
+    )
     FROM_UNIFORM: ClassVar[bool] = True
 
     values: list[Scalar | None] | dict[Scalar, Any]  # values; or value -> weight; with `by`: level -> one of these
@@ -85,7 +88,7 @@ class Choice(Kind):
         ends = np.cumsum(shares)
 
         def of(block: Block, u: Floats) -> pl.Series:
-            return texts.gather(np.searchsorted(ends[:-1], u, side="right"))
+            return taken(texts, np.searchsorted(ends[:-1], u, side="right"))
 
         mean = float(texts.cast(pl.Float64).to_numpy() @ shares) if texts.dtype.is_numeric() else None
         return Maker(texts.dtype, lambda block: of(block, block.uniform(name)), of=of, typical=mean)
@@ -98,7 +101,10 @@ class Choice(Kind):
         dtype, across = scope[by], scope.maker(by).across
         levels = [level for level in self.values if level != OTHERWISE]
         self._check_levels(scope, by, levels)
-        parts = [_weighted(self.values[level], None) for level in [*levels, *([OTHERWISE] if OTHERWISE in self.values else [])]]
+        parts = [
+            _weighted(self.values[level], None)
+            for level in [*levels, *([OTHERWISE] if OTHERWISE in self.values else [])]
+        ]
         texts = plain_series([v for values, _ in parts for v in values])
         ends = np.concatenate([number + np.cumsum(shares) for number, (_, shares) in enumerate(parts)])
         try:
@@ -118,7 +124,9 @@ class Choice(Kind):
                     f"{by!r} is {given[at]!r}, for which there is no choice.", row=at, fix=f"Add it, or `{OTHERWISE}`."
                 )
             found = np.minimum(np.searchsorted(ends, np.where(known, places, 0) + u, side="right"), len(texts) - 1)
-            return texts.gather(pl.Series(found).zip_with(pl.Series(known), pl.Series([None], dtype=pl.Int64).new_from_index(0, len(u))))
+            return texts.gather(
+                pl.Series(found).zip_with(pl.Series(known), pl.Series([None], dtype=pl.Int64).new_from_index(0, len(u)))
+            )
 
         return Maker(texts.dtype, lambda block: of(block, block.uniform(name)), of=of, across=across)
 
@@ -171,7 +179,7 @@ def _shuffled(values: pl.Series, name: str) -> Maker:
         raise SchemaError("a value stands twice, so they cannot be unique.")
 
     def at(run: Run, rows: Ints) -> pl.Series:
-        return values.gather(permutation(rows, len(values), run.seed, "recipe", name))
+        return taken(values, permutation(rows, len(values), run.seed, "recipe", name))
 
     return Maker(values.dtype, lambda block: at(block.run, block.rows), at=at, capacity=len(values), fixed=True)
 
@@ -193,7 +201,7 @@ class CaseLabel(Kind):
                 if column not in scope:
                     raise SchemaError(f"case {case!r}: no column {column!r}; {did_you_mean(column, scope)}")
         labels, ends = pl.Series([*self.cases, None], dtype=pl.String), np.cumsum(shares)
-        return Maker(pl.String(), lambda block: labels.gather(np.searchsorted(ends, block.uniform(name), side="right")))
+        return Maker(pl.String(), lambda block: taken(labels, np.searchsorted(ends, block.uniform(name), side="right")))
 
 
 # ------------------------------------------------------------------------------------------------- keys and patterns
@@ -295,13 +303,15 @@ class Regex(Kind):
         while at < len(body):
             token = _TOKEN.match(body, at)
             if token is None:
-                raise SchemaError(f"{regex!r}, character {at + 1}: not understood here; look-around and references are not.")
+                raise SchemaError(
+                    f"{regex!r}, character {at + 1}: not understood here; look-around and references are not."
+                )
             text, at = token[0], token.end()
             out.append(_part(text, most))
         return "".join(out)
 
 
-_TOKEN: Final = re.compile(r"\(\?:|\\.|\[\^?\]?(?:\\.|[^\]\\])*\]|[*+?](?!\?)|\{\d*,?\d*\}|[^\\\[\]]")
+_TOKEN: Final = re.compile(r"\(\?:|\\.|\[\^?\]?(?:\\.|[^\]\\])*\]|[*+?](?!\?)|\{\d*,?\d*\}|\((?!\?)|[^\\\[\](]")
 _SETS: Final = {"d": "0-9", "w": "0-9A-Za-z_", "s": " ", "D": "!-/:-~", "W": "!-/:-@", "S": "!-~"}
 _PRINTED: Final = [chr(c) for c in range(32, 127)]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Final
 from zoneinfo import ZoneInfo
@@ -28,6 +29,7 @@ WORDS: Final = {
 WEEKDAYS: Final = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 LONGEST: Final = 400_000  # days between the ends
 Weights = list[Number] | dict[str | int, Number]
+Clock = Callable[[Floats], Ints]  # uniforms (n,) to microseconds since 1970
 
 
 def duration(text: str) -> int:
@@ -161,7 +163,7 @@ class Datetime(Kind):
 
         return Maker(dtype, lambda block: of(block, block.uniform(name)), of=of)
 
-    def _by_profile(self, first: dt.datetime, last: dt.datetime, step: int):  # type: ignore[no-untyped-def]
+    def _by_profile(self, first: dt.datetime, last: dt.datetime, step: int) -> Clock:
         if first.time() != dt.time() or last.time() != dt.time():
             raise SchemaError("with hours, weekdays, business days or holidays, the ends are days: 2024-01-31.")
         if step > 3600 * SECOND:
@@ -178,7 +180,7 @@ class Datetime(Kind):
         return local
 
 
-def _even(first: dt.datetime, last: dt.datetime, step: int):  # type: ignore[no-untyped-def]
+def _even(first: dt.datetime, last: dt.datetime, step: int) -> Clock:
     start, steps = _micros(first), -(-(_micros(last) - _micros(first)) // step)
     return lambda u: start + np.minimum((u * steps).astype(np.int64), steps - 1) * step
 
@@ -252,7 +254,9 @@ class After(Kind):
         def make(block: Block) -> pl.Series:
             start, wait = block[self.column], block[hidden]
             if self.business:
-                return pl.select(pl.lit(start).dt.add_business_days(pl.lit(wait.cast(pl.Int32)), roll="forward")).to_series()
+                return pl.select(
+                    pl.lit(start).dt.add_business_days(pl.lit(wait.cast(pl.Int32)), roll="forward")
+                ).to_series()
             if is_date:
                 return start + (wait.floor().cast(pl.Int64) * (WORDS[self.unit] // DAY) * DAY).cast(pl.Duration("us"))
             span = (wait.cast(pl.Float64) * WORDS[self.unit]).round().cast(pl.Int64)
