@@ -85,6 +85,8 @@ class Calendar:
         self.heap = {k: np.zeros(0, np.float64 if k in ("heap_time", "heap_value") else np.int64) for k in _HEAP}
         self.count = np.zeros(marks.COUNTS, np.int64)
         self.clock = np.zeros(1)
+        self.parked: Ints = np.zeros(0, np.int64)  # cases at the end of what is drawn of their paths
+        self.resumed: Ints = np.zeros(0, np.int64)  # those whose paths have been drawn further since
         self.batches: dict[int, Batch] = {}
         self.windows = Windows(model, run, self.fixed["first_server"])
         self.feed = (np.zeros(0), np.zeros(0, np.int64), np.zeros(0, np.int64))
@@ -157,10 +159,10 @@ class Calendar:
             "agenda_kind": np.zeros(agenda, np.int64), "agenda_ref": np.zeros(agenda, np.int64),
             "parked": np.zeros(n + 1, np.int64), "count": self.count, "clock": self.clock,
         }  # fmt: skip
-        for i, c in enumerate(getattr(self, "_resumed", ())):
-            work["agenda_kind"][i], work["agenda_ref"][i] = marks.RESUME, c
-        self.count[marks.AGENDA_FROM], self.count[marks.AGENDA_SIZE] = 0, len(getattr(self, "_resumed", ()))
-        self._resumed: Ints = np.zeros(0, np.int64)
+        waiting = len(self.resumed)
+        work["agenda_kind"][:waiting], work["agenda_ref"][:waiting] = marks.RESUME, self.resumed
+        self.count[marks.AGENDA_FROM], self.count[marks.AGENDA_SIZE] = 0, waiting
+        self.resumed = np.zeros(0, np.int64)
         state = State(**work)
         if self.compiled is not None:
             answer = int(self.compiled(state, float(horizon)))
@@ -229,7 +231,7 @@ class Calendar:
             self._add_visits(visits, place[visits.case])
         self._pack(np.ones(len(self.cases["at"]), bool))
         self.count[marks.N_PARKED] = 0
-        self._resumed = parked
+        self.resumed = parked
 
     def _gone(self) -> np.ndarray:
         return ~np.isnan(self.cases["left"])
