@@ -407,6 +407,16 @@ def test_a_simpy_script_records_its_tables() -> None:
     assert low - 0.5 < truth < high + 0.5
 
 
+@pytest.mark.parametrize("engine", ["recursion", "calendar"])
+def test_where_nobody_comes_there_are_tables_without_rows(engine: str) -> None:
+    scenario = Scenario.load("bank")
+    none, some = scenario.run(0, engine=engine), scenario.run(5, engine=engine)
+    for name, frame in none.tables.items():
+        assert frame.is_empty()
+        assert frame.schema == some.tables[name].schema
+    assert none.indicators.is_empty()
+
+
 # ------------------------------------------------------------------------------------------------ bad input
 
 GOOD = "sources: {a: {every: 1}}\nstations:\n  desk: {servers: 1, service: 0.5"

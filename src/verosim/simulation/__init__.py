@@ -45,6 +45,7 @@ from verosim.simulation.calendar import Calendar, Done
 from verosim.simulation.file import library
 from verosim.simulation.ledger import Accounts
 from verosim.simulation.nouns import ScenarioFile
+from verosim.simulation.paths import nobody
 from verosim.simulation.plan import CASES, Model
 from verosim.simulation.population import Populations
 from verosim.simulation.sensors import SensorField
@@ -299,12 +300,18 @@ class Scenario:
         return indicators.table([self.run(cases, own, engine).measured() for own in seeds])
 
     def frames(self, parts: Iterable[Done]) -> Iterator[dict[str, pl.DataFrame]]:
-        """The tables of each part."""
+        """The tables of each part; of no part, tables without rows."""
+        done = None
         for done in parts:
-            tables = {"cases": outputs.cases(self.model, done), "log": outputs.log(self.model, done)}
-            if self.model.file.stocks:
-                tables["orders"] = outputs.orders(self.model, done)
-            yield tables
+            yield self._tables(done)
+        if done is None:
+            yield self._tables(Done.nothing(nobody(self.model, Run(self.model.plan, {CASES: 0}, 0))))
+
+    def _tables(self, done: Done) -> dict[str, pl.DataFrame]:
+        tables = {"cases": outputs.cases(self.model, done), "log": outputs.log(self.model, done)}
+        if self.model.file.stocks:
+            tables["orders"] = outputs.orders(self.model, done)
+        return tables
 
 
 def _stepwise(model: Model) -> list[Populations | SensorField | Accounts]:

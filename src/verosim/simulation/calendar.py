@@ -60,6 +60,13 @@ class Done:
     arrives: Floats
     on_hand: Floats
 
+    @classmethod
+    def nothing(cls, batch: Batch) -> Done:
+        """Of no case and no visit."""
+        ints, floats = np.zeros(0, np.int64), np.zeros(0)
+        columns: dict[str, Any] = {f.name: ints if f.type == "Ints" else floats for f in fields(cls)}
+        return cls(**columns | {"batch": batch})
+
 
 _CASE: Final = {"at": NOBODY, "end": 0, "more": 0, "left": nan, "blocked_in": NOBODY}
 _VISIT: Final = {  # with what a visit begins

@@ -71,7 +71,7 @@ class Batch:
         if not wanted:
             return given
         parts = []
-        for start in range(0, self.n, BLOCK):
+        for start in range(0, max(self.n, 1), BLOCK):
             chosen = np.arange(start, min(start + BLOCK, self.n))
             block = Rows(self.run, (self.first + start) // BLOCK, 0, self.rows[chosen], given, chosen)
             parts.append(pl.DataFrame([block[name].alias(name) for name in wanted]))
@@ -202,6 +202,11 @@ def _assembled(chunks: list[tuple[int, Visits]], n: int) -> Visits:
         columns[f.name] = np.empty(len(case), filled[0].dtype)
         columns[f.name][place] = np.concatenate(filled)
     return Visits(**columns)
+
+
+def nobody(model: Model, run: Run) -> Batch:
+    """A batch without cases."""
+    return Batch(model, run, 0, 0, Arrivals(np.zeros(0), np.zeros(0, np.int64), np.zeros(0, np.int64)))
 
 
 def batches(model: Model, run: Run, limit: int) -> Iterator[Batch]:
