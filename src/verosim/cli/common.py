@@ -27,6 +27,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
 )
+WIDTH = 100  # of what is not printed on a terminal
 err = Console(stderr=True, highlight=False)
 Engine = Enum("Engine", {name: name for name in MODELS})  # type: ignore[misc]
 
@@ -62,7 +63,8 @@ ENGINE = Engine["auto"]
 
 
 def say(what: Any, soft_wrap: bool = True) -> None:
-    Console(highlight=False).print(what, soft_wrap=soft_wrap, markup=False)
+    width = None if sys.stdout.isatty() else WIDTH
+    Console(highlight=False, width=width).print(what, soft_wrap=soft_wrap, markup=False)
 
 
 def say_aside(what: Any, soft_wrap: bool = True) -> None:
