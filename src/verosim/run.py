@@ -5,7 +5,7 @@ real data -> read -> infer the schema -> fit -> sample -> write -> measure
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
@@ -207,11 +207,11 @@ def to_start_from(start: Any, dataset: Mapping[str, pl.DataFrame]) -> dict[str, 
 
 def measured(synthesizer: Synthesizer, dataset: Mapping[str, pl.DataFrame], progress: Progress = silent) -> Report:
     """The first measure of each table: synthetic rows beside those learned from and the hold-out."""
-    train, held = split(dataset, synthesizer.options, synthesizer.seed_)
-    tables = {}
+    train, held = split(dataset, synthesizer.options, synthesizer.seed_, synthesizer.schema_)
+    tables, streams = {}, _sampled(synthesizer, train)
     for name, frame in train.items():
         try:
-            drawn = pl.concat(synthesizer.blocks(name, min(frame.height, MEASURED)))
+            drawn = pl.concat(streams(name))
         except RuleError as error:  # fewer rows may still be drawn
             rows = {"train": frame.height, "holdout": held[name].height, "synthetic": 0}
             tables[name] = TableReport(name, rows, synthesizer.seed_, (), {}, (f"not measured: {error}",))
@@ -219,6 +219,15 @@ def measured(synthesizer: Synthesizer, dataset: Mapping[str, pl.DataFrame], prog
         case = Case.of(frame, held[name], drawn, synthesizer.schema_[name], seed=synthesizer.seed_)
         tables[name] = measure(case, progress=progress)
     return Report(tables)
+
+
+def _sampled(synthesizer: Synthesizer, train: Mapping[str, pl.DataFrame]) -> Callable[[str], Iterable[pl.DataFrame]]:
+    """Rows of each table to be measured: as many as were learned, or so many as are looked at."""
+    if synthesizer.database_ is None:
+        return lambda name: synthesizer.blocks(name, min(train[name].height, MEASURED))
+    most = max(frame.height for frame in train.values())
+    drawn = synthesizer.streams(synthesizer.sizes(scale=min(1.0, MEASURED / max(most, 1))))
+    return lambda name: drawn[name]
 
 
 def write(
@@ -234,14 +243,15 @@ def write(
     """Draw rows, as asked, and write them as they come, looking like the file that was learned."""
     total, done = max(1, sum(sizes.values())), 0
 
-    def counted(name: str, rows: int) -> Any:
+    def counted(blocks: Iterable[pl.DataFrame]) -> Any:
         nonlocal done
-        for block in synthesizer.blocks(name, rows, seed, workers or fitting(rows), control):
+        for block in blocks:
             done += block.height
             progress(done / total, f"{done:,} rows")
             yield block
 
-    frames = {name: counted(name, rows) for name, rows in sizes.items()}
+    streams = synthesizer.streams(sizes, seed, workers or fitting(max(sizes.values())), control)
+    frames = {name: counted(blocks) for name, blocks in streams.items()}
     layout = synthesizer.layout
     if len(frames) == 1 and not (layout and layout.format == "folder"):
         (name,) = frames
