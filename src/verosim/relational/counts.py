@@ -30,16 +30,19 @@ class Counts:
     def fit(cls, counts: Ints, k: int, alone: bool = False) -> Self:
         """counts: (p,) the children of each parent; alone: each has one at most."""
         values, parents = np.unique(counts, return_counts=True)
-        cell, filled, cells = 0, 0, []
-        for n in parents.tolist():
-            cells.append(cell)
-            filled += n
-            if filled >= k:
-                cell, filled = cell + 1, 0
-        cell_of = np.minimum(np.array(cells, np.int64), max(cell - 1, 0))
-        sizes = np.bincount(cell_of, parents).astype(np.int64) if len(values) else np.zeros(0, np.int64)
-        low = values[np.flatnonzero(np.diff(cell_of, prepend=-1))].astype(np.int64)
-        means = np.bincount(cell_of, parents * values) / sizes if len(values) else np.zeros(0)
+        if not len(values):
+            return cls(*(np.zeros(0, np.int64) for _ in range(3)), int(alone))
+        common = parents >= k
+        cell = np.cumsum(common | np.append(True, common[:-1])) - 1  # a common number is a cell, a run of rare ones too
+        for last in range(cell[-1], -1, -1):  # a run of too few parents takes the number of its neighbour
+            own = cell == last
+            if parents[own].sum() < k and common.any():
+                near = np.flatnonzero(common)[np.abs(values[common] - values[own].mean()).argmin()]
+                values[own], cell[own] = values[near], cell[near]
+        order = np.unique(cell)
+        sizes = np.array([parents[cell == c].sum() for c in order], np.int64)
+        low = np.array([values[cell == c].min() for c in order], np.int64)
+        means = np.array([np.average(values[cell == c], weights=parents[cell == c]) for c in order])
         return cls(low, np.maximum(np.rint(2 * means - low).astype(np.int64), low), sizes, int(alone))
 
     def like(self, wanted: Floats, rng: np.random.Generator) -> Ints:
