@@ -37,7 +37,7 @@ def comparable(series: pl.Series) -> pl.Series:
 
 
 def parts(frame: pl.DataFrame, columns: Sequence[str], beside: pl.DataFrame, others: Sequence[str]) -> list[pl.Series]:
-    """The columns of a key, ready to be compared with those `others` of the frame `beside`: as text where types differ."""
+    """The columns of a key, to be compared with those `others` of the frame `beside`: as text where types differ."""
     pairs = zip(columns, others, strict=True)
     return [
         frame[a].alias(f"key{i}")

@@ -120,6 +120,8 @@ def fit(
     k: int = 5,
     unit: str | None = None,
     holdout: float = 0.1,
+    orphans: str = "error",
+    keep: Iterable[str] = (),
     start: Any = None,
     progress: Progress = silent,
 ) -> Synthesizer:
@@ -129,10 +131,21 @@ def fit(
     `settings` of its own, such as {"max_minutes": 5, "checkpoint": "folder"} for a network. k: values held by fewer
     people are not reproduced. unit: the column that says whom a row belongs to. holdout: the share of rows kept to
     measure with. start: data, or a synthesizer or model file, with some of the same columns, which a network learns
-    first: for small data. The first measure lies in `synthesizer.report`. The caller's data are not changed.
+    first: for small data. orphans: what to do with rows whose foreign key names nobody: error, drop, null or keep.
+    keep: reference tables, such as countries, whose rows come out as they are. The first measure lies in `synthesizer.report`. The caller's data are not changed.
     """
-    options = Options(model=model, settings=settings or {}, k=k, unit=unit, holdout=holdout)
-    return learn(open_data(data), schema, seed, options, progress, start)[0]
+    options = Options(model=model, settings=settings or {}, k=k, unit=unit, holdout=holdout, orphans=orphans)
+    opened, kept = open_data(data), list(keep)
+    if kept:
+        schema = keeping(described(opened.dataset, schema), kept)
+    return learn(opened, schema, seed, options, progress, start)[0]
+
+
+def keeping(schema: Schema, names: Iterable[str]) -> Schema:
+    """The schema in which these tables are kept as they are. Raises SchemaError for one that there is not."""
+    for name in names:
+        schema = schema.with_table(replace(schema[name], keep=True))
+    return schema
 
 
 def inspect(data: Any, schema: Schema | str | Path | None = None) -> Schema:

@@ -52,8 +52,8 @@ def split(
     """
     if schema is not None and tied(schema):
         family = settled(dataset, schema, options.orphans)
-        out = held_out(family.dataset, family.schema, family.rows, options, seed)
-        parts = [(n, f, pl.Series(out[n], dtype=pl.Boolean)) for n, f in family.dataset.items()]
+        away_of = held_out(family.dataset, family.schema, family.rows, options, seed)
+        parts = [(n, f, pl.Series(away_of[n], dtype=pl.Boolean)) for n, f in family.dataset.items()]
         return {n: f.filter(~away) for n, f, away in parts}, {n: f.filter(away) for n, f, away in parts}
     train, held = {}, {}
     for name, frame in dataset.items():

@@ -274,9 +274,7 @@ class TableModel:
                 places = np.arange(piece * _PART, min((piece + 1) * _PART, BLOCK if given is None else given.height))
                 needed = bad[bad // _PART == piece] % _PART
                 own = beside.take(places) if beside else None
-                others.append(
-                    self._holding(begin + places, own, needed, seed, number, "again", piece, attempt)
-                )
+                others.append(self._holding(begin + places, own, needed, seed, number, "again", piece, attempt))
             order = np.arange(frame.height)
             order[bad] = frame.height + np.searchsorted(parts, bad // _PART) * _PART + bad % _PART
             frame = pl.concat([frame, *others])[order]

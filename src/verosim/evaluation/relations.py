@@ -70,7 +70,10 @@ def with_children(dataset: Frames, schema: Schema, name: str) -> pl.DataFrame:
         rows = parent_rows(dataset[child], frame, key, child)
         columns.append(pl.Series(f"{child} {key.columns}: rows", np.bincount(rows[rows >= 0], minlength=frame.height)))
         grouped = dataset[child].with_columns(pl.Series("row of the parent", rows)).group_by("row of the parent")
-        asked = [_summed(column, dataset[child]).alias(f"{child} {key.columns}: {column.name}") for column in _said(schema[child])]
+        asked = [
+            _summed(column, dataset[child]).alias(f"{child} {key.columns}: {column.name}")
+            for column in _said(schema[child])
+        ]
         found = pl.DataFrame({"row of the parent": np.arange(frame.height)}).join(
             grouped.agg(asked), on="row of the parent", how="left", maintain_order="left"
         )
@@ -102,7 +105,9 @@ def _keys(schema: Schema) -> Iterator[tuple[str, ForeignKey]]:
 def detection(real: pl.DataFrame, synthetic: pl.DataFrame, rng: np.random.Generator) -> Detection:
     """The accuracy of boosted trees that tell the rows of two frames apart, on rows that they were not fitted on."""
     n = min(real.height, synthetic.height)
-    both = pl.concat([f[np.sort(rng.choice(f.height, n, replace=False))] for f in (real, synthetic)], how="vertical_relaxed")
+    both = pl.concat(
+        [f[np.sort(rng.choice(f.height, n, replace=False))] for f in (real, synthetic)], how="vertical_relaxed"
+    )
     codes = np.stack([_bytes(series) for series in both]) if both.width else np.zeros((1, 2 * n), np.uint8)
     label = np.arange(2 * n) < n
     odds, _ = classify(codes, label, 5, rng)
@@ -114,7 +119,9 @@ def _bytes(series: pl.Series) -> npt.NDArray[np.uint8]:
     """Up to 255 cells of about as many rows each; categories by how common they are; missing values the first."""
     if not series.dtype.is_numeric():
         text = pl.Series("value", series.cast(pl.String))
-        levels = text.drop_nulls().value_counts(sort=True, name="n").sort("n", "value", descending=[True, False])["value"]
+        levels = (
+            text.drop_nulls().value_counts(sort=True, name="n").sort("n", "value", descending=[True, False])["value"]
+        )
         place = {level: min(i + 1, 255) for i, level in enumerate(levels.to_list())}
         return text.replace_strict(place, default=0, return_dtype=pl.UInt8).fill_null(0).to_numpy()
     values = series.cast(pl.Float64).fill_null(np.nan).to_numpy()
@@ -159,7 +166,8 @@ def _ends(dataset: Frames, path: Sequence[tuple[str, ForeignKey]]) -> tuple[pl.D
 
 def _alike(sides: list[tuple[pl.Series, pl.Series]], low: Column, high: Column) -> float | None:
     numeric = [
-        c.kind in _ORDERED and (s.dtype.is_numeric() or s.dtype.is_temporal()) for c, s in zip((low, high), sides[0], strict=True)
+        c.kind in _ORDERED and (s.dtype.is_numeric() or s.dtype.is_temporal())
+        for c, s in zip((low, high), sides[0], strict=True)
     ]
     if not all(len(a) for a, _ in sides):
         return None
@@ -193,7 +201,11 @@ def _cells(sides: list[pl.Series], numeric: bool) -> list[Ints]:
     """Both sides' values as cell numbers: levels, or ten cells of equal width over the real range."""
     if numeric:
         values = [_numbers(s) for s in sides]
-        edges = np.linspace(np.nanmin(values[0]), np.nanmax(values[0]), 11)[1:-1] if np.isfinite(values[0]).any() else np.zeros(0)
+        edges = (
+            np.linspace(np.nanmin(values[0]), np.nanmax(values[0]), 11)[1:-1]
+            if np.isfinite(values[0]).any()
+            else np.zeros(0)
+        )
         return [np.where(np.isnan(v), -1, np.searchsorted(edges, v)).astype(np.int64) for v in values]
     texts = [comparable(s) for s in sides]
     codes = pl.concat(texts).rank("dense").fill_null(0).cast(pl.Int64).to_numpy()

@@ -155,7 +155,8 @@ def _linked(table: Table, frame: pl.DataFrame, found: tuple[ForeignKey, ...]) ->
 
 def _composite(table: Table, frame: pl.DataFrame, keys: list[str]) -> tuple[str, ...]:
     """Two or three foreign keys, or one and a number, that no two rows share."""
-    numbers = [c.name for c in table.columns if c.kind == "number" and frame[c.name].dtype.is_integer()]
+    whole = (c.name for c in table.columns if c.kind == "number" and frame[c.name].dtype.is_integer())
+    numbers = [name for name in whole if name not in keys]
     pairs = [*combinations(keys, 2), *combinations(keys, 3), *((k, n) for k in keys for n in numbers)]
     for names in pairs:
         part = frame.select(names)

@@ -18,7 +18,6 @@ import polars as pl
 from verosim.keys import Ints
 from verosim.relational.graph import Graph, Link
 from verosim.relational.signals import (
-    Signal,
     as_numbers,
     correlation_within,
     group_means,
@@ -98,11 +97,15 @@ def summary_table(name: str, links: Sequence[Link], shared: Iterable[Shared]) ->
 
 
 def summary(
-    n: int, links: Sequence[Link], shared: Iterable[Shared], dataset: Mapping[str, pl.DataFrame], rows: Mapping[str, Ints]
+    n: int,
+    links: Sequence[Link],
+    shared: Iterable[Shared],
+    dataset: Mapping[str, pl.DataFrame],
+    rows: Mapping[str, Ints],
 ) -> pl.DataFrame:
     """The summaries of n real rows."""
-    counts = {count_name(l): np.bincount(rows[l.name][rows[l.name] >= 0], minlength=n) for l in links}
-    child = {l.name: l.child for l in links}
+    counts = {count_name(k): np.bincount(rows[k.name][rows[k.name] >= 0], minlength=n) for k in links}
+    child = {link.name: link.child for link in links}
     means = [s.of(dataset[child[s.link]], rows[s.link], n) for s in shared]
     return pl.DataFrame([*(pl.Series(name, c, pl.Int64) for name, c in counts.items()), *means])
 
@@ -111,17 +114,17 @@ def summary(
 class Known:
     """What the rows of one table are drawn given: names and meanings of the columns."""
 
-    owner: tuple[str, ...] = ()  # columns of the owner's profile
-    above: tuple[str, ...] = ()  # of what the owner itself was drawn given, those of its owner's profile
-    family: tuple[str, ...] = ()  # of the owner's summary
-    place: str = ""  # the place among the siblings
-    table: Table = Table("", ())  # all of them, by the names that they have here
+    owner: tuple[str, ...]  # columns of the owner's profile
+    above: tuple[str, ...]  # of what the owner itself was drawn given, those of its owner's profile
+    family: tuple[str, ...]  # of the owner's summary
+    place: str  # the place among the siblings
+    table: Table  # all of them, by the names that they have here
 
 
 def known_of(link: Link, schema: Schema, graph: Graph, shared: Iterable[Shared]) -> Known:
     """What the children by an owner's key are drawn given."""
     taken = schema[link.child].names
-    owner = [c for c in said(schema[link.parent])]
+    owner = said(schema[link.parent])
     up = graph.owner(link.parent)
     above = said(schema[up.parent]) if up else []
     family = [Column(count_name(link), "number", "int64"), *(Column(s.name, "number", "float64") for s in shared)]
@@ -139,7 +142,9 @@ def known_of(link: Link, schema: Schema, graph: Graph, shared: Iterable[Shared])
     )
 
 
-def given(known: Known, profile: pl.DataFrame, over: pl.DataFrame, summaries: pl.DataFrame, rows: Ints, place: Ints) -> pl.DataFrame:
+def given(
+    known: Known, profile: pl.DataFrame, over: pl.DataFrame, summaries: pl.DataFrame, rows: Ints, place: Ints
+) -> pl.DataFrame:
     """What rows are drawn given, whose owners have the numbers `rows` (n,), below 0 for none, and `place` (n,)
     siblings before them. profile, over, summaries: of all owners: their own, their owners', and what they own."""
     at = pl.Series(np.where(rows < 0, 0, rows)).set(pl.Series(rows < 0), None)

@@ -8,13 +8,26 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Self
+from typing import Final, Self
 
 import numpy as np
 
 from verosim.errors import ModelFileError, RuleError
 from verosim.keys import Ints
 from verosim.models import Array, Floats, saved_array
+
+
+def _cells(parents: Ints, k: int) -> Ints:
+    """The cell of each number, ascending: one of its own for each that k parents have, others together up to k."""
+    cells, filled = list[int](), k
+    for n in parents.tolist():
+        opens = filled >= k or n >= k
+        cells.append((cells[-1] if cells else -1) + opens)
+        filled = n if opens else filled + n
+    return np.array(cells, np.int64)
+
+
+FAR: Final = 0.5  # share of a sum that is missing from which all counts are changed, not only the large ones
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,9 +44,10 @@ class Counts:
         """counts: (p,) the children of each parent; alone: each has one at most."""
         values, parents = np.unique(counts, return_counts=True)
         if not len(values):
-            return cls(*(np.zeros(0, np.int64) for _ in range(3)), int(alone))
+            none = np.zeros(0, np.int64)
+            return cls(none, none, none, int(alone))
         common = parents >= k
-        cell = np.cumsum(common | np.append(True, common[:-1])) - 1  # a common number is a cell, a run of rare ones too
+        cell = _cells(parents, k)
         for last in range(cell[-1], -1, -1):  # a run of too few parents takes the number of its neighbour
             own = cell == last
             if parents[own].sum() < k and common.any():
@@ -67,7 +81,7 @@ class Counts:
                 f"{len(counts) * self.most:,}. Ask for fewer rows, or for more of the parents."
             )
         now = int(counts.sum())
-        if now and abs(total - now) > 0.1 * now:
+        if now and abs(total - now) > FAR * now:
             counts = np.floor(counts * (total / now) + rng.random(len(counts))).astype(np.int64)
         if self.most:
             counts = np.minimum(counts, self.most)
@@ -86,14 +100,16 @@ class Counts:
 
 
 def _trimmed(counts: Ints, total: int, most: int, rng: np.random.Generator) -> Ints:
-    """Counts that sum to `total`: those with more gain and lose more; none passes `most` (0: no bound)."""
+    """Counts that sum to `total`, none past `most` (0: no bound): large ones gain and lose, where it shows least."""
     counts = counts.copy()
     while (missing := total - int(counts.sum())) > 0:
         room = counts < most if most else np.ones(len(counts), bool)
-        weight = np.where(room, np.maximum(counts, 1e-3), 0.0)
+        weight = np.where(room, np.maximum(counts, 1e-3) ** 2.0, 0.0)
         extra = rng.multinomial(missing, weight / weight.sum())
         counts += np.minimum(extra, most - counts) if most else extra
     if missing < 0:
         stubs = np.repeat(np.arange(len(counts)), counts)
-        counts -= np.bincount(rng.choice(stubs, -missing, replace=False), minlength=len(counts))
+        by = np.log(counts[stubs]) + rng.gumbel(size=len(stubs))  # chance in proportion, none twice
+        gone = stubs[np.argpartition(-by, -missing - 1)[:-missing]]
+        counts -= np.bincount(gone, minlength=len(counts))
     return counts

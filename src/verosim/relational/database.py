@@ -12,9 +12,9 @@ from verosim.draws import stream
 from verosim.errors import ModelFileError, SchemaError
 from verosim.keys import Ints
 from verosim.models import Array, Progress, State, part
-from verosim.relational.context import known_of
+from verosim.relational.context import Shared, known_of
 from verosim.relational.drawing import Drawing
-from verosim.relational.graph import COPIED, OWNER, Frames, Graph, Link, plan
+from verosim.relational.graph import Frames, Graph, Link, plan
 from verosim.relational.learned import Learned
 from verosim.relational.orphans import Settled
 from verosim.relational.real import Real, people_in
@@ -46,6 +46,9 @@ class Database:
         names = graph.order
         _check_kept(schema, graph)
         tables = {name: Learned.of(name, real, options) for name in names}
+        for link in graph.links:
+            if link.name in family.dangling:
+                tables[link.child].dangling = {**tables[link.child].dangling, link.name: family.dangling[link.name]}
         groups = {
             link.name: tables[link.parent].group(link, real.profile(link.parent), real.summary(link.parent))
             for link in graph.links
@@ -81,7 +84,9 @@ class Database:
             if name not in self.tables or name in out:
                 continue
             owner = self.graph.owner(name)
-            near = next((factors[o] for o in self.graph.order if o in factors and o in self.graph.together(name)), scale)
+            near = next(
+                (factors[o] for o in self.graph.order if o in factors and o in self.graph.together(name)), scale
+            )
             factor = factors.get(owner.parent, near) if owner else near
             factors.setdefault(name, factor)
             out[name] = asked.get(name, round(self.tables[name].rows * factors[name]))
@@ -109,7 +114,7 @@ class Database:
         if any(link.child not in meta["tables"] or link.parent not in meta["tables"] for link in graph.links):
             raise ModelFileError("the keys of the model are not those of its tables.")
         tables = {}
-        shared = {n: tuple(s for s in _shared(m)) for n, m in meta["tables"].items()}
+        shared = {n: [Shared(*s) for s in m["shared"]] for n, m in meta["tables"].items()}
         for i, (name, own) in enumerate(meta["tables"].items()):
             owner = graph.owner(name)
             known = None
@@ -117,12 +122,6 @@ class Database:
                 known = known_of(owner, schema, graph, [s for s in shared[owner.parent] if s.link == owner.name])
             tables[name] = Learned.restore(engine, schema[name], known, own, part(arrays, f"{i}/"))
         return cls(schema, graph, tables)
-
-
-def _shared(meta: Mapping[str, Any]) -> Any:
-    from verosim.relational.context import Shared
-
-    return [Shared(*map(lambda v: v, s)) for s in meta["shared"]]
 
 
 def _check_kept(schema: Schema, graph: Graph) -> None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Final
 
 import numpy as np
 import polars as pl
@@ -17,10 +16,12 @@ import polars as pl
 from verosim.draws import BLOCK, stream
 from verosim.errors import DataError, RuleError
 from verosim.keys import NONE, Ints
+from verosim.providers import learn_pattern, make_ids
 from verosim.relational.context import given, places, said, together
+from verosim.relational.counts import Counts
 from verosim.relational.graph import COPIED, LATE, OWNER, REFERENCE, Graph, Link
 from verosim.relational.learned import Learned
-from verosim.relational.links import Places, above, set_apart
+from verosim.relational.links import Places, above, rooted, set_apart
 from verosim.relational.real import looked_up
 from verosim.schema import parse_dtype
 
@@ -96,7 +97,9 @@ class Drawing:
             seen = together(self._profile(name), drawn.over)
             blocks = range(0, max(n, 1), BLOCK)
             parts = [
-                learned.summary.block(i // BLOCK, self.seed, min(BLOCK, n - i), seen[i : i + BLOCK] if seen.width else None)
+                learned.summary.block(
+                    i // BLOCK, self.seed, min(BLOCK, n - i), seen[i : i + BLOCK] if seen.width else None
+                )
                 for i in blocks
             ]
             drawn.summaries = pl.concat(parts)[:n]
@@ -124,7 +127,8 @@ class Drawing:
                 parent, rng = self.held(link.parent), stream(self.seed, link.name, "late")
                 wanted = drawn.wanted[link.name]
                 if link.acyclic:
-                    rows = above(np.maximum(wanted, 0), parent.counts[link.name], rng)
+                    depth = rooted(np.maximum(wanted, 0), 1 - self.tables[name].named[link.name], rng)
+                    rows = above(depth, parent.counts[link.name], rng)
                 else:
                     rows = self._place(link).take(wanted, rng)
                 drawn.named[link.name] = rows
@@ -153,8 +157,8 @@ class Drawing:
         empty = np.zeros(0, np.int64)
         table = self.tables[name].table
         frame = pl.DataFrame(schema={c.name: parse_dtype(c.dtype, c.levels) for c in table.columns})
-        named = {l.name: empty for l in self.graph.of(name, OWNER, REFERENCE, COPIED)}
-        return frame, named, {l.name: empty for l in self.graph.of(name, LATE)}
+        named = {link.name: empty for link in self.graph.of(name, OWNER, REFERENCE, COPIED)}
+        return frame, named, {link.name: empty for link in self.graph.of(name, LATE)}
 
     def _children(
         self, name: str, learned: Learned, owner: Link, n: int
@@ -202,7 +206,9 @@ class Drawing:
             for link in self.graph.of(name, COPIED):
                 theirs = parent.named.get(link.via)
                 some = rng.integers(0, max(1, self.held(link.parent).frame.height), len(mine))
-                named[link.name] = np.where(mine >= 0, theirs[np.maximum(mine, 0)], some) if theirs is not None else some
+                named[link.name] = (
+                    np.where(mine >= 0, theirs[np.maximum(mine, 0)], some) if theirs is not None else some
+                )
             at = pl.Series(np.maximum(mine, 0)).set(pl.Series(mine < 0), None)
             copies = [parent.frame[theirs].gather(at).alias(own) for own, theirs in learned.copies.items()]
             frame = frame.with_columns(copies)
@@ -222,7 +228,9 @@ class Drawing:
         if link.name not in self._places:
             parent = self.held(link.parent)
             groups = self.tables[link.parent].group(link, self._profile(link.parent), parent.summaries)
-            self._places[link.name] = Places.of(parent.counts[link.name], groups, stream(self.seed, link.name, "places"))
+            self._places[link.name] = Places.of(
+                parent.counts[link.name], groups, stream(self.seed, link.name, "places")
+            )
         return self._places[link.name]
 
     # ------------------------------------------------------------------------------------------- keys
@@ -236,7 +244,9 @@ class Drawing:
             frame = self._put(frame, link, named[link.name])
         table = self.tables[name].table
         missing = [
-            pl.lit(None).cast(parse_dtype(c.dtype, c.levels)).alias(c.name) for c in table.columns if c.name not in frame.columns
+            pl.lit(None).cast(parse_dtype(c.dtype, c.levels)).alias(c.name)
+            for c in table.columns
+            if c.name not in frame.columns
         ]
         return frame.with_columns(missing).select(table.names)
 
@@ -251,8 +261,32 @@ class Drawing:
                 columns.append(parent[theirs].gather(at).cast(wanted).alias(own))
             except pl.exceptions.PolarsError as error:
                 fix = f"Give {link.parent}.{theirs} and {link.child}.{own} one type."
-                raise DataError(f"keys of {link.parent!r} are no {wanted}.", table=link.child, column=own, fix=fix) from error
+                raise DataError(
+                    f"keys of {link.parent!r} are no {wanted}.", table=link.child, column=own, fix=fix
+                ) from error
+        return self._stray(frame.with_columns(columns), link, rows)
+
+    def _stray(self, frame: pl.DataFrame, link: Link, rows: Ints) -> pl.DataFrame:
+        """Of the rows (n,) that name nobody, some get keys that nobody has, where the real ones had such."""
+        learned, none = self.tables[link.child], np.flatnonzero(rows == NONE)
+        lost = learned.dangling.get(link.name, 0.0)
+        n = round(len(none) * lost / (1 - learned.named[link.name])) if lost else 0
+        if not n:
+            return frame
+        rng, parent, columns = stream(self.seed, link.name, frame.height, "strays"), self.held(link.parent).frame, []
+        some = np.sort(rng.choice(none, n, replace=False))
+        for own, theirs in zip(link.key.columns, link.key.parent_columns, strict=True):
+            made = _unused(parent[theirs], n, self.seed).cast(frame[own].dtype)
+            columns.append(frame[own].clone().scatter(some, made))
         return frame.with_columns(columns)
+
+
+def _unused(keys: pl.Series, n: int, seed: int) -> pl.Series:
+    """n values like these keys that are none of them."""
+    if keys.dtype.is_integer():
+        return pl.Series(int(keys.max() or 0) + 1 + np.arange(n))  # type: ignore[arg-type]
+    made = make_ids(learn_pattern(keys), np.arange(len(keys) + n), seed, "strays", dtype=keys.dtype)
+    return made.filter(~made.is_in(keys.implode())).head(n)
 
 
 def _bare(n: int) -> Iterator[pl.DataFrame]:
@@ -261,8 +295,6 @@ def _bare(n: int) -> Iterator[pl.DataFrame]:
 
 
 def _summing(learned: Learned, link: Link, counts: Ints, total: int, rng: np.random.Generator) -> Ints:
-    from verosim.relational.counts import Counts
-
     one = Counts.fit(np.zeros(0, np.int64), 1, link.alone) if learned.kept is not None else learned.counts[link.name]
     return one.summing(counts, total, f"table {link.child!r}, key {link.key}", rng)
 

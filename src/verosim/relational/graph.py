@@ -186,7 +186,7 @@ def _candidates(table: Table, dataset: Frames, schema: Schema, rows: Mapping[str
 
 def _may_own(table: Table, key: ForeignKey, dataset: Frames, schema: Schema, rows: Mapping[str, Ints]) -> bool:
     mostly = bool((rows[name_of(table.name, key)] >= 0).mean() >= 0.5) if dataset[table.name].height else True
-    few = FEW <= dataset[table.name].height and dataset[key.parent].height < FEW
+    few = dataset[table.name].height >= FEW and dataset[key.parent].height < FEW
     return key.parent != table.name and mostly and not few and not schema[key.parent].keep and not table.keep
 
 
@@ -224,19 +224,13 @@ def _links(
         if name == mine:
             yield replace(link, role=OWNER)
             continue
-        via = [
-            their
-            for their, k in of_owner.items()
-            if k.parent == key.parent
-            and k.parent_columns == key.parent_columns
-            and _repeats(rows[mine], rows[their], rows[name])
-        ] if mine else []
-        if via:
-            yield replace(link, role=COPIED, via=via[0])
+        same = (n for n, k in of_owner.items() if (k.parent, k.parent_columns) == (key.parent, key.parent_columns))
+        if via := next((n for n in same if mine and _repeats(rows[mine], rows[n], rows[name])), ""):
+            yield replace(link, role=COPIED, via=via)
         elif key.parent == table.name:
             yield replace(link, role=LATE, acyclic=depths(rows[name]) is not None)
         else:
-            yield replace(link, apart=bool(mine) and _apart(rows[mine], rows[name]))
+            yield replace(link, apart=mine is not None and _apart(rows[mine], rows[name]))
 
 
 def _apart(owner: Ints, named: Ints) -> bool:

@@ -26,7 +26,7 @@ from verosim.relational.context import (
     together,
 )
 from verosim.relational.counts import Counts
-from verosim.relational.graph import LATE, OWNER, REFERENCE, SURE, Link, depths
+from verosim.relational.graph import FEW, LATE, OWNER, REFERENCE, SURE, Link, depths
 from verosim.relational.links import Groups, told_of
 from verosim.relational.real import Real
 from verosim.relational.signals import signals
@@ -54,6 +54,7 @@ class Learned:
     labels: Mapping[str, str] = field(default_factory=dict)  # key -> the column that says which group it names
     constant: Mapping[str, int] = field(default_factory=dict)  # key -> the group that all its rows name, or NONE
     named: Mapping[str, float] = field(default_factory=dict)  # key -> the share of rows that name a row by it
+    dangling: Mapping[str, float] = field(default_factory=dict)  # key -> the share whose key names nobody there is
     summary: TableModel | None = None  # None: no key names the table's rows
     shared: tuple[Shared, ...] = ()  # what its children have in common
     counts: Mapping[str, Counts] = field(default_factory=dict)  # of each key that names the table's rows
@@ -65,7 +66,7 @@ class Learned:
     def of(cls, name: str, real: Real, options: Options) -> Self:
         """What is known of a table before its rows are learned: who names them how often, and what keys decide."""
         new = cls(real.schema[name], real.dataset[name].height)
-        new.named = {l.name: float(np.mean(real.rows[l.name] >= 0)) if new.rows else 0.0 for l in real.graph.of(name)}
+        new.named = {k.name: float(np.mean(real.rows[k.name] >= 0)) if new.rows else 0.0 for k in real.graph.of(name)}
         new._look_at_keys(real, options)
         owner = real.graph.owner(name)
         if new.table.keep:
@@ -89,12 +90,13 @@ class Learned:
         """What is learned for the keys that name this table's rows."""
         name, links = self.table.name, real.graph.into(self.table.name, OWNER, REFERENCE, LATE)
         found, train = real.summary(name), real.train[name]
-        counts = {l.name: found.to_series(i).to_numpy() for i, l in enumerate(links)}
+        counts = {link.name: found.to_series(i).to_numpy() for i, link in enumerate(links)}
         if self.table.keep:
             self.kept_counts = counts
         else:
-            self.counts = {l.name: Counts.fit(counts[l.name][train], options.k, l.alone) for l in links}
-            self.shared = tuple(s for l in links for s in real.shared.get(l.name, ()))
+            k = 1 if self.rows < FEW else options.k  # how often an entry of a list is used tells of no one person
+            self.counts = {link.name: Counts.fit(counts[link.name][train], k, link.alone) for link in links}
+            self.shared = tuple(s for link in links for s in real.shared.get(link.name, ()))
         groups = dict[str, Groups]()
         for link in links:
             if link.role != OWNER and not link.acyclic:
@@ -127,7 +129,9 @@ class Learned:
         times = [c.name for c in free if c.kind in _TIMES and frame[c.name].dtype.is_temporal()]
         self.order = self.serial[0] if self.serial else next(iter(times), "")
         self.copies = dict(
-            pair for c in free if (pair := _copied(c, frame, above, rows)) and (not self.serial or c.name != self.serial[0])
+            pair
+            for c in free
+            if (pair := _copied(c, frame, above, rows)) and (not self.serial or c.name != self.serial[0])
         )
 
     def _fit_rows(
@@ -208,22 +212,21 @@ class Learned:
     # ------------------------------------------------------------------------------------- model file
 
     def state(self) -> State:
-        meta: dict[str, Any] = {
-            "rows": self.rows, "bare": self.bare, "serial": self.serial, "order": self.order, "copies": dict(self.copies),
-            "labels": dict(self.labels), "constant": dict(self.constant), "named": dict(self.named),
-            "shared": [[s.link, s.column, s.level] for s in self.shared],
-        }  # fmt: skip
+        meta: dict[str, Any] = {n: getattr(self, n) for n in ("rows", "bare", "serial", "order")}
+        meta |= {n: dict(getattr(self, n)) for n in ("copies", "labels", "constant", "named", "dangling")}
+        meta["shared"] = [[s.link, s.column, s.level] for s in self.shared]
         arrays = dict[str, Array]()
         for what, model in (("model", self.model), ("summary", self.summary)):
             if model:
                 meta[what], own = model.state()
                 arrays |= {f"{what}/{n}": a for n, a in own.items()}
-        for what, parts in (("counts", self.counts), ("groups", self.groups)):
-            meta[what] = []
-            for i, (key, one) in enumerate(parts.items()):
-                state = one.state() if isinstance(one, Groups) else ({}, one.arrays())
-                meta[what].append([key, state[0]])
-                arrays |= {f"{what}{i}/{n}": a for n, a in state[1].items()}
+        meta["counts"], meta["groups"] = list(self.counts), []
+        for i, counts in enumerate(self.counts.values()):
+            arrays |= {f"counts{i}/{n}": a for n, a in counts.arrays().items()}
+        for i, (key, groups) in enumerate(self.groups.items()):
+            own_meta, own = groups.state()
+            meta["groups"].append([key, own_meta])
+            arrays |= {f"groups{i}/{n}": a for n, a in own.items()}
         if self.kept is not None:
             buffer = BytesIO()
             self.kept.write_ipc(buffer, compat_level=pl.CompatLevel.oldest())
@@ -243,12 +246,13 @@ class Learned:
         new.labels = {str(a): str(b) for a, b in meta["labels"].items()}
         new.constant = {str(a): int(b) for a, b in meta["constant"].items()}
         new.named = {str(a): float(b) for a, b in meta["named"].items()}
-        new.shared = tuple(Shared(str(l), str(c), None if v is None else str(v)) for l, c, v in meta["shared"])
+        new.dangling = {str(a): float(b) for a, b in meta["dangling"].items()}
+        new.shared = tuple(Shared(str(a), str(c), None if v is None else str(v)) for a, c, v in meta["shared"])
         if "model" in meta:
             new.model = TableModel.restore(engine, meta["model"], part(arrays, "model/"))
         if "summary" in meta:
             new.summary = TableModel.restore("chain", meta["summary"], part(arrays, "summary/"))
-        new.counts = {str(k): Counts.restore(part(arrays, f"counts{i}/")) for i, (k, _) in enumerate(meta["counts"])}
+        new.counts = {str(k): Counts.restore(part(arrays, f"counts{i}/")) for i, k in enumerate(meta["counts"])}
         new.groups = {str(k): Groups.restore(m, part(arrays, f"groups{i}/")) for i, (k, m) in enumerate(meta["groups"])}
         if "kept" in meta:
             new.kept = pl.read_ipc(BytesIO(arrays["kept"].tobytes()))
@@ -277,7 +281,14 @@ def _serial(series: pl.Series, rows: Ints) -> tuple[str, int] | None:
     first = int(series.min())  # type: ignore[arg-type]
     if first not in (0, 1) or int(series.max()) == first:  # type: ignore[arg-type]
         return None
-    return (series.name, first) if (places(rows, series.to_numpy()) + first == series.to_numpy()).mean() >= SURE else None
+    return (
+        (series.name, first) if (places(rows, series.to_numpy()) + first == series.to_numpy()).mean() >= SURE else None
+    )
+
+
+def _same(one: pl.Series, other: pl.Series) -> float:
+    """The share of rows in which both are the same, missing values too."""
+    return int(one.eq_missing(other).sum()) / max(1, len(one))
 
 
 def _copied(column: Column, frame: pl.DataFrame, above: pl.DataFrame, rows: Ints) -> tuple[str, str] | None:
@@ -287,7 +298,7 @@ def _copied(column: Column, frame: pl.DataFrame, above: pl.DataFrame, rows: Ints
     if column.kind in ("id", "constant", "empty") or len(there) < CHECKED or own.n_unique() < 3:
         return None
     for other in above.get_columns():
-        if other.dtype == own.dtype and (own[:50].eq_missing(other[rows[there[:50]]])).mean() >= 0.9:
-            if (own.eq_missing(other[rows[there]])).mean() >= SURE:
-                return column.name, other.name
+        likely = other.dtype == own.dtype and _same(own[:50], other[rows[there[:50]]]) >= 0.9
+        if likely and _same(own, other[rows[there]]) >= SURE:
+            return column.name, other.name
     return None

@@ -1,8 +1,8 @@
 """Which row of another table a row names, where that table does not own it: neither at random, nor twice.
 
 The rows that may be named are put into **groups** by a tree that tells from their own columns what those who name them
-are like. A row is drawn with the group it names, as one more column; then each takes one of the group's places, of which
-every row offers as many as the number of times it is to be named (counts.py). So degrees are kept and dependence too.
+are like. A row is drawn with the group it names, as one more column; then each takes one of the group's places, of
+which every row offers as many as it is to be named (counts.py). So degrees are kept, and dependence too.
 """
 
 from __future__ import annotations
@@ -89,7 +89,11 @@ def told_of(signals: list[Floats], named: Ints, n: int) -> Floats:
     counts = np.bincount(named[there], minlength=n)
     out = []
     for values in signals:
-        centred = np.nan_to_num((values - np.nanmean(values)) / (np.nanstd(values) + 1e-12)) if np.isfinite(values).any() else 0 * values
+        centred = (
+            np.nan_to_num((values - np.nanmean(values)) / (np.nanstd(values) + 1e-12))
+            if np.isfinite(values).any()
+            else 0 * values
+        )
         out.append(np.bincount(named[there], np.nan_to_num(centred[there]), n) / (counts + _PRIOR))
     return np.stack(out, 1) if out else np.zeros((n, 0))
 
@@ -164,6 +168,16 @@ def _again(owners: Ints, named: Ints) -> Ints:
     there = np.flatnonzero((named >= 0) & (owners >= 0))
     first = np.unique(np.stack([owners[there], named[there]]), axis=1, return_index=True)[1]
     return np.setdiff1d(there, there[first], assume_unique=True)
+
+
+def rooted(depth: Ints, share: float, rng: np.random.Generator) -> Ints:
+    """The depths (n,) with this share of rows at 0: too many go one step down, too few are filled up from step 1."""
+    depth, wanted = depth.copy(), max(1, round(share * len(depth))) if len(depth) else 0
+    for level, n in ((0, int((depth == 0).sum()) - wanted), (1, wanted - int((depth == 0).sum()))):
+        if n > 0:
+            mine = np.flatnonzero(depth == level)
+            depth[rng.choice(mine, min(n, len(mine)), replace=False)] = 1 - level
+    return depth
 
 
 def above(depth: Ints, counts: Ints, rng: np.random.Generator) -> Ints:

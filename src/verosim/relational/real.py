@@ -49,7 +49,9 @@ class Real:
     _summaries: dict[str, pl.DataFrame] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, dataset: Frames, schema: Schema, rows: Mapping[str, Ints], graph: Graph, train: Mapping[str, Ints]) -> Self:
+    def of(
+        cls, dataset: Frames, schema: Schema, rows: Mapping[str, Ints], graph: Graph, train: Mapping[str, Ints]
+    ) -> Self:
         people = people_in(dataset, graph, rows)
         shared = {
             link.name: shared_by(link, dataset[link.child], schema[link.child], rows[link.name])

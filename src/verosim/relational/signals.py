@@ -60,7 +60,12 @@ def is_level(series: pl.Series, level: object) -> Floats:
 
 def _common(series: pl.Series) -> list[str]:
     """The commonest levels, without the last of those that there are: the others tell it."""
-    counts = series.cast(pl.String).drop_nulls().value_counts(sort=True, name="n").sort("n", series.name, descending=[True, False])
+    counts = (
+        series.cast(pl.String)
+        .drop_nulls()
+        .value_counts(sort=True, name="n")
+        .sort("n", series.name, descending=[True, False])
+    )
     levels = counts.filter(pl.col("n") >= COMMON * len(series))[series.name].to_list()
     return levels[: min(LEVELS, counts.height - 1)]
 
