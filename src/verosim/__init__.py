@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from verosim.evaluation.combining import combine
     from verosim.judging import evaluate
     from verosim.run import fit, inspect, load, synth
-    from verosim.schema import Column, Schema, Table
+    from verosim.schema import Column, ForeignKey, Schema, Table
     from verosim.synthesizer import Synthesizer
     from verosim.table_model import Options
 
@@ -44,7 +44,7 @@ _LAZY = {  # imported when first asked for: `import verosim` is quick
     "combine": "verosim.evaluation.combining",
     "evaluate": "verosim.judging",
     "Report": "verosim.evaluation",
-    **dict.fromkeys(("Column", "Schema", "Table"), "verosim.schema"),
+    **dict.fromkeys(("Column", "ForeignKey", "Schema", "Table"), "verosim.schema"),
     "Options": "verosim.table_model",
     "Synthesizer": "verosim.synthesizer",
 }
@@ -54,6 +54,7 @@ __all__ = [
     "Column",
     "DataError",
     "FileError",
+    "ForeignKey",
     "MissingExtraError",
     "ModelFileError",
     "NotFittedError",

@@ -132,7 +132,8 @@ def fit(
     people are not reproduced. unit: the column that says whom a row belongs to. holdout: the share of rows kept to
     measure with. start: data, or a synthesizer or model file, with some of the same columns, which a network learns
     first: for small data. orphans: what to do with rows whose foreign key names nobody: error, drop, null or keep.
-    keep: reference tables, such as countries, whose rows come out as they are. The first measure lies in `synthesizer.report`. The caller's data are not changed.
+    keep: reference tables, such as countries, whose rows come out as they are. The first measure lies in
+    `synthesizer.report`. The caller's data are not changed.
     """
     options = Options(model=model, settings=settings or {}, k=k, unit=unit, holdout=holdout, orphans=orphans)
     opened, kept = open_data(data), list(keep)

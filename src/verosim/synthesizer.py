@@ -258,7 +258,8 @@ class Synthesizer:
                 return self._control(name).blocks(control, n, seed)
             return model.directed(temperature=control.temperature).blocks(n, seed)
 
-        drawing = self.database_.draw(sizes, seed, rows)
+        free = self.database_.owned(asked) if control.any and asked is not None else ()
+        drawing = self.database_.draw(sizes, seed, rows, free)
         return {name: drawing.blocks(name) for name in self.schema_ if name in sizes}
 
     def blocks(

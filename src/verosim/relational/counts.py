@@ -14,7 +14,7 @@ import numpy as np
 
 from verosim.errors import ModelFileError, RuleError
 from verosim.keys import Ints
-from verosim.models import Array, Floats, saved_array
+from verosim.models import Array, saved_array
 
 
 def _cells(parents: Ints, k: int) -> Ints:
@@ -59,7 +59,7 @@ class Counts:
         means = np.array([np.average(values[cell == c], weights=parents[cell == c]) for c in order])
         return cls(low, np.maximum(np.rint(2 * means - low).astype(np.int64), low), sizes, int(alone))
 
-    def like(self, wanted: Floats, rng: np.random.Generator) -> Ints:
+    def like(self, wanted: Array, rng: np.random.Generator) -> Ints:
         """(p,) the learned numbers of children, in the order that `wanted` (p,) puts the parents in."""
         order, n = np.lexsort((rng.random(len(wanted)), np.nan_to_num(wanted))), len(wanted)
         if not len(self.low) or not n:

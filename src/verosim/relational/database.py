@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any, Self
 
 import numpy as np
@@ -13,7 +13,7 @@ from verosim.errors import ModelFileError, SchemaError
 from verosim.keys import Ints
 from verosim.models import Array, Progress, State, part
 from verosim.relational.context import Shared, known_of
-from verosim.relational.drawing import Drawing
+from verosim.relational.drawing import Drawing, Rows
 from verosim.relational.graph import Frames, Graph, Link, plan
 from verosim.relational.learned import Learned
 from verosim.relational.orphans import Settled
@@ -66,9 +66,18 @@ class Database:
         """What draws the rows of each table that has any drawn."""
         return {name: table.model for name, table in self.tables.items() if table.model is not None}
 
-    def draw(self, sizes: Mapping[str, int], seed: int, rows: Any = None) -> Drawing:
-        """A sample; sizes: of all tables. rows: draws those of tables without an owner, by default as learned."""
-        return Drawing(self.graph, self.tables, sizes, seed, rows or self._rows)
+    def draw(
+        self, sizes: Mapping[str, int], seed: int, rows: Rows | None = None, free: Collection[str] = ()
+    ) -> Drawing:
+        """A sample; sizes: of all tables. rows: draws those of tables without an owner, by default as learned.
+
+        free: see `Drawing`.
+        """
+        return Drawing(self.graph, self.tables, sizes, seed, rows or self._rows, free)
+
+    def owned(self, name: str) -> set[str]:
+        """The tables whose rows belong to those of a table."""
+        return {child for child in self.tables if child != name and name in self.graph.line(child)}
 
     def _rows(self, name: str, rows: int, seed: int) -> Iterator[pl.DataFrame]:
         model = self.tables[name].model

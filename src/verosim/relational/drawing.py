@@ -7,7 +7,7 @@ beside it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -17,7 +17,7 @@ from verosim.draws import BLOCK, stream
 from verosim.errors import DataError, RuleError
 from verosim.keys import NONE, Ints
 from verosim.providers import learn_pattern, make_ids
-from verosim.relational.context import given, places, said, together
+from verosim.relational.context import count_name, given, places, said, together
 from verosim.relational.counts import Counts
 from verosim.relational.graph import COPIED, LATE, OWNER, REFERENCE, Graph, Link
 from verosim.relational.learned import Learned
@@ -42,12 +42,23 @@ class Drawn:
 
 
 class Drawing:
-    """One sample of a database. sizes: the rows of each table that is drawn."""
+    """One sample of a database.
+
+    sizes: the rows of each table. free: tables that have as many rows as come of their owners, for these are of a kind
+    that was asked for, not as the real ones are.
+    """
 
     def __init__(
-        self, graph: Graph, tables: Mapping[str, Learned], sizes: Mapping[str, int], seed: int, rows: Rows
+        self,
+        graph: Graph,
+        tables: Mapping[str, Learned],
+        sizes: Mapping[str, int],
+        seed: int,
+        rows: Rows,
+        free: Collection[str] = (),
     ) -> None:
-        self.graph, self.tables, self.sizes, self.seed, self._rows = graph, tables, sizes, seed, rows
+        self.graph, self.tables, self.sizes, self.seed, self._rows = graph, tables, dict(sizes), seed, rows
+        self.free = free
         self._drawn: dict[str, Drawn] = {}
         self._places: dict[str, Places] = {}
 
@@ -109,11 +120,14 @@ class Drawing:
             if learned.kept is not None:
                 counts = learned.kept_counts[link.name]
             else:
-                wanted = drawn.summaries[f"{link.name}: rows"].to_numpy() if learned.summary else np.zeros(n)
-                counts = learned.counts[link.name].like(wanted, rng)
+                wanted = drawn.summaries[count_name(link)].to_numpy() if learned.summary else np.zeros(n, np.int64)
+                free = link.role == OWNER and link.child in self.free
+                counts = wanted if free else learned.counts[link.name].like(wanted, rng)
+                if free:
+                    self.sizes[link.child] = total = int(counts.sum())
             drawn.counts[link.name] = _summing(learned, link, counts, total, rng)
             if drawn.summaries.width:
-                drawn.summaries = drawn.summaries.with_columns(pl.Series(f"{link.name}: rows", drawn.counts[link.name]))
+                drawn.summaries = drawn.summaries.with_columns(pl.Series(count_name(link), drawn.counts[link.name]))
 
     def _named(self, link: Link) -> int:
         """How many rows of the child name one by this key."""
@@ -140,7 +154,10 @@ class Drawing:
 
     def _blocks(self, name: str) -> Iterator[tuple[pl.DataFrame, dict[str, Ints], dict[str, Ints]]]:
         """A table's drawn columns, the parents' rows of each key, and the groups wanted of late keys."""
-        learned, n, owner = self.tables[name], self.sizes[name], self.graph.owner(name)
+        learned, owner = self.tables[name], self.graph.owner(name)
+        if owner:
+            self.held(owner.parent)  # by which the number of rows may be known
+        n = self.sizes[name]
         if not n or (learned.model is None and not learned.bare):
             if n:
                 raise RuleError(f"table {name!r}: {n:,} rows are asked, but there were none to learn from.")

@@ -84,10 +84,14 @@ class Graph:
     def named(self, name: str) -> Link:
         return next(link for link in self.links if link.name == name)
 
-    def root(self, table: str) -> str:
-        """The table that owns the table that owns ... this one."""
+    def line(self, table: str) -> list[str]:
+        """A table, the one that owns it, the one that owns that, and so on."""
         owner = self.owner(table)
-        return self.root(owner.parent) if owner else table
+        return [table, *(self.line(owner.parent) if owner else [])]
+
+    def root(self, table: str) -> str:
+        """The table that owns all above it."""
+        return self.line(table)[-1]
 
     def together(self, table: str) -> set[str]:
         """The tables that hang together with one, itself among them."""
