@@ -332,6 +332,32 @@ def test_times_of_children_do_not_precede_their_parents() -> None:
     assert (joined["visited"] >= joined["registered"]).all()
 
 
+def test_a_panel_has_each_day_once_per_parent() -> None:
+    days = [d for shop in range(40) for d in range(shop % 9 + 2)]
+    shops = pl.DataFrame({"shop_id": np.arange(40), "size": np.arange(40) % 9})
+    which = [shop for shop in range(40) for _ in range(shop % 9 + 2)]
+    sales = pl.DataFrame({"shop_id": which, "day": days, "sold": [d * 3 for d in days]}).select(
+        "shop_id", "sold", day=pl.date(2024, 1, 1) + pl.duration(days=pl.col("day") * 7)
+    )
+    schema = vs.inspect({"shops": shops, "sales": sales})
+    table = schema["sales"]
+    schema = schema.with_table(Table("sales", table.columns, ("shop_id", "day"), foreign_keys=table.foreign_keys))
+    drawn = vs.fit({"shops": shops, "sales": sales}, schema, model="chain", seed=1).sample()
+    assert keys_hold(drawn, schema)
+
+
+def test_rules_across_tables_hold_in_every_row() -> None:
+    dataset = shop()
+    dataset["customers"] = dataset["customers"].with_columns(limit=pl.when("rich").then(650.0).otherwise(65.0))
+    schema = vs.inspect(dataset)
+    rule = {"rule": "inequality", "low_column": "total", "high_column": "customers.limit"}
+    orders = schema["orders"]
+    orders = Table("orders", orders.columns, orders.primary_key, (rule,), foreign_keys=orders.foreign_keys)
+    drawn = vs.fit(dataset, schema.with_table(orders), model="chain", seed=1).sample(scale=2)
+    joined = drawn["orders"].join(drawn["customers"], on="customer_id")
+    assert (joined["total"] <= joined["limit"]).all()
+
+
 # ------------------------------------------------------------------------------------------------- bad inputs
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Final
 
 import numpy as np
 import polars as pl
@@ -25,6 +26,7 @@ from verosim.relational.links import Places, above, rooted, set_apart
 from verosim.relational.real import looked_up
 from verosim.schema import parse_dtype
 
+TRIES: Final = 200  # times that rows which repeat a sibling's key are drawn again
 Rows = Callable[[str, int, int], Iterator[pl.DataFrame]]  # table, rows, seed -> its rows, for tables without an owner
 
 
@@ -197,9 +199,36 @@ class Drawing:
                 frame = learned.model.block(number, self.seed, given=context, first=first)
                 if seen:
                     frame = learned.model.without_repeats(frame, number, seen, self.seed, context, first)
+                frame = self._distinct(name, frame, mine, context, number, first)
             if learned.order and learned.order in frame.columns:
                 frame = _by_time(frame, mine, learned)
             yield self._named_rows(name, frame, {owner.name: mine}, first, place)
+
+    def _distinct(
+        self, name: str, frame: pl.DataFrame, owners: Ints, context: pl.DataFrame, number: int, first: int
+    ) -> pl.DataFrame:
+        """The rows of a block, those of one owner apart in what tells them apart by the primary key, as the days of a
+        panel: rows that repeat another's are drawn again."""
+        learned = self.tables[name]
+        names = learned.distinct
+        ids = [c.name for c in learned.table.columns if c.kind == "id" and c.name in frame.columns]
+        for attempt in range(TRIES if names else 0):
+            key = frame.select(names).with_columns(pl.Series("owner of the row", owners))
+            bad = np.flatnonzero(~key.select(pl.struct(pl.all()).is_first_distinct()).to_series().to_numpy())
+            if not len(bad):
+                break
+            if attempt == TRIES - 1 or learned.model is None:
+                raise RuleError(
+                    f"table {name!r}: no new values of {', '.join(names)} are left, by which the rows of one owner are "
+                    "told apart. Ask for fewer rows, or for more of the rows that own them."
+                )
+            seed = int(stream(self.seed, name, number, "distinct", attempt).integers(2**62))
+            again = learned.model.block(number, seed, given=context[bad], first=first)
+            again = again.with_columns(frame[bad][column] for column in ids)
+            order = np.arange(frame.height)
+            order[bad] = frame.height + np.arange(len(bad))
+            frame = pl.concat([frame, again])[order]
+        return frame
 
     def _named_rows(
         self, name: str, frame: pl.DataFrame, named: dict[str, Ints], first: int, place: Ints | None = None

@@ -84,6 +84,14 @@ class Learned:
         self._fit_rows(real, groups, options, seed, people, progress)
         self._fit_summary(real, options, seed, people)
 
+    @property
+    def distinct(self) -> list[str]:
+        """The drawn columns of a primary key whose other columns name the owner."""
+        key, keys = self.table.primary_key, {n for key in self.table.foreign_keys for n in key.columns}
+        drawn = [n for n in key if n not in self._decided()]
+        told = self.known is not None and self.serial is None and not set(key) & {*self.copies}
+        return drawn if told and 0 < len(drawn) < len(key) and {*key} - {*drawn} <= keys else []
+
     # ------------------------------------------------------------------------------------- named by others
 
     def _look_at_keys(self, real: Real, options: Options) -> None:
