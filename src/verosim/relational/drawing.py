@@ -200,7 +200,9 @@ class Drawing:
                 if seen:
                     frame = learned.model.without_repeats(frame, number, seen, self.seed, context, first)
                 frame = self._distinct(name, frame, mine, context, number, first)
-            if learned.order and learned.order in frame.columns:
+            if learned.grid:
+                frame = _on_grid(frame, place, *learned.grid)
+            elif learned.order and learned.order in frame.columns:
                 frame = _by_time(frame, mine, learned)
             yield self._named_rows(name, frame, {owner.name: mine}, first, place)
 
@@ -354,6 +356,14 @@ def _families(owners: Ints) -> Iterator[tuple[int, int]]:
         last = int(fits) if fits > first else min(first + BLOCK, n)
         yield first, last
         first = last
+
+
+def _on_grid(frame: pl.DataFrame, place: Ints, column: str, step: int) -> pl.DataFrame:
+    """The times of each owner's rows from that of its first row (place 0) on, by equal steps."""
+    series = frame[column]
+    first = np.maximum.accumulate(np.where(place == 0, np.arange(len(place)), 0))
+    times = series.to_physical().cast(pl.Int64).gather(first) + pl.Series(place * step)
+    return frame.with_columns(times.cast(series.to_physical().dtype).cast(series.dtype).alias(column))
 
 
 def _by_time(frame: pl.DataFrame, owners: Ints, learned: Learned) -> pl.DataFrame:

@@ -49,6 +49,7 @@ class Learned:
     bare: bool = False  # there are no columns to draw: keys are all that it has
     known: Known | None = None  # what rows are drawn given; None: they have no owner
     serial: tuple[str, int] | None = None  # a column that counts the rows of one owner, and where it begins
+    grid: tuple[str, int] | None = None  # a time that goes on by equal steps from an owner's row to its next; the step
     order: str = ""  # the column by which the rows of one owner stand
     copies: Mapping[str, str] = field(default_factory=dict)  # own column -> the owner's that it repeats
     labels: Mapping[str, str] = field(default_factory=dict)  # key -> the column that says which group it names
@@ -89,7 +90,7 @@ class Learned:
         """The drawn columns of a primary key whose other columns name the owner."""
         key, keys = self.table.primary_key, {n for key in self.table.foreign_keys for n in key.columns}
         drawn = [n for n in key if n not in self._decided()]
-        told = self.known is not None and self.serial is None and not set(key) & {*self.copies}
+        told = self.known is not None and not self.serial and not self.grid and not set(key) & {*self.copies}
         return drawn if told and 0 < len(drawn) < len(key) and {*key} - {*drawn} <= keys else []
 
     # ------------------------------------------------------------------------------------- named by others
@@ -136,6 +137,7 @@ class Learned:
         self.serial = next((s for c in free if (s := _serial(frame[c.name], rows))), None)
         times = [c.name for c in free if c.kind in _TIMES and frame[c.name].dtype.is_temporal()]
         self.order = self.serial[0] if self.serial else next(iter(times), "")
+        self.grid = next((g for name in times if (g := _grid(frame[name], rows))), None)
         self.copies = dict(
             pair
             for c in free
@@ -220,7 +222,7 @@ class Learned:
     # ------------------------------------------------------------------------------------- model file
 
     def state(self) -> State:
-        meta: dict[str, Any] = {n: getattr(self, n) for n in ("rows", "bare", "serial", "order")}
+        meta: dict[str, Any] = {n: getattr(self, n) for n in ("rows", "bare", "serial", "grid", "order")}
         meta |= {n: dict(getattr(self, n)) for n in ("copies", "labels", "constant", "named", "dangling")}
         meta["shared"] = [[s.link, s.column, s.level] for s in self.shared]
         arrays = dict[str, Array]()
@@ -250,6 +252,7 @@ class Learned:
         """What `state` gave, checked. Raises ModelFileError."""
         new = cls(table, int(meta["rows"]), known=known, order=str(meta["order"]), bare=bool(meta["bare"]))
         new.serial = (str(meta["serial"][0]), int(meta["serial"][1])) if meta["serial"] else None
+        new.grid = (str(meta["grid"][0]), int(meta["grid"][1])) if meta["grid"] else None
         new.copies = {str(a): str(b) for a, b in meta["copies"].items()}
         new.labels = {str(a): str(b) for a, b in meta["labels"].items()}
         new.constant = {str(a): int(b) for a, b in meta["constant"].items()}
@@ -292,6 +295,17 @@ def _serial(series: pl.Series, rows: Ints) -> tuple[str, int] | None:
     return (
         (series.name, first) if (places(rows, series.to_numpy()) + first == series.to_numpy()).mean() >= SURE else None
     )
+
+
+def _grid(series: pl.Series, rows: Ints) -> tuple[str, int] | None:
+    """Whether the times of each owner's rows follow each other by one step, and its length in units of the type."""
+    if series.null_count() or len(series) < CHECKED:
+        return None
+    at = series.to_physical().cast(pl.Int64).to_numpy()
+    by = np.lexsort((at, rows))
+    steps = np.diff(at[by])[(np.diff(rows[by]) == 0) & (rows[by][1:] >= 0)]
+    step = int(np.median(steps)) if len(steps) >= CHECKED else 0
+    return (series.name, step) if step > 0 and (steps == step).mean() >= SURE else None
 
 
 def _same(one: pl.Series, other: pl.Series) -> float:
