@@ -30,7 +30,9 @@ if TYPE_CHECKING:
     from verosim.comparing import compare
     from verosim.evaluation import Report
     from verosim.evaluation.combining import combine
+    from verosim.generating import generate
     from verosim.judging import evaluate
+    from verosim.recipe import Recipe
     from verosim.run import fit, inspect, load, synth
     from verosim.schema import Column, ForeignKey, Schema, Table
     from verosim.synthesizer import Synthesizer
@@ -43,6 +45,8 @@ _LAZY = {  # imported when first asked for: `import verosim` is quick
     "compare": "verosim.comparing",
     "combine": "verosim.evaluation.combining",
     "evaluate": "verosim.judging",
+    "generate": "verosim.generating",
+    "Recipe": "verosim.recipe",
     "Report": "verosim.evaluation",
     **dict.fromkeys(("Column", "ForeignKey", "Schema", "Table"), "verosim.schema"),
     "Options": "verosim.table_model",
@@ -59,6 +63,7 @@ __all__ = [
     "ModelFileError",
     "NotFittedError",
     "Options",
+    "Recipe",
     "Report",
     "RuleError",
     "Schema",
@@ -72,6 +77,7 @@ __all__ = [
     "compare",
     "evaluate",
     "fit",
+    "generate",
     "inspect",
     "load",
     "synth",

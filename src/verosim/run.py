@@ -18,7 +18,7 @@ from rich.text import Text
 from verosim import files, rules
 from verosim.control import Control
 from verosim.errors import ArgumentError, FileError, RuleError
-from verosim.evaluation import Case, Report, TableReport, measure
+from verosim.evaluation import FIRST, FULL, Case, Parts, Report, TableReport, measure
 from verosim.files import Layout, disk
 from verosim.files.disk import STANDARD, atomic, check_writable
 from verosim.frames import Shape, enter, loosen
@@ -71,19 +71,21 @@ def synth(
 ) -> Outcome:
     """Learn a file and write a synthetic one that looks like it, with a report beside it: the whole path.
 
-    Raises an error of `verosim.errors` before any work where something cannot be done; writes whole files or none.
+    report: a page (.html, the default) or JSON. Raises an error of `verosim.errors` before any work where something
+    cannot be done; writes whole files or none.
     """
     check_sizes(rows, scale)
     out = out or beside(source, "synthetic")
     if report is None and str(out) != STANDARD:
         named = out if str(source) == STANDARD else source
-        report = beside(named, "report", ".json", folder=Path(out).parent)
+        report = beside(named, "report", ".html", folder=Path(out).parent)
     check_targets((source, schema, start), out, report)
     files.check_writable(out)
     opened = open_data(source)
-    synthesizer, found = learn(opened, schema, seed, options or Options(), stage(progress, 0.0, 0.6), start)
+    parts = FIRST if report is None else FULL
+    synthesizer, found = learn(opened, schema, seed, options or Options(), stage(progress, 0.0, 0.8), start, parts)
     sizes = synthesizer.sizes(rows, scale)
-    write(synthesizer, out, sizes, seed=seed, workers=workers, progress=stage(progress, 0.6, 1.0))
+    write(synthesizer, out, sizes, seed=seed, workers=workers, progress=stage(progress, 0.8, 1.0))
     return _reported(synthesizer, sizes, out, found, report)
 
 
@@ -192,6 +194,7 @@ def learn(
     options: Options,
     progress: Progress = silent,
     start: Any = None,
+    parts: Parts = FIRST,
 ) -> tuple[Synthesizer, Report]:
     """Fit, and measure against the hold-out."""
     progress(0.0, "looking at the columns")
@@ -201,8 +204,8 @@ def learn(
     synthesizer.layout, synthesizer.entry = opened.layout, opened.notes
     if opened.shape is not None:
         synthesizer.shape = opened.shape.tell(lambda name, column: rare_values(opened.dataset[name], column, options))
-    report = measured(synthesizer, opened.dataset, stage(progress, 0.8, 1.0))
-    synthesizer.report = report.to_dict()
+    report = measured(synthesizer, opened.dataset, parts, stage(progress, 0.8, 1.0))
+    synthesizer.report = report.bare().to_dict()
     return synthesizer, replace(report, notes=tuple(synthesizer.notes))
 
 
@@ -219,8 +222,10 @@ def to_start_from(start: Any, dataset: Mapping[str, pl.DataFrame]) -> dict[str, 
     return {next(iter(dataset)): next(iter(rows.values()))} if len(rows) == len(dataset) == 1 else rows
 
 
-def measured(synthesizer: Synthesizer, dataset: Mapping[str, pl.DataFrame], progress: Progress = silent) -> Report:
-    """The first measure of each table: synthetic rows beside those learned from and the hold-out."""
+def measured(
+    synthesizer: Synthesizer, dataset: Mapping[str, pl.DataFrame], parts: Parts, progress: Progress = silent
+) -> Report:
+    """Each table measured by these parts: synthetic rows beside those learned from and the hold-out."""
     train, held = split(dataset, synthesizer.options, synthesizer.seed_, synthesizer.schema_)
     tables, streams = {}, _sampled(synthesizer, train)
     for name, frame in train.items():
@@ -231,7 +236,7 @@ def measured(synthesizer: Synthesizer, dataset: Mapping[str, pl.DataFrame], prog
             tables[name] = TableReport(name, rows, synthesizer.seed_, (), {}, (f"not measured: {error}",))
             continue
         case = Case.of(frame, held[name], drawn, synthesizer.schema_[name], seed=synthesizer.seed_)
-        tables[name] = measure(case, progress=progress)
+        tables[name] = measure(case, parts, progress)
     return Report(tables)
 
 
@@ -371,7 +376,7 @@ def save_schema(schema: Schema, path: str | Path) -> None:
 
 
 def beside(source: str | Path, what: str, suffix: str | None = None, folder: Path | None = None) -> Path:
-    """adult.csv.gz -> adult.synthetic.csv.gz, or adult.report.json; a folder adult -> adult-synthetic."""
+    """adult.csv.gz -> adult.synthetic.csv.gz, or adult.report.html; a folder adult -> adult-synthetic."""
     if str(source) == STANDARD:
         raise ArgumentError("data from standard input have no name: say where the output goes with --out.")
     path = Path(source)

@@ -45,7 +45,7 @@ def evaluate(
     if as_json:
         say_json(found.to_dict())
     elif not quiet:
-        say(found.summary())
+        say(found, soft_wrap=False)
         again = (
             f"verosim evaluate {real} {synthetic} {'--holdout UNSEEN ' if holdout is None else ''}--report report.html"
         )
