@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from verosim.judging import evaluate
     from verosim.recipe import Recipe
     from verosim.run import fit, inspect, load, synth
-    from verosim.schema import Column, Schema, Table
+    from verosim.schema import Column, ForeignKey, Schema, Table
     from verosim.simulation import Scenario, Simulated, simulate
     from verosim.simulation.processes import Recorder
     from verosim.synthesizer import Synthesizer
@@ -52,7 +52,7 @@ _LAZY = {  # imported when first asked for: `import verosim` is quick
     "generate": "verosim.generating",
     "Recipe": "verosim.recipe",
     "Report": "verosim.evaluation",
-    **dict.fromkeys(("Column", "Schema", "Table"), "verosim.schema"),
+    **dict.fromkeys(("Column", "ForeignKey", "Schema", "Table"), "verosim.schema"),
     **dict.fromkeys(("Scenario", "Simulated", "simulate"), "verosim.simulation"),
     "Recorder": "verosim.simulation.processes",
     "Options": "verosim.table_model",
@@ -64,6 +64,7 @@ __all__ = [
     "Column",
     "DataError",
     "FileError",
+    "ForeignKey",
     "MissingExtraError",
     "ModelFileError",
     "NotFittedError",
