@@ -116,6 +116,8 @@ class Synthesizer:
         self._controlled: dict[str, Controlled] = {}
         with threadpool_limits(1, "blas"):  # on small matrices more threads wait more than they work
             if tied(schema):
+                if start:
+                    raise ArgumentError("start: tables that keys tie together cannot start from others; fit one alone.")
                 self._fit_database(dataset, schema, seed, progress)
             else:
                 train, _ = split(dataset, self.options, seed)

@@ -53,6 +53,8 @@ Holdout = Annotated[float, typer.Option(min=0, max=0.9, help="Share of the rows 
 Start = Annotated[
     Path | None, typer.Option(help="Data or a model file with some of the same columns, to learn from first.")
 ]
+OrphansKind = Enum("OrphansKind", {name: name for name in ("error", "drop", "null", "keep")})  # type: ignore[misc]
+Orphans = Annotated[OrphansKind, typer.Option(help="What to do with rows whose foreign key names nobody.")]
 Workers = Annotated[int, typer.Option(min=0, help="Processes that draw rows; 0: as many as pay.")]
 Replicates = Annotated[
     int | None, typer.Option("-m", min=1, help="How many files, drawn apart: out.1.csv, out.2.csv ...")
@@ -60,6 +62,7 @@ Replicates = Annotated[
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 ENGINE = Engine["auto"]
+ORPHANS = OrphansKind["error"]
 
 
 def say(what: Any, soft_wrap: bool = True) -> None:

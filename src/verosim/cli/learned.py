@@ -11,11 +11,13 @@ import typer
 
 from verosim.cli.common import (
     ENGINE,
+    ORPHANS,
     AsJson,
     Holdout,
     K,
     Model,
     ModelFile,
+    Orphans,
     Out,
     OwnSeed,
     Quiet,
@@ -62,6 +64,7 @@ def synth(
     unit: Unit = None,
     holdout: Holdout = 0.1,
     start: Start = None,
+    orphans: Orphans = ORPHANS,
     workers: Workers = 0,
     quiet: Quiet = False,
     as_json: AsJson = False,
@@ -71,7 +74,9 @@ def synth(
     from verosim.table_model import Options
 
     only_one(as_json, out)
-    options = Options(model=model.value, settings=settings_of(set_), k=k, unit=unit, holdout=holdout)
+    options = Options(
+        model=model.value, settings=settings_of(set_), k=k, unit=unit, holdout=holdout, orphans=orphans.value
+    )
     with progress_bar(quiet) as progress:
         done = run.synth(
             source, out, schema=schema, rows=rows, scale=scale, seed=seed, options=options, start=start, report=report,
@@ -100,6 +105,7 @@ def fit(
     unit: Unit = None,
     holdout: Holdout = 0.1,
     start: Start = None,
+    orphans: Orphans = ORPHANS,
     quiet: Quiet = False,
     as_json: AsJson = False,
 ) -> None:
@@ -107,7 +113,9 @@ def fit(
     from verosim import run
     from verosim.table_model import Options
 
-    options = Options(model=model.value, settings=settings_of(set_), k=k, unit=unit, holdout=holdout)
+    options = Options(
+        model=model.value, settings=settings_of(set_), k=k, unit=unit, holdout=holdout, orphans=orphans.value
+    )
     with progress_bar(quiet) as progress:
         done = run.learn_file(
             source, out, schema=schema, seed=seed, options=options, start=start, report=report, progress=progress
