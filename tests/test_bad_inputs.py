@@ -135,7 +135,7 @@ class File:
         source.write_bytes(self.data)
         done = vs.synth(source, out, rows=self.rows, options=vs.Options(model="independent"), seed=1)
         assert source.read_bytes() == self.data
-        assert re.search(self.note, " | ".join(done.notes)), done.notes
+        assert re.search(self.note, " | ".join(done.report.notes)), done.report.notes
         if self.name.endswith(".parquet"):
             new, real = pl.read_parquet(out), pl.read_parquet(source)
             assert new.schema == real.schema
