@@ -330,7 +330,8 @@ class Synthesizer:
 
     def save(self, path: str | Path) -> None:
         """Write a model file (see archive.py)."""
-        states = {name: model.state() for name, model in self._fitted.items()} if self.database_ is None else {}
+        tables = self._fitted
+        states = {name: model.state() for name, model in tables.items()} if self.database_ is None else {}
         meta = {
             "options": dataclasses.asdict(self.options) | {"settings": _without_paths(self.options.settings)},
             "seed": self.seed_,
