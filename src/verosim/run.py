@@ -228,7 +228,7 @@ def measured(
     """Each table measured by these parts: synthetic rows beside those learned from and the hold-out."""
     train, held = split(dataset, synthesizer.options, synthesizer.seed_, synthesizer.schema_)
     tables, streams = {}, _sampled(synthesizer, train)
-    for name, frame in train.items():
+    for number, (name, frame) in enumerate(train.items()):
         try:
             drawn = pl.concat(streams(name))
         except RuleError as error:  # fewer rows may still be drawn
@@ -236,7 +236,7 @@ def measured(
             tables[name] = TableReport(name, rows, synthesizer.seed_, (), {}, (f"not measured: {error}",))
             continue
         case = Case.of(frame, held[name], drawn, synthesizer.schema_[name], seed=synthesizer.seed_)
-        tables[name] = measure(case, parts, progress)
+        tables[name] = measure(case, parts, stage(progress, number / len(train), (number + 1) / len(train)))
     return Report(tables)
 
 

@@ -205,12 +205,7 @@ class Schema(Mapping[str, Table]):
     @classmethod
     def load(cls, path: str | Path) -> Schema:
         """Read what `save` wrote, or a person edited. Errors name the file and the place."""
-        try:
-            text = Path(path).read_text(encoding="utf-8")
-        except FileNotFoundError as error:
-            raise FileError(f"{path}: there is no such schema file; `verosim inspect` writes one.") from error
-        except (OSError, UnicodeDecodeError) as error:
-            raise FileError(f"{path}: not a readable schema file ({error}).") from error
+        text = read_text(path, "schema", "; `verosim inspect` writes one.")
         try:
             return cls.from_dict(parse_yaml(text))
         except SchemaError as error:
@@ -241,6 +236,23 @@ class Loader(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
 
+def read_text(path: str | Path, kind: str, otherwise: str = ".") -> str:
+    """The text of a file that a person wrote. otherwise: what is said besides where there is none. Raises FileError."""
+    try:
+        return Path(path).read_text(encoding="utf-8")
+    except FileNotFoundError as error:
+        raise FileError(f"{path}: there is no such {kind} file{otherwise}") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise FileError(f"{path}: not a readable {kind} file ({error}).") from error
+
+
+def not_yaml(error: yaml.YAMLError) -> SchemaError:
+    """What is wrong with a text that is no YAML, and where."""
+    mark = getattr(error, "problem_mark", None)
+    place = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
+    return SchemaError(f"{place}not valid YAML: {getattr(error, 'problem', None) or error}.")
+
+
 def parse_yaml(text: str) -> Any:
     """YAML (JSON is a part of it) to plain values; a SchemaError with the line otherwise. At most 10 MB."""
     if len(text) > 10_000_000:
@@ -248,9 +260,7 @@ def parse_yaml(text: str) -> Any:
     try:
         return yaml.load(text, Loader=Loader)  # noqa: S506  (a SafeLoader)
     except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        place = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
-        raise SchemaError(f"{place}not valid YAML: {getattr(error, 'problem', None) or error}.") from error
+        raise not_yaml(error) from error
     except RecursionError as error:
         raise SchemaError("not valid YAML: nested too deeply.") from error
 

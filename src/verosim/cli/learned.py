@@ -43,10 +43,27 @@ from verosim.cli.common import (
 )  # fmt: skip
 
 if TYPE_CHECKING:
+    from verosim.cli.common import Engine, OrphansKind
     from verosim.run import Outcome
+    from verosim.table_model import Options
 
 SHOWN: Final = 6  # notes that are printed, and columns in a note
 _RARE: Final = re.compile(r"(.+): [0-9,]+ (?:of [0-9,]+ )?((?:values|levels) are held by fewer than .*)", re.DOTALL)
+
+
+def _options(
+    model: Engine,
+    set_: list[str] | None,
+    k: int,
+    unit: str | None,
+    holdout: float = 0.1,
+    orphans: OrphansKind = ORPHANS,
+) -> Options:
+    """How to learn, as the command says."""
+    from verosim.table_model import Options
+
+    settings = settings_of(set_)
+    return Options(model=model.value, settings=settings, k=k, unit=unit, holdout=holdout, orphans=orphans.value)
 
 
 @app.command(epilog="Example: verosim synth adult.csv --rows 100000 --seed 7 --out people.parquet")
@@ -71,12 +88,9 @@ def synth(
 ) -> None:
     """Learn a file and write a synthetic one that looks like it, with a report of how good and private it is."""
     from verosim import run
-    from verosim.table_model import Options
 
     only_one(as_json, out)
-    options = Options(
-        model=model.value, settings=settings_of(set_), k=k, unit=unit, holdout=holdout, orphans=orphans.value
-    )
+    options = _options(model, set_, k, unit, holdout, orphans)
     with progress_bar(quiet) as progress:
         done = run.synth(
             source, out, schema=schema, rows=rows, scale=scale, seed=seed, options=options, start=start, report=report,
@@ -111,11 +125,8 @@ def fit(
 ) -> None:
     """Learn a file and keep what was learned in a model file, to draw rows from later."""
     from verosim import run
-    from verosim.table_model import Options
 
-    options = Options(
-        model=model.value, settings=settings_of(set_), k=k, unit=unit, holdout=holdout, orphans=orphans.value
-    )
+    options = _options(model, set_, k, unit, holdout, orphans)
     with progress_bar(quiet) as progress:
         done = run.learn_file(
             source, out, schema=schema, seed=seed, options=options, start=start, report=report, progress=progress
@@ -211,9 +222,8 @@ def impute(
 ) -> None:
     """Fill the missing cells of a file with values drawn given all others; -m gives several versions."""
     from verosim import run
-    from verosim.table_model import Options
 
-    options = Options(model=model.value, settings=settings_of(set_), k=k, unit=unit)
+    options = _options(model, set_, k, unit)
     with progress_bar(quiet) as progress:
         cells, outs = run.impute_file(
             source, out, model=model_file, m=m, schema=schema, seed=seed, options=options, progress=progress
@@ -241,10 +251,9 @@ def augment(
 ) -> None:
     """Add synthetic rows to the real ones, for a small or unbalanced set, and measure what they are worth."""
     from verosim import augmenting
-    from verosim.table_model import Options
 
     only_one(as_json, out)
-    options = Options(model=model.value, settings=settings_of(set_), k=k, unit=unit)
+    options = _options(model, set_, k, unit)
     with progress_bar(quiet) as progress:
         done, wrote = augmenting.augment_file(
             source, target, out, rows=rows, balance=balance, splits=splits, schema=schema, seed=seed, options=options,

@@ -23,12 +23,13 @@ from typing import Any, Final, Self
 
 import polars as pl
 
-from verosim.errors import ArgumentError, FileError, SchemaError, did_you_mean
+from verosim.errors import ArgumentError, SchemaError, did_you_mean
 from verosim.recipe import crew, reading, spoiling
 from verosim.recipe.nouns import Case, Column, Correlation, Dirt, Table
 from verosim.recipe.planning import PlacedError, Plan
 from verosim.recipe.reading import RecipeFile
 from verosim.recipe.running import Run
+from verosim.schema import read_text
 
 __all__ = ["USUAL_ROWS", "Case", "Column", "Correlation", "Dirt", "Recipe", "Table"]
 
@@ -64,13 +65,7 @@ class Recipe:
     @classmethod
     def load(cls, path: str | Path) -> Self:
         """Read a recipe file. Raises FileError, or SchemaError with file and line."""
-        try:
-            text = Path(path).read_text(encoding="utf-8")
-        except FileNotFoundError as error:
-            raise FileError(f"{path}: there is no such recipe file.") from error
-        except (OSError, UnicodeDecodeError) as error:
-            raise FileError(f"{path}: not a readable recipe file ({error}).") from error
-        return cls.parse(text, str(path), Path(path).parent)
+        return cls.parse(read_text(path, "recipe"), str(path), Path(path).parent)
 
     @classmethod
     def parse(cls, text: str, name: str = "recipe", folder: str | Path = ".") -> Self:
@@ -85,7 +80,7 @@ class Recipe:
             line = reading.line_of(error.where, lines)
             raise SchemaError(f"{name}, line {line or 1}: {error}") from error
         except SchemaError as error:
-            raise SchemaError(f"{name}, {error}" if str(error).startswith("line ") else f"{name}: {error}") from error
+            raise reading.in_file(error, name) from error
         return new
 
     def check(self) -> None:

@@ -19,7 +19,7 @@ from verosim.errors import SchemaError, did_you_mean
 from verosim.recipe.kinds import KINDS, Choice, Constant, Distribution, Formula
 from verosim.recipe.nouns import Column, Correlation, Kind, Table
 from verosim.recipe.planning import PlacedError, Where
-from verosim.schema import Loader
+from verosim.schema import Loader, not_yaml
 
 VERSION: Final = "recipe 1"
 LARGEST: Final = 1_000_000  # characters of a file
@@ -85,13 +85,16 @@ def parse(text: str) -> tuple[Any, dict[Where, int]]:
             _note_lines(node, (), lines)
         return (None if node is None else loader.construct_document(node)), lines
     except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        place = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
-        raise SchemaError(f"{place}not valid YAML: {getattr(error, 'problem', None) or error}.") from error
+        raise not_yaml(error) from error
     except RecursionError as error:
         raise SchemaError("line 1: not valid YAML: nested too deeply.") from error
     finally:
         loader.dispose()
+
+
+def in_file(error: SchemaError, name: str) -> SchemaError:
+    """The same error with the file's name before its line, if it has one."""
+    return SchemaError(f"{name}, {error}" if str(error).startswith("line ") else f"{name}: {error}")
 
 
 def _note_lines(node: yaml.Node, where: Where, lines: dict[Where, int]) -> None:

@@ -136,7 +136,7 @@ class Scenario:
         try:
             data, new._lines = reading.parse(text)
         except SchemaError as error:
-            raise SchemaError(f"{name}, {error}" if str(error).startswith("line ") else f"{name}: {error}") from error
+            raise reading.in_file(error, name) from error
         new.data = file.with_values(data, values or {}) if isinstance(data, Mapping) else data
         new.model = new._read()
         return new

@@ -7,9 +7,10 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any, Final
 
-from verosim.errors import ArgumentError, FileError, did_you_mean
+from verosim.errors import ArgumentError, did_you_mean
 from verosim.recipe import reading
 from verosim.recipe.planning import PlacedError
+from verosim.schema import read_text
 from verosim.simulation.nouns import EXIT, VERSION, ScenarioFile
 
 _LONE: Final = {"stations": "servers", "resources": None, "parameters": None, "populations": "size", "sensors": "count"}
@@ -43,13 +44,8 @@ def open_text(path: str | Path) -> tuple[str, str, Path]:
     file, known = Path(path), library()
     if not file.exists() and str(path) in known:
         return known[str(path)], str(path), Path()
-    try:
-        return file.read_text(encoding="utf-8"), str(path), file.parent
-    except FileNotFoundError as error:
-        hint = did_you_mean(path, known)
-        raise FileError(f"{path}: there is no such scenario file, nor a scenario of that name; {hint}") from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise FileError(f"{path}: not a readable scenario file ({error}).") from error
+    text = read_text(path, "scenario", f", nor a scenario of that name; {did_you_mean(path, known)}")
+    return text, str(path), file.parent
 
 
 # ------------------------------------------------------------------------------------------------- values from outside

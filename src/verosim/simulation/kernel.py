@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from verosim.simulation.queues import before, drop_first, note, push, put_in_queue, swap, take_from_queue
+from verosim.simulation.queues import before, drop_first, link, note, push, put_in_queue, swap, take_from_queue
 from verosim.simulation.state import (
     ACTIVE,
     ADMITTED,
@@ -470,7 +470,7 @@ def run(s: State, horizon: float) -> int:
 
 
 HELPERS: Final = (  # all that `run` uses, for the compiler
-    before, swap, push, drop_first, note, put_in_queue, take_from_queue, admit, go_on, line_up, finish, give_back,
+    before, swap, push, drop_first, note, link, put_in_queue, take_from_queue, admit, go_on, line_up, finish, give_back,
     give_part, leave_place, unblock, unstick, set_idle, idle_server, is_weaker, weaker, can_take, lacks_goods, serve,
     begin, take_goods, interrupt, over, turn_away, seek, order_goods, work_off, happen, come,
 )  # fmt: skip

@@ -73,6 +73,18 @@ def note(s: State, kind: int, ref: int) -> None:
 # ----------------------------------------------------------------------------------------------- the queue of a station
 
 
+def link(s: State, st: int, ahead: int, first: int, last: int, behind: int) -> None:
+    """Let `first` follow `ahead`, and `last` stand before `behind`; nobody is an end of the queue."""
+    if ahead < 0:
+        s.head[st] = first
+    else:
+        s.after[ahead] = first
+    if behind < 0:
+        s.tail[st] = last
+    else:
+        s.before[behind] = last
+
+
 def put_in_queue(s: State, v: int, back: bool) -> None:
     """Let visit v wait. back: it was there before, and goes before its equals."""
     st = s.station[v]
@@ -85,27 +97,13 @@ def put_in_queue(s: State, v: int, back: bool) -> None:
         ahead = NOBODY
     behind = s.head[st] if ahead < 0 else s.after[ahead]
     s.before[v], s.after[v] = ahead, behind
-    if ahead < 0:
-        s.head[st] = v
-    else:
-        s.after[ahead] = v
-    if behind < 0:
-        s.tail[st] = v
-    else:
-        s.before[behind] = v
+    link(s, st, ahead, v, v, behind)
     s.waiting[st] += 1
     s.where[v] = WAITING
 
 
 def take_from_queue(s: State, v: int) -> None:
     st, ahead, behind = s.station[v], s.before[v], s.after[v]
-    if ahead < 0:
-        s.head[st] = behind
-    else:
-        s.after[ahead] = behind
-    if behind < 0:
-        s.tail[st] = ahead
-    else:
-        s.before[behind] = ahead
+    link(s, st, ahead, behind, ahead, behind)
     s.waiting[st] -= 1
     s.before[v] = s.after[v] = NOBODY
