@@ -358,6 +358,8 @@ def test_what_if_compares_the_same_customers() -> None:
     apart = rows[1]["difference_high"] - rows[1]["difference_low"]
     assert apart < (rows[0]["high"] - rows[0]["low"]) + (rows[1]["high"] - rows[1]["low"])
     assert rows[1]["difference"] == pytest.approx(rows[1]["value"] - rows[0]["value"])
+    alone = Scenario.load("bank").having({"tellers": 4}).replicated(6, 500, seed=1)
+    assert alone.equals(table.filter(tellers=4).select(alone.columns))
 
 
 def test_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

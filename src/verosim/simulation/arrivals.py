@@ -56,9 +56,6 @@ class Rows(Block):
             self._values[name] = whole if self.chosen is None else whole.gather(self.chosen)
         return super().__getitem__(name)
 
-    def _is_settled_first(self, maker: Any) -> bool:
-        return False
-
     def numbers(self, name: str) -> Floats:
         """A term as numbers (n,), nan where it is missing."""
         return self[name].cast(pl.Float64).fill_null(np.nan).to_numpy()
