@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from verosim.errors import (
     ArgumentError,
+    DatabaseError,
     DataError,
     FileError,
     MissingExtraError,
@@ -53,6 +54,7 @@ __all__ = [
     "ArgumentError",
     "Column",
     "DataError",
+    "DatabaseError",
     "FileError",
     "MissingExtraError",
     "ModelFileError",

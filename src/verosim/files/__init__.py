@@ -183,7 +183,7 @@ def write(
         _write_folder(chunks, Path(path), layout, format)
         return
     kind, compression = _format(
-        path, format or (layout.format if str(path) == STANDARD and layout.format != "folder" else None)
+        path, format or (layout.format if str(path) == STANDARD and layout.format in FORMATS.values() else None)
     )
     if len(chunks) != 1 and kind not in ("xlsx", "json"):
         raise ArgumentError(f"{path}: {len(chunks)} tables do not fit one {kind} file; name a folder, .xlsx or .json.")
