@@ -268,7 +268,16 @@ def said(error: sa.exc.SQLAlchemyError) -> str:
     original = error.orig if isinstance(error, sa.exc.DBAPIError) and error.orig else error
     what = original.args[-1] if original.args else original
     if isinstance(what, dict):  # pg8000: the fields of PostgreSQL's answer
-        what = " ".join(str(what[field]) for field in ("M", "D") if field in what)
+        what = ". ".join(str(what[field]).rstrip(".") for field in ("M", "D") if field in what)
     text = " ".join(str(what).split()).rstrip(".")
     advice = next((fix for pattern, fix in _ADVICE if re.search(pattern, text, re.IGNORECASE)), "")
     return f"{text}. {advice}".rstrip()
+
+
+def refuses_rows(error: sa.exc.SQLAlchemyError) -> bool:
+    """Whether rows break a key or a constraint."""
+    import sqlalchemy as sa
+
+    answer = error.orig.args[0] if isinstance(error, sa.exc.DBAPIError) and error.orig and error.orig.args else None
+    state = str(answer.get("C")) if isinstance(answer, dict) else str(getattr(error, "orig", ""))  # pg8000's way
+    return isinstance(error, sa.exc.IntegrityError) or state.startswith("23")

@@ -11,7 +11,7 @@ import polars as pl
 import sqlalchemy as sa
 
 from verosim.databases.places import Pick, opened, said, shown
-from verosim.databases.structure import SqlColumn, SqlTable, Structure, reflect
+from verosim.databases.structure import SqlTable, Structure, reflect
 from verosim.databases.values import column_of, columns_of, join
 from verosim.draws import stream
 from verosim.errors import DatabaseError
@@ -42,22 +42,20 @@ def read(place: str | Path, pick: Pick) -> Source:
 
 def _rows(connection: sa.Connection, table: SqlTable, schema: str | None, place: str) -> Iterator[list[Row]]:
     """The rows of a table in batches, as the driver gives them, in the order of the primary key."""
-    own = sa.table(table.name, *(sa.column(name) for name in table.names), schema=schema)
-    wanted = sa.select(*(_wanted(own.c[c.name], c) for c in table.columns)).select_from(own)
-    ordered = wanted.order_by(*(own.c[name] for name in table.primary_key))
+    quote = connection.dialect.identifier_preparer.quote
+    # values of types of a database's own are asked for as the text that it writes for them
+    columns = [f"CAST({quote(c.name)} AS TEXT)" if c.as_text else quote(c.name) for c in table.columns]
+    own = ".".join(quote(name) for name in (schema, table.name) if name)
+    order = f" ORDER BY {', '.join(map(quote, table.primary_key))}" if table.primary_key else ""
+    wanted = f"SELECT {', '.join(columns)} FROM {own}{order}"  # noqa: S608
     try:
-        found = connection.execution_options(stream_results=True).execute(ordered)
+        found = connection.execution_options(stream_results=True).exec_driver_sql(wanted)
         for rows in found.partitions(_BATCH):
             yield [tuple(row) for row in rows]
     except sa.exc.SQLAlchemyError as error:
         gone = "no such table", "does not exist", "doesn't exist"
         meanwhile = " Was it dropped while this was read? Try again." if any(g in str(error) for g in gone) else ""
         raise DatabaseError(f"{place}: table {table.name!r} cannot be read: {said(error)}{meanwhile}") from error
-
-
-def _wanted(column: sa.ColumnElement[Any], known: SqlColumn) -> sa.ColumnElement[Any]:
-    """What is selected: the column, or the text that the database writes for values of types of its own."""
-    return sa.cast(column, sa.Text()).label(known.name) if known.as_text else column
 
 
 def _frame(batches: Iterator[list[Row]], table: SqlTable) -> tuple[pl.DataFrame, list[str]]:

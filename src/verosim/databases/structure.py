@@ -14,7 +14,7 @@ from typing import Any, Final, Self
 
 import sqlalchemy as sa
 import sqlglot
-from sqlalchemy.dialects import mysql
+from sqlalchemy.dialects import mysql, postgresql
 from sqlglot import exp
 
 from verosim.errors import ArgumentError, DatabaseError, DataError, SchemaError, did_you_mean
@@ -155,7 +155,7 @@ def reflect(
         if schema is not None and schema not in inspector.get_schema_names():
             hint = did_you_mean(schema, inspector.get_schema_names())
             raise DatabaseError(f"{place}: there is no schema {schema!r}; {hint}")
-        there = inspector.get_table_names(schema)
+        there = sorted(inspector.get_table_names(schema))
         names = _picked(list(tables), there, place)
         parts = {
             part: {n: found for (_, n), found in getattr(inspector, f"get_multi_{part}")(schema, names).items()}
@@ -163,6 +163,8 @@ def reflect(
         }  # fmt: skip
     notes: list[str] = []
     found = {n: _table(n, {part: by[n] for part, by in parts.items()}, connection.dialect, notes) for n in names}
+    if connection.dialect.name in ("mysql", "mariadb"):
+        found = {n: _undoubled(table) for n, table in found.items()}
     found = {n: _with_parents(table, found, there, schema, notes) for n, table in found.items()}
     return Structure(connection.dialect.name, {n: found[n] for n in in_key_order(found)}), notes
 
@@ -202,6 +204,17 @@ def _table(name: str, parts: Mapping[str, Any], dialect: sa.Dialect, notes: list
         unique=tuple(dict.fromkeys(tuple(u) for u in uniques if known.issuperset(u))),
         checks=tuple(check["sqltext"] for check in parts["check_constraints"] or ()),
     )
+
+
+def _undoubled(table: SqlTable) -> SqlTable:
+    """The table with ` in its columns' names as it is: SQLAlchemy leaves MySQL's doubled."""
+
+    def plain(names: Iterable[str]) -> tuple[str, ...]:
+        return tuple(name.replace("``", "`") for name in names)
+
+    columns = tuple(replace(c, name=name) for c, name in zip(table.columns, plain(table.names), strict=True))
+    unique = tuple(plain(names) for names in table.unique)
+    return replace(table, columns=columns, primary_key=plain(table.primary_key), unique=unique)
 
 
 def _is_plain(index: Mapping[str, Any]) -> bool:
@@ -250,13 +263,13 @@ def _column(column: Mapping[str, Any], dialect: sa.Dialect) -> SqlColumn | None:
     levels = tuple(map(str, kind.enums)) if isinstance(kind, sa.Enum) else ()
     length = kind.length if isinstance(kind, sa.String) and not levels else None
     native = (kind.name or "") if levels else "" if isinstance(kind, sa.types.NullType) else kind.compile(dialect)
-    as_text = isinstance(kind, sa.JSON)
+    as_text = isinstance(kind, sa.JSON) and dialect.name == "postgresql"  # other drivers give text
     return SqlColumn(column["name"], dtype, native, nullable, length, levels, as_text)
 
 
 _DTYPES: Final = (  # of a column -> of its values in memory; the first that fits
     (sa.Enum, "enum"), (sa.Boolean, "bool"), (sa.Integer, "int64"), (sa.Float, "float64"), (sa.Date, "date"),
-    (sa.Time, "time"), (sa.Interval, "duration[us]"), (sa.LargeBinary, "binary"), (sa.BINARY, "binary"),
+    (sa.Time, "time"), (sa.Interval | postgresql.INTERVAL, "duration[us]"), (sa.LargeBinary, "binary"), (sa.BINARY, "binary"),
     (sa.VARBINARY, "binary"), (mysql.TINYBLOB | mysql.MEDIUMBLOB | mysql.LONGBLOB, "binary"), (sa.Uuid, "str"),
     (sa.JSON, "str"), (sa.String, "str"),
 )  # fmt: skip
@@ -278,6 +291,8 @@ def _dtype(kind: Any, dialect: str) -> str | None:
         return None
     if type(kind).__name__ == "TINYINT" and getattr(kind, "display_width", None) == 1:
         return "bool"  # MySQL's way to say it
+    if type(kind).__name__ == "YEAR":
+        return "int64"
     if type(kind).__name__ == "BIT":
         return ("bool" if kind.length == 1 else "uint64") if dialect in ("mysql", "mariadb") else None
     return next((name for types, name in _DTYPES if isinstance(kind, types)), None)
@@ -302,7 +317,7 @@ def check_for(check: str, table: SqlTable, source: str, target: str) -> str | No
     """
     dialects = [_GLOT.get(name, name) for name in (source, target)]
     try:
-        tree: exp.Expression = sqlglot.parse_one(check, read=dialects[0], into=exp.Condition)
+        tree: Any = sqlglot.parse_one(check, read=dialects[0], into=exp.Condition)
     except sqlglot.ParseError:
         return None
     names = {c.name.casefold(): c for c in table.columns}
@@ -320,12 +335,19 @@ def check_for(check: str, table: SqlTable, source: str, target: str) -> str | No
     return tree.sql(dialect=dialects[1], identify=True)
 
 
-def _plainly(node: exp.Expression) -> exp.Expression:
+def _plainly(node: Any) -> Any:
     """PostgreSQL's `(0)::numeric` as 0, and `= ANY (ARRAY['a', 'b'])` as `IN ('a', 'b')`."""
-    if isinstance(node, exp.Cast) and isinstance(node.this.unnest(), exp.Literal | exp.Column | exp.Array):
-        return node.this.unnest()
+    if isinstance(node, exp.Cast) and isinstance(_bare(node), exp.Literal | exp.Column):
+        return _bare(node)
     if isinstance(node, exp.EQ) and isinstance(node.expression, exp.Any):
-        array = node.expression.this.unnest().transform(_plainly)
+        array = _bare(node.expression.this)
         if isinstance(array, exp.Array):
-            return exp.In(this=node.this, expressions=array.expressions)
+            return exp.In(this=_bare(node.this), expressions=[_bare(value) for value in array.expressions])
+    return node
+
+
+def _bare(node: Any) -> Any:
+    """What stands within parentheses and casts."""
+    while isinstance(node, exp.Paren | exp.Cast):
+        node = node.this
     return node

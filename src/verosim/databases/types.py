@@ -38,6 +38,7 @@ _TYPES: Final[dict[str, sa.types.TypeEngine[Any]]] = {  # of values in memory ->
     ),
     "binary": sa.LargeBinary().with_variant(mysql.LONGBLOB(), *_MYSQL),
 }  # fmt: skip
+TOO_LARGE: Final = ("uint64", "int128")  # for SQLite, whose numbers above 2^63 lose their last digits
 _TEXT: Final = sa.Text().with_variant(mysql.LONGTEXT(), *_MYSQL)
 
 
@@ -55,8 +56,12 @@ def type_of(column: SqlColumn, table: str, source: str, target: str, in_key: boo
         return sa.Numeric(precision, scale)
     if kind == "datetime" and "," in zone and target not in _MYSQL:
         return sa.DateTime(timezone=True)
+    if target == "sqlite" and kind == "null":
+        return Native("")  # a column without a type, as it was
+    if target == "sqlite" and "int" in kind:
+        return _TEXT if kind in TOO_LARGE else sa.Integer()
     if kind in _TYPES:
-        return sa.Integer() if target == "sqlite" and "int" in kind else _TYPES[kind]
+        return _TYPES[kind]
     if column.length or (in_key and target in (*_MYSQL, "mssql", "oracle")):  # these have no keys on text without end
         return sa.String(column.length or 255)
     return _TEXT

@@ -222,8 +222,8 @@ def _sendable(series: pl.Series, dialect: str) -> pl.Series:
     if isinstance(dtype, pl.Enum | pl.Categorical):
         return series.cast(pl.String())
     if dialect == "sqlite":
-        if isinstance(dtype, pl.Decimal):
-            return series.cast(pl.String())  # a column of numbers makes a number of it
+        if isinstance(dtype, pl.Decimal | pl.UInt64 | pl.Int128):
+            return series.cast(pl.String())  # a column of numbers makes a number of it, where none is lost
         if dtype == pl.Boolean:
             return series.cast(pl.Int8())
         if isinstance(dtype, pl.Duration):

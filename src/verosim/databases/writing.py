@@ -19,7 +19,7 @@ from typing import Final
 import polars as pl
 import sqlalchemy as sa
 
-from verosim.databases.places import file_of, opened, said, shown
+from verosim.databases.places import file_of, opened, refuses_rows, said, shown
 from verosim.databases.structure import SqlColumn, SqlTable, Structure, in_key_order
 from verosim.databases.types import table_of
 from verosim.databases.values import rows_of
@@ -222,9 +222,9 @@ class _Target:
         """What the database says against rows or a table, with the table's name."""
         try:
             yield
-        except sa.exc.IntegrityError as error:
-            raise DataError(f"the database refuses the rows: {said(error)}", table=name, fix=_AGAIN) from error
         except sa.exc.SQLAlchemyError as error:
+            if refuses_rows(error):
+                raise DataError(f"the database refuses the rows: {said(error)}", table=name, fix=_AGAIN) from error
             raise DatabaseError(f"{shown(self.place)}: table {name!r}: {said(error)} {_AGAIN}") from error
 
 
