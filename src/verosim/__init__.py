@@ -29,6 +29,7 @@ from verosim.errors import (
 if TYPE_CHECKING:
     from verosim.augmenting import augment
     from verosim.comparing import compare
+    from verosim.databases import Pick
     from verosim.evaluation import Report
     from verosim.evaluation.combining import combine
     from verosim.judging import evaluate
@@ -41,6 +42,7 @@ __version__ = "0.1.0"
 _LAZY = {  # imported when first asked for: `import verosim` is quick
     **dict.fromkeys(("fit", "inspect", "load", "synth"), "verosim.run"),
     "augment": "verosim.augmenting",
+    "Pick": "verosim.databases",
     "compare": "verosim.comparing",
     "combine": "verosim.evaluation.combining",
     "evaluate": "verosim.judging",
@@ -60,6 +62,7 @@ __all__ = [
     "ModelFileError",
     "NotFittedError",
     "Options",
+    "Pick",
     "Report",
     "RuleError",
     "Schema",

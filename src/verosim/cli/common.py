@@ -10,16 +10,17 @@ from contextlib import contextmanager
 from enum import Enum
 from pathlib import Path
 from threading import Timer
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from verosim.databases import Pick
-from verosim.databases import shown as without_secrets
 from verosim.errors import ArgumentError
 from verosim.models import MODELS, silent
+
+if TYPE_CHECKING:
+    from verosim.databases import Pick
 
 app = typer.Typer(
     name="verosim",
@@ -89,11 +90,15 @@ def printer(out: object) -> Callable[..., None]:
 
 
 def shown(out: object) -> str:
-    return "standard output" if str(out) == "-" else without_secrets(out)
+    from verosim import databases
+
+    return "standard output" if str(out) == "-" else databases.shown(out)
 
 
 def picked(schema_name: str | None, tables: str | None, sample_rows: int | None) -> Pick | None:
     """What of a database is read, where anything was said of that."""
+    from verosim.databases import Pick
+
     if not (schema_name or tables or sample_rows):
         return None
     names = tuple(name.strip() for name in tables.split(",")) if tables else ()

@@ -269,9 +269,9 @@ def _column(column: Mapping[str, Any], dialect: sa.Dialect) -> SqlColumn | None:
 
 _DTYPES: Final = (  # of a column -> of its values in memory; the first that fits
     (sa.Enum, "enum"), (sa.Boolean, "bool"), (sa.Integer, "int64"), (sa.Float, "float64"), (sa.Date, "date"),
-    (sa.Time, "time"), (sa.Interval | postgresql.INTERVAL, "duration[us]"), (sa.LargeBinary, "binary"), (sa.BINARY, "binary"),
-    (sa.VARBINARY, "binary"), (mysql.TINYBLOB | mysql.MEDIUMBLOB | mysql.LONGBLOB, "binary"), (sa.Uuid, "str"),
-    (sa.JSON, "str"), (sa.String, "str"),
+    (sa.Time, "time"), (sa.Interval | postgresql.INTERVAL, "duration[us]"),
+    (sa.LargeBinary | sa.BINARY | sa.VARBINARY, "binary"), (mysql.TINYBLOB | mysql.MEDIUMBLOB | mysql.LONGBLOB, "binary"),
+    (sa.Uuid | sa.JSON | sa.String, "str"),
 )  # fmt: skip
 
 
