@@ -2,12 +2,13 @@
 
     places.py      what a URL says; drivers, passwords, connections, errors
     structure.py   tables, types, keys and constraints, kept as plain data
+    reflecting.py  a database -> its structure
     values.py      values of a database <-> polars columns, exactly
     reading.py     rows out, of one moment; the source is never written to
     types.py       structure -> the tables of another database
     writing.py     rows in, parents first, all or nothing
 
-Only `places` is imported before a database is opened: without SQLAlchemy (the extra `sql`) files work as ever.
+SQLAlchemy, the extra `sql`, is imported when a database is opened, and not by `places` and `structure`.
 """
 
 from __future__ import annotations

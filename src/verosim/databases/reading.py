@@ -11,7 +11,8 @@ import polars as pl
 import sqlalchemy as sa
 
 from verosim.databases.places import Pick, opened, said, shown
-from verosim.databases.structure import SqlTable, Structure, reflect
+from verosim.databases.reflecting import reflect
+from verosim.databases.structure import SqlTable, Structure
 from verosim.databases.values import column_of, columns_of, join
 from verosim.draws import stream
 from verosim.errors import DatabaseError
