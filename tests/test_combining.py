@@ -110,7 +110,7 @@ def test_classes_are_brought_to_one_size() -> None:
 def test_a_set_grows_to_a_size() -> None:
     done = vs.augment(claims(300), "amount", rows=450, splits=2, options=vs.Options(model="independent"))
     assert done.frame.height == 450
-    assert [gain.measure for gain in done.gains] == ["r2"]
+    assert [gain.measure for gain in done.gains] == ["R2"]
     assert done.gains[0].verdict != "better with the synthetic rows"  # columns drawn apart can teach nothing
 
 

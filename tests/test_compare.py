@@ -94,9 +94,9 @@ def test_the_command_writes_a_page_and_json(tmp_path: Path, capsys: pytest.Captu
             main(call)
     assert "take 'copula'" in capsys.readouterr().out
     text = page.read_text(encoding="utf-8")
-    assert text.count("<svg") == 7  # five measures, usefulness and cost
-    assert "<script" not in text
-    assert "http" not in text.replace("http://www.w3.org", "")
+    assert text.count('<svg class="chart strip"') == 2 * 7  # five measures, usefulness and cost, of two engines
+    assert "src=" not in text
+    assert "http" not in text.replace("http-equiv", "")
     told = json.loads(numbers.read_text(encoding="utf-8"))
     assert [c["model"] for c in told["candidates"]] == ["copula", "independent"]
 

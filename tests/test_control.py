@@ -275,6 +275,36 @@ def test_a_cell_that_a_rule_says_is_empty_stays_so() -> None:
     assert (filled["pension"].is_null() == (filled["age"] < 60)).all()
 
 
+def test_cells_that_are_missing_together_are_both_filled() -> None:
+    rng = np.random.default_rng(1)
+    frame = pl.DataFrame(
+        {
+            "job": rng.choice(["public", "private"], 400),
+            "title": rng.choice(["clerk", "cook"], 400),
+            "age": rng.integers(18, 90, 400),
+        }
+    )
+    none = pl.Series(rng.random(400) < 0.1)
+    frame = frame.with_columns(pl.when(~none).then(pl.col("job", "title")))
+    synthesizer = vs.fit(frame, seed=1, model="chain")
+    assert "is null" in str(synthesizer.schema_["table"].rules)
+    filled = synthesizer.impute(frame.with_columns(age=pl.when(pl.int_range(400) % 3 > 0).then(pl.col("age"))))
+    assert filled.null_count().sum_horizontal().item() == 0
+
+
+def test_the_default_engine_is_controlled_like_any() -> None:
+    pytest.importorskip("torch")
+    frame = people(1200).select("age", "region", "fraud", "size")
+    both = vs.fit(frame, seed=1, settings={"epochs": 2})
+    assert "network" in str(both.explain())
+    new = both.sample(200, where={"region": "east", "age": (30, 50)})
+    assert (new["region"] == "east").all()
+    assert new["age"].is_between(30, 50).all()
+    assert both.sample(200, balance="fraud")["fraud"].value_counts()["count"].to_list() == [100, 100]
+    assert both.complete(frame.select("age").head(50))["age"].equals(frame["age"].head(50))
+    assert both.impute(frame.head(100))["size"].null_count() == 0
+
+
 def test_a_frame_that_lacks_a_column_is_not_imputed(learned: vs.Synthesizer) -> None:
     with pytest.raises(vs.DataError, match="complete"):
         learned.impute(people(5).drop("age"))

@@ -19,7 +19,9 @@ from verosim.control import derived
 from verosim.databases import shown
 from verosim.draws import stream
 from verosim.errors import ArgumentError, did_you_mean
-from verosim.evaluation.gain import Gain, Judged, gains, is_class
+from verosim.evaluation.columns import compare
+from verosim.evaluation.gain import Gain, gains
+from verosim.evaluation.targets import has_classes, score
 from verosim.models import Progress, silent
 from verosim.run import SEED, Opened, beside, check_place, check_targets, described, open_data, put
 from verosim.schema import Schema
@@ -131,7 +133,7 @@ class _Path:
         """Synthetic rows to be added to these."""
         options = replace(self.options or Options(), holdout=0.0)
         synthesizer = Synthesizer(options).fit({self.name: frame}, self.schema, seed)
-        if not (self.balance and is_class(frame[self.target])):
+        if not (self.balance and has_classes(frame, self.schema[self.name], self.target)):
             return _rows(synthesizer, self.name, round(frame.height * ((self.times or 2) - 1)), None)
         wanted = self._wanted(frame, options)
         total = sum(wanted.values())
@@ -164,10 +166,10 @@ def _measured(path: _Path, frame: pl.DataFrame, splits: int, seed: int, progress
         unseen = np.isin(people, order[: int(len(order) * UNSEEN)])
         some = stream(seed, "augment", number, "rows").random(frame.height) < MEASURED / frame.height
         train, test = frame.filter(pl.Series(~unseen & some)), frame.filter(pl.Series(unseen & some))
-        judged = Judged(train, path.schema[path.name], path.target, seed)
-        real.append(judged.measures(train, test))
-        added = path.drawn(train, derived(seed, "augment", number))
-        augmented.append(judged.measures(pl.concat([train, added]), test))
+        added, table = path.drawn(train, derived(seed, "augment", number)), path.schema[path.name]
+        c = compare(train, test, added, table, seed=seed)
+        real.append(score(c, table, path.target, c.train, c.holdout))
+        augmented.append(score(c, table, path.target, np.concatenate([c.train, c.synthetic]), c.holdout))
     return gains(real, augmented, UNSEEN / (1 - UNSEEN))
 
 

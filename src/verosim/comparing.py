@@ -9,18 +9,21 @@ import json
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
-from html import escape
 from pathlib import Path
 from typing import Any, Final
 
 import polars as pl
+from rich.markup import escape
 from rich.table import Table as Grid
 
-from verosim.errors import ArgumentError, DataError, VerosimError, did_you_mean
+from verosim.errors import ArgumentError, DataError, VerosimError
 from verosim.evaluation import Case, Measure, measure
-from verosim.evaluation.gain import Judged
+from verosim.evaluation.targets import score, target_of
+from verosim.evaluation.words import Z95
 from verosim.files.disk import atomic
 from verosim.models import MODELS, Progress, has_torch, model_class, options_of, silent
+from verosim.pages import render
+from verosim.pages.strips import Line, Mark, span, strip
 from verosim.run import SEED, described, open_data
 from verosim.schema import Schema, Table
 from verosim.synthesizer import Synthesizer, split
@@ -62,7 +65,7 @@ class Comparison:
     table: str
     rows: int
     target: str | None
-    metric: str  # what `useful` is: auc, balanced_accuracy or r2
+    metric: str  # what `useful` is: auc or R2
     real: float | None  # the same, learned from real rows
     candidates: tuple[Candidate, ...]
 
@@ -118,15 +121,11 @@ class Comparison:
             out.write(text.encode("utf-8"))
 
     def page(self) -> str:
-        """A page of its own: no script, nothing loaded."""
-        plots = "".join(_plot(name, self.candidates) for name in SHOWN)
-        failed = "".join(f"<li>{escape(c.model)}: {escape(c.failed)}</li>" for c in self.candidates if c.failed)
-        trained = "".join(f"<li>{escape(c.model)}: {escape(c.how)}</li>" for c in self.candidates if c.how)
-        useful = _useful_plot(self) if self.target else ""
-        return _PAGE.format(
-            title=escape(f"Engines for {self.table}"), rows=f"{self.rows:,}", advice=escape(self.advice()),
-            plots=plots + useful + _cost_plot(self.candidates), failed=f"<ul>{failed}</ul>" if failed else "",
-            trained=f"<ul>{trained}</ul>" if trained else "",
+        """A page of its own: nothing is loaded."""
+        return render(
+            "engines.html", "verosim",
+            title=f"Engines for {self.table}", rows=self.rows, advice=self.advice(), plots=_plots(self),
+            failed=[c for c in self.candidates if c.failed], trained=[c for c in self.candidates if c.how],
         )  # fmt: skip
 
 
@@ -160,7 +159,8 @@ def compare(
     """Train engines on one table within `minutes` of wall-clock time in all, and measure them.
 
     models: by default all that can run here. target: the column that is predicted to see how useful the rows are; by
-    default the last one that has few values. Networks stop in time; an engine that fails is shown with its reason.
+    default the last one of few classes, or else the last number. Networks stop in time; an engine that fails is shown
+    with its reason.
     """
     names = list(dict.fromkeys(models or (MODELS if has_torch() else LIGHT)))
     for name in names:
@@ -175,9 +175,7 @@ def compare(
     found = described(opened, schema)
     ((name, frame),) = opened.dataset.items()
     train, held = (part[name] for part in split(opened.dataset, Options(model="chain", k=k, unit=unit), seed))
-    chosen = _target(found[name], train, target)
-    judged = Judged(train, found[name], chosen, seed) if chosen and held.height else None
-    usefulness = _Usefulness(judged, held)
+    usefulness = _Usefulness(found[name], train, held, target)
     candidates, end = [], time.monotonic() + 60 * minutes
     for i, model in enumerate(names):
 
@@ -187,7 +185,7 @@ def compare(
         left = max(end - time.monotonic(), 0.05) / 60 / (len(names) - i)
         options = Options(model=model, settings=_within(model, left), k=k, unit=unit)
         candidates.append(_candidate(opened.dataset, found, options, (train, held), seed, usefulness, show))
-    return Comparison(name, frame.height, chosen, usefulness.metric, usefulness.of(train), tuple(candidates))
+    return Comparison(name, frame.height, usefulness.target, usefulness.metric, usefulness.real, tuple(candidates))
 
 
 def _candidate(
@@ -201,12 +199,13 @@ def _candidate(
         fitted = time.monotonic()
         drawn = pl.concat(synthesizer.blocks(name, min(train.height, MEASURED)))
         sampled = time.monotonic()
-        report = measure(Case.of(train, held, drawn, schema[name], seed=seed))
+        case = Case.of(train, held, drawn, schema[name], seed=seed)
+        report, useful = measure(case), usefulness.of(case)
     except VerosimError as error:
         return Candidate(options.model, {}, failed=str(error))
     model = synthesizer.tables_[name].model
     return Candidate(
-        options.model, {m.name: m for m in report.measures}, usefulness.of(drawn), fitted - began,
+        options.model, {m.name: m for m in report.measures}, useful, fitted - began,
         drawn.height / max(sampled - fitted, 1e-9), str(getattr(model, "history_", "")),
     )  # fmt: skip
 
@@ -214,24 +213,25 @@ def _candidate(
 class _Usefulness:
     """How well the target of unseen real rows is predicted by what is learned from other rows."""
 
-    def __init__(self, judged: Judged | None, unseen: pl.DataFrame) -> None:
-        self.judged, self.unseen, self.metric = judged, unseen, ""
+    def __init__(self, table: Table, train: pl.DataFrame, unseen: pl.DataFrame, wanted: str | None) -> None:
+        self.table, self.metric, self.real = table, "", None
+        self.target = target_of(table, train, wanted)
+        if not unseen.height:
+            return
+        try:
+            self.real = self.of(Case.of(train, unseen, train, table))
+        except ArgumentError:
+            if wanted is not None:
+                raise
+            self.target = None  # a guess, which these rows do not allow
 
-    def of(self, rows: pl.DataFrame) -> float | None:
-        if self.judged is None or not rows.height:
+    def of(self, case: Case) -> float | None:
+        """What is reached by learning from the synthetic rows of a case."""
+        c = case.arrays
+        if self.target is None or not len(c.holdout) or not len(c.synthetic):
             return None
-        self.metric, value = next(iter(self.judged.measures(rows, self.unseen).items()))
+        self.metric, value = next(iter(score(c, self.table, self.target, c.synthetic, c.holdout).items()))
         return float(value)
-
-
-def _target(table: Table, train: pl.DataFrame, wanted: str | None) -> str | None:
-    """The column to predict."""
-    if wanted is not None and wanted not in table.names:
-        raise ArgumentError(f"target: no column {wanted!r}; {did_you_mean(wanted, table.names)}")
-    if wanted is not None:
-        return wanted
-    few = [c.name for c in table.columns if c.kind in ("category", "boolean") and 2 <= train[c.name].n_unique() <= 10]
-    return few[-1] if few else None
 
 
 def _within(model: str, minutes: float) -> dict[str, Any]:
@@ -242,67 +242,53 @@ def _within(model: str, minutes: float) -> dict[str, Any]:
 
 # ------------------------------------------------------------------------------------------------- the page
 
-_PAGE: Final = """<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><title>{title}</title><style>
-body {{ font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; color: #1c2733 }}
-h1 {{ font-size: 1.6rem; margin-bottom: 0 }} .advice {{ font-size: 1.15rem; background: #eef5f0; padding: .8rem 1rem;
-border-left: 4px solid #2b7a4b }} section {{ display: inline-block; width: 28rem; max-width: 100%;
-vertical-align: top }} h2 {{ font-size: 1rem; margin: 1.2rem 0 0 }} svg {{ width: 100%; height: auto }}
-.say {{ color: #5b6b7a; font-size: .85rem }}
-text {{ font: 12px system-ui, sans-serif; fill: #1c2733 }} .dim {{ fill: #5b6b7a }}
-</style></head><body><h1>{title}</h1><p>{rows} rows</p><p class="advice">{advice}</p>{plots}{failed}
-<h2>How the training went</h2>{trained}</body></html>
-"""
 _SAY: Final = {
-    "shape": "distance of single columns, in %: lower is better",
-    "trend": "distance of pairs of columns, in %: lower is better",
-    "auc_unseen": "a detector against unseen real rows: 0.5 cannot tell",
+    "shape": "distance of single columns, in %: lower is better; dashed: of real rows",
+    "trend": "distance of pairs of columns, in %: lower is better; dashed: of real rows",
+    "auc_unseen": "a detector against unseen real rows: 0.5 cannot tell; dashed: of real rows",
     "dcr": "share of rows nearer to learned than to unseen rows: the dashed line is ideal, above is copying",
     "copies": "rows equal to a learned row, in %: above the dashed line is copying",
 }
-_LEFT, _WIDTH, _LINE = 90, 420, 22  # of a plot, in its own units
 
 
-def _plot(name: str, candidates: Sequence[Candidate]) -> str:
-    rows = [(c.model, c.measures[name]) for c in candidates if not c.failed and c.measures[name].value is not None]
-    if not rows:
-        return ""
-    bars = [(model, m.value or 0.0, m.error or 0.0) for model, m in rows]
-    return _dots(name, _SAY[name], bars, next((m.floor for _, m in rows if m.floor is not None), None))
+@dataclass(frozen=True, slots=True)
+class _Plot:
+    """One number of all engines, each beside what real rows get."""
+
+    name: str
+    about: str
+    lines: list[Line]
 
 
-def _useful_plot(c: Comparison) -> str:
-    bars = [(x.model, x.useful, 0.0) for x in c.candidates if x.useful is not None]
-    say = f"{c.metric} on unseen real rows, predicting {c.target}; dashed: learned from real rows"
-    return _dots("usefulness", say, bars, c.real) if bars else ""
+def _plots(c: Comparison) -> list[_Plot]:
+    """Each of the shown measures, usefulness and cost: those that some engine has."""
+    there = [x for x in c.candidates if not x.failed]
+    plots = [_measured(name, there) for name in SHOWN]
+    if c.target:
+        about = f"{c.metric} on unseen real rows, predicting {c.target}; dashed: learned from real rows"
+        plots.append(_plot("usefulness", about, [(x.model, x.useful, None) for x in there], c.real))
+    plots.append(_plot("cost", "seconds to learn", [(x.model, x.fit_seconds, None) for x in there], None))
+    return [plot for plot in plots if plot.lines]
 
 
-def _cost_plot(candidates: Sequence[Candidate]) -> str:
-    bars = [(c.model, c.fit_seconds, 0.0) for c in candidates if not c.failed]
-    return _dots("cost", "seconds to learn", bars, None) if bars else ""
+def _measured(name: str, candidates: Sequence[Candidate]) -> _Plot:
+    found = [(x.model, x.measures[name]) for x in candidates]
+    floor = next((m.floor for _, m in found if m.floor is not None), None)
+    return _plot(name, _SAY[name], [(model, m.value, m.error) for model, m in found], floor)
 
 
-def _dots(title: str, say: str, bars: Sequence[tuple[str, float, float]], floor: float | None) -> str:
-    """A dot a model with its error, and a dashed line at the floor."""
-    ends = [x for _, value, error in bars for x in (value - error, value + error)]
-    ends += [] if floor is None else [floor]
-    low, high = min(ends), max(ends)
-    room = (high - low or abs(high) or 1.0) * 0.08
-    low, high = low - room, high + room
+def _plot(name: str, about: str, found: Sequence[tuple[str, float | None, float | None]], floor: float | None) -> _Plot:
+    """Each engine's value with its error, where it has them; whiskers are 95 % intervals."""
+    marks = {
+        model: (f"{value:.4g} ± {error:.2g}" if error else f"{value:.4g}", _mark(value, error or 0.0))
+        for model, value, error in found
+        if value is not None
+    }
+    ends = span([floor, *(x for _, mark in marks.values() for x in (mark.low, mark.high))])
+    return _Plot(
+        name, about, [Line(model, (said,), strip([mark], ends, floor)) for model, (said, mark) in marks.items()]
+    )
 
-    def x(value: float) -> float:
-        return _LEFT + (value - low) / (high - low) * (_WIDTH - _LEFT - 60)
 
-    height, parts = _LINE * len(bars) + 10, []
-    if floor is not None:
-        at = f'x1="{x(floor):.1f}" x2="{x(floor):.1f}" y1="0" y2="{height}"'
-        parts.append(f'<line {at} stroke="#5b6b7a" stroke-dasharray="4 3"/>')
-    for i, (model, value, error) in enumerate(bars):
-        y = _LINE * (i + 0.7)
-        parts.append(f'<text x="0" y="{y + 4:.0f}">{escape(model)}</text>')
-        at = f'x1="{x(value - error):.1f}" x2="{x(value + error):.1f}" y1="{y:.0f}" y2="{y:.0f}"'
-        parts.append(f'<line {at} stroke="#2b5d8a"/>')
-        parts.append(f'<circle cx="{x(value):.1f}" cy="{y:.0f}" r="4.5" fill="#2b5d8a"/>')
-        parts.append(f'<text class="dim" x="{_WIDTH - 50}" y="{y + 4:.0f}">{value:.4g}</text>')
-    svg = f'<svg viewBox="0 0 {_WIDTH} {height}" role="img" aria-label="{escape(title)}">{"".join(parts)}</svg>'
-    return f'<section><h2>{escape(title)}</h2><div class="say">{escape(say)}</div>{svg}</section>'
+def _mark(value: float, error: float) -> Mark:
+    return Mark(value, value - Z95 * error, value + Z95 * error)

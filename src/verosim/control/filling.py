@@ -106,11 +106,17 @@ def _there(series: pl.Series) -> pl.Series:
 
 
 def _gaps(frame: pl.DataFrame, table: Table, name: str) -> Array:
-    """The rows with no value in a column, but where a rule says that there is none."""
+    """The rows with no value in a column, but where a rule says that there is none.
+
+    A rule says so by values: where a cell that it looks at is itself missing, that one will be filled, and so both are.
+    """
     open_ = ~_there(frame[name])
     for rule in parse(table.rules, table):
         if isinstance(rule, Implication) and rule.emptied == name:
-            open_ &= ~rule.when.evaluate(frame).fill_null(False)
+            empty = rule.when.evaluate(frame).fill_null(False)
+            for column in rule.when.columns:
+                empty &= _there(frame[column])
+            open_ &= ~empty
     return np.flatnonzero(open_.to_numpy())
 
 

@@ -12,7 +12,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from verosim.evaluation import copying, fidelity
+from verosim.evaluation import (
+    copying,
+    fidelity,
+    marginals,
+    privacy,
+    regression,
+    support,
+    tables,
+    usefulness,
+)  # fmt: skip
 from verosim.evaluation.case import Case, Part
 from verosim.evaluation.columns import Limits
 from verosim.evaluation.report import Findings, Measure, Report, TableReport
@@ -20,14 +29,25 @@ from verosim.models import Progress, silent
 
 __all__ = ["FIRST", "FULL", "Case", "Findings", "Limits", "Measure", "Report", "TableReport", "measure"]
 
-FIRST: Final[Mapping[str, tuple[float, Part]]] = {  # what every fit is measured with: name -> (share of time, part)
-    "fidelity": (4.0, fidelity.assess),
-    "copying": (1.0, copying.assess),
+Parts = Mapping[str, tuple[float, Part]]  # name -> its share of the time, and the part
+
+FIRST: Final[Parts] = {  # what every fit is measured with
+    "fidelity": (2.0, fidelity.assess),
+    "copying": (0.7, copying.assess),
 }
-FULL: Final[Mapping[str, tuple[float, Part]]] = {**FIRST}
+FULL: Final[Parts] = {  # a whole report
+    "fidelity": FIRST["fidelity"],
+    "marginals": (0.5, marginals.assess),
+    "tables": (2.5, tables.assess),
+    "support": (5.0, support.assess),
+    "usefulness": (12.0, usefulness.assess),
+    "regression": (0.3, regression.assess),
+    "copying": FIRST["copying"],
+    "privacy": (9.0, privacy.assess),
+}
 
 
-def measure(case: Case, parts: Mapping[str, tuple[float, Part]] = FIRST, progress: Progress = silent) -> TableReport:
+def measure(case: Case, parts: Parts = FIRST, progress: Progress = silent) -> TableReport:
     """What the parts find, in their order. The same seed gives the same report."""
     found, done, total = [], 0.0, sum(share for share, _ in parts.values())
     for share, part in parts.values():

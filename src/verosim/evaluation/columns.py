@@ -45,9 +45,11 @@ class Ordered:
     values: Floats  # (n,) finite; 0 where there is a mark
     marks: npt.NDArray[np.int8]  # (n,) 0: a value; k: MARKS[k - 1]
     codes: Codes  # (n,) rank of the value in [0, n_values), then n_values + mark - 1
-    n_values: int
+    distinct: Floats  # (n_values,) the value of each rank
+    exponent: int  # values were divided by this power of two, so that sums of squares stay finite: nearly always 0
     bins: Codes  # (n,) `BINS` bins of equal width over train's values in [0, BINS), then BINS + mark - 1
 
+    n_values = property(lambda self: len(self.distinct))
     size = property(lambda self: self.n_values + len(MARKS))
     n_bins = property(lambda self: BINS + len(MARKS))
 
@@ -58,8 +60,9 @@ class Levels:
 
     name: str
     codes: Codes  # (n,) in [0, size); a missing value is the last level
-    size: int
+    names: pl.Series  # (size - 1,) the level of each code
 
+    size = property(lambda self: len(self.names) + 1)
     bins = property(lambda self: self.codes)
     n_bins = property(lambda self: self.size)
 
@@ -211,7 +214,7 @@ def _marked(numbers: pl.Series, values: pl.Series) -> pl.Series:
 def _levels(values: pl.Series) -> Levels:
     levels = values.drop_nulls().unique().sort()
     codes = values.cast(pl.Enum(levels)).to_physical().cast(pl.Int32).fill_null(len(levels))
-    return Levels(values.name, codes.to_numpy(), len(levels) + 1)
+    return Levels(values.name, codes.to_numpy(), levels)
 
 
 def _ordered(series: pl.Series, train: Rows) -> Ordered:
@@ -220,18 +223,18 @@ def _ordered(series: pl.Series, train: Rows) -> Ordered:
     tests = (series.is_null().to_numpy(), np.isnan(raw), raw == np.inf, raw == -np.inf, raw == _UNREADABLE)
     for mark, hit in reversed(list(enumerate(tests, 1))):
         marks[hit] = mark
-    values = _tamed(np.where(marks == 0, raw, 0.0))
+    values, exponent = _tamed(np.where(marks == 0, raw, 0.0))
     is_value = marks == 0
     distinct, ranks = np.unique(values[is_value], return_inverse=True)
     codes = marks.astype(np.int32) + (len(distinct) - 1)
     codes[is_value] = ranks
-    return Ordered(series.name, values, marks, codes, len(distinct), _bins(values, marks, train))
+    return Ordered(series.name, values, marks, codes, distinct, exponent, _bins(values, marks, train))
 
 
-def _tamed(values: Floats) -> Floats:
-    """Extreme magnitudes scaled by a power of two: sums and differences stay finite; order and correlation stay."""
-    exponent = int(np.frexp(np.abs(values).max(initial=0.0))[1])
-    return np.ldexp(values, 500 - exponent) if exponent > 500 else values
+def _tamed(values: Floats) -> tuple[Floats, int]:
+    """Extreme magnitudes divided by a power of two: sums and differences stay finite; order and correlation stay."""
+    exponent = max(0, int(np.frexp(np.abs(values).max(initial=0.0))[1]) - 500)
+    return np.ldexp(values, -exponent) if exponent else values, exponent
 
 
 def _bins(values: Floats, marks: npt.NDArray[np.int8], train: Rows) -> Codes:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from math import exp, inf, isfinite, lgamma, log, sqrt
 from statistics import NormalDist, fmean, variance
 from typing import Final
@@ -84,6 +85,7 @@ def _check(
     return m
 
 
+@lru_cache(1_000)
 def quantile(share: float, freedom: float) -> float:
     """The value below which this share of Student's t distribution lies.
 
@@ -93,7 +95,7 @@ def quantile(share: float, freedom: float) -> float:
     if freedom > 1e6:
         return NormalDist().inv_cdf(share)
     low, high = 0.0, 1e10
-    for _ in range(200):
+    while high - low > 1e-14 * high:
         middle = (low + high) / 2
         low, high = (middle, high) if 1 - _tail(middle, freedom) < share else (low, middle)
     return (low + high) / 2

@@ -72,9 +72,9 @@ ONE: Final = 2.0**20  # a row's count in a sum that also holds its gradient, whi
 
 
 def _grow(cells: _Cells, index: Ints, gradient: Floats, curve: Floats, o: Options) -> tuple[_Tree, Ints, Floats]:
-    """One tree, the leaf of each row, and what each feature gained. index: (p, n) the cell of each code."""
-    n_cells, node, gains = len(cells.feature), np.zeros(len(gradient), np.int64), np.zeros(len(cells.codes))
-    packed, levels = np.tile(ONE + gradient, len(cells.codes)), []
+    """One tree, the leaf of each row, and what each feature gained below each. index: (p, n) the cell of each code."""
+    n_cells, node, gains = len(cells.feature), np.zeros(len(gradient), np.int64), np.zeros(2 * index.shape[:1])
+    packed, levels = np.tile(ONE + gradient, len(cells.codes)), list[tuple[Ints, Ints]]()
     for depth in range(o.depth):
         k = 1 << depth
         sums: Floats = np.bincount((index + node * n_cells).ravel(), packed, k * n_cells)  # type: ignore[assignment]
@@ -83,7 +83,8 @@ def _grow(cells: _Cells, index: Ints, gradient: Floats, curve: Floats, o: Option
         if not split.any():
             break
         feature, cut = cells.feature[best], np.where(split, cells.code[best], 255)
-        np.add.at(gains, feature[split], gain[split])
+        above = np.repeat(levels[-1][0], 2) if levels else feature
+        np.add.at(gains, (above[split], feature[split]), gain[split])
         levels.append((feature, cut))
         node = _descend(node, cells.codes, feature, cut)
     slope, bend = (np.bincount(node, of, 1 << len(levels)) for of in (gradient, curve))
@@ -104,8 +105,8 @@ def _best_cells(cells: _Cells, sums: Floats, o: Options) -> tuple[Ints, Floats]:
 
 
 def _boost(codes: Bytes, label: Bools, unseen: Bytes, o: Options) -> tuple[Floats, Floats]:
-    """The log odds of `unseen` (p, m), and what each feature gained in telling the rows of `codes` (p, n)."""
-    cells, gains = _Cells.of(codes), np.zeros(len(codes))
+    """The log odds of `unseen` (p, m), and what the features gained in telling the rows of `codes` (p, n)."""
+    cells, gains = _Cells.of(codes), np.zeros(2 * codes.shape[:1])
     index = codes + cells.start[:, None]
     odds, out = np.zeros(len(label)), np.zeros(unseen.shape[1])
     for _ in range(o.rounds):
@@ -124,14 +125,15 @@ def classify(
     rng: np.random.Generator,
     options: Options = Options(),
 ) -> tuple[Floats, Floats]:
-    """The log odds of `label` for each row, by trees fitted on the other folds, and what each feature gained.
+    """The log odds of `label` for each row, by trees fitted on the other folds, and what the features gained.
 
-    codes: (p, n) byte codes, label: (n,); both labels are spread evenly over the folds. -> (n,), (p,)
+    codes: (p, n) byte codes, label: (n,); both labels are spread evenly over the folds. -> (n,), (p, p): the gain of
+    the splits by the second feature right below a split by the first. The gain of first splits is on the diagonal.
     """
     order = rng.permutation(len(label))
     fold = np.empty(len(label), np.int64)
     fold[order[np.argsort(label[order], kind="stable")]] = np.arange(len(label)) % folds
-    out, gains = np.zeros(len(label)), np.zeros(len(codes))
+    out, gains = np.zeros(len(label)), np.zeros(2 * codes.shape[:1])
     for k in range(folds):
         seen, held = np.flatnonzero(fold != k), np.flatnonzero(fold == k)
         out[held], gain = _boost(np.ascontiguousarray(codes[:, seen]), label[seen], codes[:, held], options)

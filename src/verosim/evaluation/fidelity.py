@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -21,12 +21,11 @@ import numpy.typing as npt
 from verosim.evaluation.case import Case
 from verosim.evaluation.columns import Column, Comparison, Floats, Levels, Ordered, Rows
 from verosim.evaluation.detector import classify
+from verosim.evaluation.floors import ALL, FEW, Floor, defined_mean, floor_of
 from verosim.evaluation.report import SURE, WITHIN_NOISE, Findings, Grade, Measure
 from verosim.models import Progress, silent
 
 Pairs = npt.NDArray[np.int64]  # (k, 2) column numbers
-ALL: Final = slice(None)
-FEW: Final = 10  # real rows: with fewer there is no floor, and nothing to tell a detector by
 FAR: Final = 3.0  # times the floor: from here on a difference is large
 SLACK: Final = 1.1  # times the floor: what exceeds it by less does not matter, however sure it is
 
@@ -72,7 +71,7 @@ def trend_errors(columns: Sequence[Column], pairs: Pairs, a: Rows, b: Rows) -> F
     NaN for two ordered columns of which one has a single value in `a` or in `b`: they have no correlation.
     """
     used = set(pairs.ravel().tolist())
-    in_a, in_b = (_Part.of(columns, used, rows) for rows in (a, b))
+    in_a, in_b = (Gathered.of(columns, used, rows) for rows in (a, b))
     return np.array([_relation(columns[i], columns[j], i, j, in_a, in_b) for i, j in pairs.tolist()])
 
 
@@ -86,7 +85,7 @@ def unit(x: Floats) -> Floats:
 
 
 @dataclass(frozen=True, slots=True)
-class _Part:
+class Gathered:
     """One set of rows of the columns that are compared, gathered once for all pairs."""
 
     bins: dict[int, npt.NDArray[np.int64]]
@@ -95,7 +94,7 @@ class _Part:
     known: dict[int, npt.NDArray[np.bool_]]  # ordered columns: where there is a value
 
     @classmethod
-    def of(cls, columns: Sequence[Column], used: set[int], rows: Rows) -> _Part:
+    def of(cls, columns: Sequence[Column], used: set[int], rows: Rows) -> Gathered:
         part = cls({}, {}, {}, {})
         for i in used:
             column = columns[i]
@@ -114,7 +113,7 @@ class _Part:
         return float((unit(self.values[i][known]) * unit(self.values[j][known])).sum()) if known.any() else float("nan")
 
 
-def _relation(x: Column, y: Column, i: int, j: int, a: _Part, b: _Part) -> float:
+def _relation(x: Column, y: Column, i: int, j: int, a: Gathered, b: Gathered) -> float:
     if isinstance(x, Ordered) and isinstance(y, Ordered):
         return abs(a.correlation(i, j) - b.correlation(i, j)) / 2
     cells_a, cells_b = (part.bins[i] * y.n_bins + part.bins[j] for part in (a, b))
@@ -125,56 +124,6 @@ def _relation(x: Column, y: Column, i: int, j: int, a: _Part, b: _Part) -> float
     return _total_variation(_shares(cells_a, size), _shares(cells_b, size))
 
 
-# ------------------------------------------------------------------------------- what real rows get against real rows
-
-
-@dataclass(frozen=True, slots=True)
-class Floor:
-    """What real rows get against other real rows."""
-
-    mean: float
-    error: float  # standard deviation over random sets: the standard error of one value
-    each: Floats  # (k,) of each column or pair; NaN: never defined
-
-
-def floor(
-    errors: Callable[[Rows, Rows], Floats], real: Rows, n: int, m: int, splits: int, rng: np.random.Generator
-) -> Floor | None:
-    """The mean `errors` of real rows against other real rows at sizes `n` and `m`; None where there are too few.
-
-    Over random pairs of disjoint sets. Where there are fewer than n + m real rows the sets are smaller in proportion,
-    and the error is brought to full size with the power of the size that halving the sets shows: 1/2 for a few full
-    cells, towards 0 for many nearly empty ones.
-    """
-    if len(real) < FEW:
-        return None
-
-    def at(share: float) -> Floats:
-        first = max(1, round(n * share))
-        both = first + max(1, round(m * share))
-        orders = (rng.permutation(real)[:both] for _ in range(splits))
-        return np.array([errors(rows[:first], rows[first:]) for rows in orders])
-
-    share = min(1.0, len(real) / (n + m))
-    found = at(share)
-    means = np.array([defined_mean(split) for split in found])
-    means = means[np.isfinite(means)]
-    if len(means) < 2:
-        return None
-    mean, scale = float(means.mean()), 1.0
-    if share < 1 and mean > 0:
-        halved = np.nan_to_num(defined_mean(at(share / 2)))
-        scale = share ** min(max(float(np.log2(max(halved, mean) / mean)), 0.0), 0.5)
-    each = np.array([defined_mean(column) for column in found.T])
-    return Floor(mean * scale, float(means.std(ddof=1)) * scale, each * scale)
-
-
-def defined_mean(values: Floats) -> float:
-    """The mean of what is defined; NaN where nothing is."""
-    defined = values[np.isfinite(values)]
-    return float(defined.mean()) if len(defined) else float("nan")
-
-
 # ------------------------------------------------------------------------------------------------------ detector
 
 N_BYTES: Final = 250  # bins of an ordered column for the detector, at least 8 rows each; its marks come on top
@@ -183,11 +132,17 @@ FOLDS: Final = 3
 
 @dataclass(frozen=True, slots=True)
 class Detection:
-    """What the detector found: its AUC, the standard error were nothing to find, and what each column gained it."""
+    """What the detector found: its AUC, the standard error were nothing to find, and what the columns gained it."""
 
     auc: float
     error: float
-    gain: Floats  # (p,)
+    roc: Floats  # (k, 2) shares of real and of new rows that score above falling bounds: (0, 0) to (1, 1)
+    gains: Floats  # (p, p) of the second column where the first was asked right before; alone: on the diagonal
+
+    @property
+    def gain(self) -> Floats:
+        """(p,) of each column."""
+        return self.gains.sum(axis=0)
 
 
 def detect(columns: Sequence[Column], real: Rows, new: Rows, rng: np.random.Generator) -> Detection:
@@ -195,11 +150,11 @@ def detect(columns: Sequence[Column], real: Rows, new: Rows, rng: np.random.Gene
     rows = np.concatenate([real, new])
     codes = np.stack([_bytes(c, rows) for c in columns])
     label = np.arange(len(rows)) >= len(real)
-    score, gain = classify(codes, label, FOLDS, rng)
+    score, gains = classify(codes, label, FOLDS, rng)
     # The error of the Mann-Whitney statistic, times the root of 2: each fold's trees learn from the labels that the
     # other folds are judged by, so that whatever two folds share by chance counts in both.
     error = np.sqrt(2 * (len(rows) + 1) / (12 * len(real) * len(new)))
-    return Detection(auc(score, label), float(error), gain)
+    return Detection(auc(score, label), float(error), roc(score, label), gains)
 
 
 def auc(score: Floats, label: npt.NDArray[np.bool_]) -> float:
@@ -211,6 +166,17 @@ def auc(score: Floats, label: npt.NDArray[np.bool_]) -> float:
     others, scores = np.sort(score[~label]), score[label]
     below = np.searchsorted(others, scores, "left") + np.searchsorted(others, scores, "right")
     return float(below.mean()) / 2 / len(others)
+
+
+def roc(score: Floats, label: npt.NDArray[np.bool_], points: int = 101) -> Floats:
+    """The share of rows without `label`, and of rows with it, that score at least as high as each of falling bounds.
+
+    >>> roc(np.array([0.1, 0.4, 0.35, 0.8]), np.array([False, False, True, True]), 3).tolist()
+    [[0.0, 0.0], [0.5, 0.5], [1.0, 1.0]]
+    """
+    bounds = np.append(np.inf, np.quantile(score, np.linspace(1, 0, points), method="higher")[1:])
+    sides = [np.sort(score[~label]), np.sort(score[label])]
+    return np.stack([1 - np.searchsorted(side, bounds, "left") / len(side) for side in sides], axis=1)
 
 
 def _bytes(column: Column, rows: Rows) -> npt.NDArray[np.uint8]:
@@ -249,7 +215,8 @@ UNSEEN: Final = Measure("auc_unseen", "lower", about="how well boosted trees tel
 def assess(case: Case, progress: Progress = silent) -> Findings:
     """Shape, trend and auc_unseen; what cannot be measured says why.
 
-    Details: shape (error of each column, in %), worst_column (name, %) and worst_pair (two names, %).
+    Details: shape (error of each column, in %), worst_column (name, %), worst_pair (two names, %), and what the
+    detector saw, where there was one.
     """
     c = case.arrays
     if reason := c.nothing():
@@ -270,15 +237,17 @@ def assess(case: Case, progress: Progress = silent) -> Findings:
         "worst_column": [names[worst], 100 * float(shapes[worst])],
         "worst_pair": _worst_pair(names, pairs, trends),
     }
-    return Findings((shape, trend, _unseen(c, seen)), details, tuple(_notes(c, pairs, trends, seen)))
+    unseen, clues = _unseen(c, seen)
+    return Findings((shape, trend, unseen), details | clues, tuple(_notes(c, pairs, trends, seen)))
 
 
 def _shape(c: Comparison, errors: Floats) -> Measure:
-    real = floor(
-        lambda a, b: shape_errors(c.columns, a, b),
-        *(c.real, len(c.train), len(c.synthetic), c.limits.splits, c.chance("shape floor")),
-    )
-    return _beside(SHAPE, errors, real, lambda i: f"column {c.columns[i].name}")
+    return beside(SHAPE, errors, shape_floor(c), lambda i: f"column {c.columns[i].name}")
+
+
+def shape_floor(c: Comparison, most: int | None = None) -> Floor | None:
+    """What shape is of real rows against real rows."""
+    return floor_of(c, "shape floor", lambda a, b: shape_errors(c.columns, a, b), most)
 
 
 def _trend(c: Comparison, pairs: Pairs, errors: Floats) -> Measure:
@@ -287,27 +256,27 @@ def _trend(c: Comparison, pairs: Pairs, errors: Floats) -> Measure:
     if not np.isfinite(errors).any():
         return TREND.absent("no two columns vary")
     some = np.sort(c.chance("floor pairs").permutation(len(pairs))[: c.limits.floor_pairs])
-    real = floor(
-        lambda a, b: trend_errors(c.columns, pairs[some], a, b),
-        *(c.real, len(c.train), len(c.synthetic), c.limits.splits, c.chance("trend floor")),
-    )
-    return _beside(TREND, errors, real, lambda i: " x ".join(c.columns[k].name for k in pairs[some[i]]), some)
+    real = floor_of(c, "trend floor", lambda a, b: trend_errors(c.columns, pairs[some], a, b))
+    return beside(TREND, errors, real, lambda i: " x ".join(c.columns[k].name for k in pairs[some[i]]), some)
 
 
-def _beside(
+def beside(
     like: Measure, errors: Floats, real: Floor | None, place: Callable[[int], str], judged: Rows | slice = ALL
 ) -> Measure:
-    """The mean of `errors` in % beside its floor; the verdict names the place that exceeds its own floor most."""
-    value = defined_mean(errors)
+    """The mean of `errors` beside its floor; the verdict names the place that exceeds its own floor most.
+
+    Errors are shares where the unit of the measure is %. judged: those that the floor was taken of.
+    """
+    value, scale = defined_mean(errors), 100 if like.unit == "%" else 1
     if real is None:
-        return like.found(100 * value, None, None, "not judged: too few real rows", "none")
+        return like.found(scale * value, None, None, "not judged: too few real rows", "none")
     if value <= SLACK * real.mean + SURE * real.error:
-        return like.found(100 * value, 100 * real.error, 100 * real.mean, WITHIN_NOISE)
+        return like.found(scale * value, scale * real.error, scale * real.mean, WITHIN_NOISE)
     excess = np.nan_to_num(errors[judged] - real.each, nan=-1.0)
     times = f"{value / real.mean:.1f} times" if real.mean else "above"
     verdict = f"{times} the noise of real: mostly {place(int(excess.argmax()))}"
     grade: Grade = "near" if value <= FAR * real.mean else "far"
-    return like.found(100 * value, 100 * real.error, 100 * real.mean, verdict, grade)
+    return like.found(scale * value, scale * real.error, scale * real.mean, verdict, grade)
 
 
 def _worst_pair(names: list[str], pairs: Pairs, errors: Floats) -> list[str | float] | None:
@@ -317,19 +286,45 @@ def _worst_pair(names: list[str], pairs: Pairs, errors: Floats) -> list[str | fl
     return [names[pairs[worst, 0]], names[pairs[worst, 1]], 100 * float(errors[worst])]
 
 
-def _unseen(c: Comparison, seen: list[int]) -> Measure:
-    """The detector on synthetic and hold-out rows, beside the same on train and hold-out rows."""
+def _unseen(c: Comparison, seen: list[int]) -> tuple[Measure, dict[str, Any]]:
+    """The detector on synthetic and hold-out rows, beside the same on train and hold-out rows; and what it saw."""
     n = min(len(c.holdout), len(c.synthetic), c.limits.detector_rows)
     if n < FEW:
-        return UNSEEN.absent(f"{len(c.holdout):,} hold-out and {len(c.synthetic):,} synthetic rows; {FEW} are needed")
+        few = f"{len(c.holdout):,} hold-out and {len(c.synthetic):,} synthetic rows; {FEW} are needed"
+        return UNSEEN.absent(few), {}
     columns = [c.columns[i] for i in seen]
     holdout, new = c.some(c.holdout, n, "detector hold-out"), c.some(c.synthetic, n, "detector synthetic")
     found = detect(columns, holdout, new, c.chance("detector"))
     base = None
     if len(c.train) >= FEW:
         base = detect(columns, holdout, c.some(c.train, n, "detector train"), c.chance("detector floor"))
-    verdict, grade = _detected(found, base, [column.name for column in columns])
-    return UNSEEN.found(found.auc, found.error, base.auc if base else None, verdict, grade)
+    names = [column.name for column in columns]
+    verdict, grade = _detected(found, base, names)
+    measure = UNSEEN.found(found.auc, found.error, base.auc if base else None, verdict, grade)
+    return measure, {"detector": _clues(found, base, names)}
+
+
+CLUES: Final = 20  # pairs of columns that are named
+
+
+def _clues(found: Detection, base: Detection | None, names: list[str]) -> dict[str, Any]:
+    """The ROC, and what gave the rows away: the share of the gain beyond that between real rows.
+
+    gains: of each column; pairs: of two columns asked one after the other, the worst first.
+    """
+    gains = found.gains - base.gains if base else found.gains
+    of_column = np.maximum(gains.sum(axis=0), 0)
+    total = float(of_column.sum()) or 1.0
+    together = np.triu(gains + gains.T, 1)
+    worst = np.argsort(-together, axis=None, kind="stable")[:CLUES]
+    first, second = np.unravel_index(worst, together.shape)
+    pairs = [(names[i], names[j], together[i, j] / total) for i, j in zip(first.tolist(), second.tolist(), strict=True)]
+    return {
+        "roc": found.roc.round(5).tolist(),
+        "roc_floor": base.roc.round(5).tolist() if base else None,
+        "gains": {names[i]: float(of_column[i] / total) for i in np.argsort(-of_column, kind="stable").tolist()},
+        "pairs": [[a, b, float(share)] for a, b, share in pairs if share > 0],
+    }
 
 
 def _detected(found: Detection, base: Detection | None, names: list[str]) -> tuple[str, Grade]:

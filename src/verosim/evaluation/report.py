@@ -6,12 +6,15 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import polars as pl
 
 from verosim.errors import ArgumentError, FileError, did_you_mean
 from verosim.files.disk import atomic
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
 
 VERSION: Final = 2
 
@@ -101,14 +104,16 @@ class TableReport:
         }
 
     def summary(self) -> str:
-        """A few plain lines for a person: each measure of the whole table beside its floor, worst places, notes."""
-        rows = "synthetic {synthetic:,}, train {train:,}, hold-out {holdout:,}".format(**self.rows)
-        lines = [f"{self.table}: {rows} rows", *(_line(m) for m in self.measures if not m.of)]
-        if worst := self.details.get("worst_column"):
-            lines.append("  worst column: {} ({:.3g} %)".format(*worst))
-        if worst := self.details.get("worst_pair"):
-            lines.append("  worst pair: {} x {} ({:.3g} %)".format(*worst))
-        return "\n".join([*lines, *(f"  note: {n}" for n in self.notes)])
+        """Plain lines for a person: each section in words, its measures beside their floors, worst places, notes."""
+        from verosim.evaluation import terminal
+
+        return terminal.plain(self)
+
+    def __rich__(self) -> RenderableType:
+        """The same on a console, in colour: `rich.print(table_report)`."""
+        from verosim.evaluation import terminal
+
+        return terminal.shown(self)
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,12 +160,35 @@ class Report:
         return pl.DataFrame([*rows, *(_row("", m) for m in self.relations)], schema=COLUMNS)
 
     def summary(self) -> str:
-        """A few plain lines for a person."""
-        return "\n".join([t.summary() for t in self.tables.values()] + [f"note: {n}" for n in self.notes])
+        """Plain lines for a person: each table in sections, and notes."""
+        from verosim.evaluation import terminal
+
+        return terminal.plain(self)
+
+    def __rich__(self) -> RenderableType:
+        """The same on a console, in colour: `rich.print(report)`."""
+        from verosim.evaluation import terminal
+
+        return terminal.shown(self)
+
+    def page(self) -> str:
+        """One HTML page that stands alone: nothing is loaded, under 3 MB; the numbers lie in it as JSON."""
+        from verosim.evaluation import page
+
+        return page.page(self)
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows."""
+        from verosim.evaluation import page
+
+        return page.notebook(self)
 
     def save(self, path: str | Path) -> None:
-        """Write as JSON: whole, or not at all. Raises FileError."""
-        text = json.dumps(self.to_dict(), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+        """Write as a page (.html, .htm), or else as JSON: whole, or not at all. Raises FileError."""
+        as_page = Path(path).suffix.lower() in (".html", ".htm")
+        text = (
+            self.page() if as_page else json.dumps(self.to_dict(), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+        )
         with atomic(path) as out:
             out.write(text.encode("utf-8"))
 
@@ -193,12 +221,3 @@ def _row(table: str, m: Measure) -> dict[str, Any]:
         "error": m.error, "low": low, "high": high, "floor": m.floor, "unit": m.unit, "direction": m.direction,
         "grade": m.grade, "verdict": m.verdict,
     }  # fmt: skip
-
-
-def _line(measure: Measure) -> str:
-    digits = 2 if measure.unit == "%" else 3
-    value, error, floor = (
-        "-" if x is None else f"{x:.{digits}f}" for x in (measure.value, measure.error, measure.floor)
-    )
-    unit = f" {measure.unit}" if measure.unit else ""
-    return f"  {measure.name:<11} {value:>7}{unit:<2} +- {error:<6} real {floor:>6}{unit:<2}  {measure.verdict}"

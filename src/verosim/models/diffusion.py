@@ -47,6 +47,7 @@ from verosim.models.training import (
     own_chance,
     restored,
     restored_plan,
+    shares_of,
     train,
     weights,
 )
@@ -58,7 +59,6 @@ FARTHEST: Final = 5.0  # scores end here: one row in 3.5 million lies beyond
 CENTRES: Final = 16  # bumps that a score is seen through
 CLOCK: Final = 64  # numbers that tell the time
 BUILD: Final = ("width", "layers", "embedding", "steps")  # options that a saved network is built by
-FEW: Final = 1e-3  # rows that a class never seen is taken to have
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,7 +209,7 @@ class Diffusion:
         self.parts_ = tuple(self._part(f, a) for f, a in zip(data.fields, data.arrays, strict=True))
         noisy, seed = Noisy.of(self.parts_, data), int(rng.integers(2**62))
         with own_chance(seed, torch.device("cpu")):
-            self.net_ = self._build(_shares(noisy.tokens, sizes(self.parts_)))
+            self.net_ = self._build(shares_of(noisy.tokens, sizes(self.parts_)))
         if self.known_ == len(self.fields_) or not data.n:
             self.history_ = History("cpu", "there was nothing to learn")
             return self
@@ -311,9 +311,3 @@ def _falls(n: int, columns: int, rng: np.random.Generator) -> Floats:
     order = rng.random((n, columns), np.float32).argsort(1, kind="stable")
     place = (order + rng.random((n, 1), np.float32)) / np.float32(max(1, columns))
     return np.asarray(CERTAIN + (1 - CERTAIN) * place, np.float32)
-
-
-def _shares(tokens: Array, sizes: Sequence[int]) -> list[Tensor]:
-    """For each column the shares of its classes; one never seen has next to none."""
-    counts = [np.bincount(column, minlength=size) + FEW for column, size in zip(tokens.T, sizes, strict=True)]
-    return [torch.from_numpy(c / c.sum()).float() for c in counts]

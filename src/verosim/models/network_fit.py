@@ -16,7 +16,7 @@ from verosim.models import Array, Floats, Progress, stage
 from verosim.models.network import Head, Options
 from verosim.models.plan import History
 from verosim.models.tokens import Column
-from verosim.models.training import Learner, train
+from verosim.models.training import Learner, shares_of, train
 
 SCALES_IN: Final = (4, 8, 16, 32)  # bumps along the rank, from coarse to fine
 SCALES_OUT: Final = (4, 8, 16, 32, 64)
@@ -169,8 +169,7 @@ def fit_network(
     seed = int(rng.integers(2**62))
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        shares = [_shares(tokens[:, j], c.size) for j, c in enumerate(columns)]
-        net = Net(columns, parents, shares, options)
+        net = Net(columns, parents, shares_of(tokens, [c.size for c in columns]), options)
     notes: tuple[str, ...] = ()
     if before is not None:
         notes = _learn_first(net, before, options, seed, stage(progress, 0.0, FIRST))
@@ -205,8 +204,3 @@ def _head(net: Net, i: int) -> Head:
     }  # fmt: skip
     arrays = {name: np.ascontiguousarray(layer.numpy()) for name, layer in layers.items()}
     return Head(parents=net.parents[i].numpy(), **arrays)
-
-
-def _shares(tokens: Array, size: int) -> Tensor:
-    counts = torch.from_numpy(np.bincount(tokens, minlength=size)).float() + 0.5
-    return counts / counts.sum()

@@ -32,6 +32,7 @@ LEAST_HELD: Final = 5  # of fewer held-out rows the loss is chance: there are no
 BLIND_EPOCHS: Final = 20  # without held-out rows: enough to learn, too few to learn by heart
 RESTARTS: Final = 4  # after losses that are no numbers, each at a lower rate
 SMALLEST_BATCH: Final = 64  # that a GPU short of memory is tried with
+UNSEEN: Final = 1e-3  # rows that a token never seen is taken to have
 EPOCH: Final = 50_000  # rows of an epoch, at most: in large tables held-out rows are asked before all was seen
 SCORED: Final = 4096  # held-out rows scored together
 LARGEST: Final = 1e4  # no weight is as large: sums would pass what a float32 holds
@@ -151,6 +152,12 @@ def _slices(data: Sequence[Tensor]) -> Iterator[Tensor]:
 
 def _batch_size(n: int, options: Training) -> int:
     return min(options.batch, max(32, n // 20))
+
+
+def shares_of(tokens: Array, sizes: Sequence[int]) -> list[Tensor]:
+    """For each column of tokens (n, columns) the share of each token; one never seen has next to none."""
+    counts = [np.bincount(column, minlength=size) + UNSEEN for column, size in zip(tokens.T, sizes, strict=True)]
+    return [torch.from_numpy(c / c.sum()).float() for c in counts]
 
 
 @contextmanager

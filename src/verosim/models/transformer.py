@@ -33,6 +33,7 @@ from verosim.models.training import (
     own_chance,
     restored,
     restored_plan,
+    shares_of,
     train,
     weights,
 )
@@ -40,7 +41,6 @@ from verosim.models.training import (
 AT_ONCE: Final = 2**16  # tokens read together: what bounds the memory of wide tables
 TOGETHER: Final = 8192  # rows drawn together, at most
 BUILD: Final = ("width", "layers", "heads")  # options that a saved network is built by
-FEW: Final = 1e-3  # rows that a token never seen is taken to have
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,7 +187,7 @@ class Transformer:
         self.tokens_, seed = tokens_of(data), int(rng.integers(2**62))
         tokens = encode_all(self.tokens_, data)
         with own_chance(seed, torch.device("cpu")):
-            self.net_ = self._build(_shares(tokens, self._columns()))
+            self.net_ = self._build(shares_of(tokens, [c.size for c in self._columns()]))
         if self.known_ == len(self.fields_) or not data.n:
             self.history_ = History("cpu", "there was nothing to learn")
         else:
@@ -256,9 +256,3 @@ class Transformer:
         model.tokens_ = tuple(Tokens.restore(part(arrays, f"tokens{i}."), f) for i, f in enumerate(model.fields_))
         model.net_ = restored(model._build, part(arrays, "net."))
         return model
-
-
-def _shares(tokens: Array, columns: Sequence[Column]) -> list[Tensor]:
-    """For each column the shares of its tokens; one never seen has next to none."""
-    counts = [np.bincount(t, minlength=c.size) + FEW for t, c in zip(tokens.T, columns, strict=True)]
-    return [torch.from_numpy(c / c.sum()).float() for c in counts]
