@@ -332,6 +332,16 @@ def test_sampled_rows_refer_to_sampled_rows(make) -> None:
         assert_frame_equal(frame, first.dataset[name])
 
 
+def test_sampled_rows_of_a_tree_keep_the_boss_that_was_drawn_too(make) -> None:
+    place = make("sqlite")
+    run_sql(place, "create table staff (id integer primary key, boss integer references staff (id))")
+    run_sql(place, "insert into staff values " + ", ".join(f"({i}, {i // 2 or 'null'})" for i in range(1, 400)))
+    frame = databases.read(place, Pick(sample_rows=100)).dataset["staff"]
+    assert frame.height == 100
+    assert 0 < frame["boss"].drop_nulls().len() < 100
+    assert frame["boss"].drop_nulls().is_in(frame["id"].implode()).all()
+
+
 # ------------------------------------------------------------------------------------------------- checks
 
 

@@ -57,7 +57,7 @@ class Pick:
 
 DRIVERS: Final = {
     "sqlite": Driver("pysqlite", "sqlite3", "verosim[sql]", embedded=True),
-    "duckdb": Driver("", "duckdb_engine", "verosim[duckdb]", embedded=True),
+    "duckdb": Driver("", "duckdb_engine", "duckdb-engine", embedded=True),
     "postgresql": Driver("pg8000", "pg8000", "verosim[postgresql]", ("PGUSER",), ("PGPASSWORD",)),
     "mysql": Driver("pymysql", "pymysql", "verosim[mysql]", (), ("MYSQL_PWD",)),
     "mariadb": Driver("pymysql", "pymysql", "verosim[mysql]", (), ("MYSQL_PWD",)),

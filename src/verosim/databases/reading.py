@@ -98,11 +98,23 @@ def _drawn(
             held = nsmallest(n, held)
     rows = [row for _, _, row in sorted(nsmallest(n, held), key=lambda item: item[1])]
     if len(rows) < total:
-        notes.append(
-            f"table {table.name!r}: {len(rows):,} of {total:,} rows drawn; counts of children are lower for it"
-        )
+        rows = _loosened(rows, table, at)
+        notes.append(f"table {table.name!r}: {len(rows):,} of {total:,} rows drawn; parents have fewer children for it")
         for columns in _referred(structure.tables, table.name):
             drawn[table.name, columns] = {tuple(row[at[c]] for c in columns) for row in rows}
+    return rows
+
+
+def _loosened(rows: list[Row], table: SqlTable, at: Mapping[str, int]) -> list[Row]:
+    """Rows that refer to rows of their own table that were not drawn refer to none."""
+    for key in table.foreign_keys:
+        if key.parent == table.name:
+            places = [at[c] for c in key.columns]
+            kept = {tuple(row[at[c]] for c in key.parent_columns) for row in rows}
+            rows = [
+                row if _among(row, places, kept) else tuple(None if i in places else v for i, v in enumerate(row))
+                for row in rows
+            ]
     return rows
 
 

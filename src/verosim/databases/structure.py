@@ -21,6 +21,8 @@ from verosim.schema import Schema, Table
 
 @dataclass(frozen=True, slots=True)
 class ForeignKey:
+    """Columns whose values are the key of a row of another table, or of the same one."""
+
     columns: tuple[str, ...]
     parent: str
     parent_columns: tuple[str, ...]
@@ -82,7 +84,7 @@ class Structure:
         for table in schema.values():
             columns = tuple(SqlColumn(c.name, c.dtype, nullable=c.name not in table.primary_key) for c in table.columns)
             unique = tuple((c.name,) for c in table.columns if c.unique and (c.name,) != table.primary_key)
-            tables[table.name] = SqlTable(table.name, columns, table.primary_key, _keys_of(table), unique)
+            tables[table.name] = SqlTable(table.name, columns, table.primary_key, unique=unique)
         return cls("", tables)
 
     def tell(self, schema: Schema) -> Schema:
@@ -111,10 +113,6 @@ def _rule(check: str, known: SqlTable, dialect: str, table: Table) -> str | None
     except (SchemaError, DataError):
         return None
     return text
-
-
-def _keys_of(table: Table) -> tuple[ForeignKey, ...]:
-    return ()
 
 
 def _table_of(data: Mapping[str, Any]) -> SqlTable:
