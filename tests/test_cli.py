@@ -73,9 +73,9 @@ QUICK = ["--model", "independent", "--seed", "7"]
 def test_synth_writes_rows_and_report_and_says_so(home: Path, verosim: Callable[..., Ran]) -> None:
     code, out, err = verosim("synth", "people.csv")
     assert (code, err) == (0, "")
-    assert names(home) == ["people.csv", "people.report.json", "people.synthetic.csv"]
+    assert names(home) == ["people.csv", "people.report.html", "people.synthetic.csv"]
     for word in ("people: synthetic 108, train 108, hold-out 12 rows", "shape", "auc_unseen", "dcr", "copies",
-                 "wrote 120 rows to people.synthetic.csv and people.report.json", "next: verosim inspect"):  # fmt: skip
+                 "wrote 120 rows to people.synthetic.csv and people.report.html", "next: verosim inspect"):  # fmt: skip
         assert word in out
 
 
@@ -109,7 +109,7 @@ def test_the_suffix_says_the_format(
     frame = read(home / name)
     assert frame.shape == (20, 6)
     assert frame.columns == HEAD.strip().split(";")
-    assert (home / "people.report.json").exists()
+    assert (home / "people.report.html").exists()
 
 
 def test_fit_and_sample_give_the_rows_of_synth(home: Path, verosim: Callable[..., Ran]) -> None:
@@ -162,7 +162,7 @@ def test_a_folder_of_tables(home: Path, verosim: Callable[..., Ran]) -> None:
     (home / "shop").mkdir()
     for name in ("a", "b"):
         pl.DataFrame({"x": [1, 2, 3] * 20, "y": list("abcdef") * 10}).write_csv(home / "shop" / f"{name}.csv")
-    assert verosim("synth", "shop", *QUICK, "--scale", 2)[0] == 0
+    assert verosim("synth", "shop", *QUICK, "--scale", 2, "--report", "shop.report.json")[0] == 0
     assert names(home / "shop-synthetic") == ["a.csv", "b.csv"]
     assert set(json.loads(Path("shop.report.json").read_text())["tables"]) == {"a", "b"}
     assert verosim("fit", "shop", *QUICK)[0] == 0
@@ -175,7 +175,7 @@ def test_names_with_dots_and_packed_inputs(home: Path, verosim: Callable[..., Ra
     (home / "my.people.v2.csv.gz").write_bytes(gzip.compress((HEAD + PEOPLE).encode()))
     assert verosim("synth", "my.people.v2.csv.gz", *QUICK)[0] == 0
     assert gzip.decompress(Path("my.people.v2.synthetic.csv.gz").read_bytes()).startswith(HEAD.encode())
-    assert Path("my.people.v2.report.json").exists()
+    assert Path("my.people.v2.report.html").exists()
     assert verosim("fit", "my.people.v2.csv.gz", *QUICK)[0] == 0
     assert verosim("sample", "my.people.v2.verosim")[1].endswith("to my.people.v2.synthetic.csv.gz\n")
 
@@ -214,7 +214,7 @@ def test_quiet_prints_nothing(home: Path, verosim: Callable[..., Ran]) -> None:
 
 def test_notes_of_a_wide_table_are_a_few_lines_and_all_in_the_report(home: Path, verosim: Callable[..., Ran]) -> None:
     pl.DataFrame({f"c{j}": [i * (j + 3) % 89 + 0.25 for i in range(60)] for j in range(30)}).write_csv("wide.csv")
-    _, out, _ = verosim("synth", "wide.csv", *QUICK)
+    _, out, _ = verosim("synth", "wide.csv", *QUICK, "--report", "wide.report.json")
     assert out.count("note: ") <= 6
     assert "note: c0, c1, c2, c3, c4, c5 and 24 more columns: some values are held by fewer than 5 people: " in out
     notes = json.loads(Path("wide.report.json").read_text())["notes"]
@@ -247,13 +247,13 @@ def test_standard_input(home: Path) -> None:
     assert done.stdout.startswith(HEAD.encode())
     done = piped("synth", "-", *QUICK, "--out", "new.csv", given=real)
     assert done.returncode == 0, done.stderr
-    assert names(home) == ["new.csv", "new.report.json", "people.csv"]
+    assert names(home) == ["new.csv", "new.report.html", "people.csv"]
     done = piped("synth", "-", given=real)
     assert (done.returncode, done.stdout) == (2, b"")
     assert b"--out" in done.stderr
     done = piped("inspect", "-", given=real, PYTHONIOENCODING="ascii")
     assert done.returncode == 0, done.stderr
-    assert names(home) == ["new.csv", "new.report.json", "people.csv"]
+    assert names(home) == ["new.csv", "new.report.html", "people.csv"]
 
 
 def test_letters_that_the_terminal_lacks(home: Path) -> None:

@@ -565,9 +565,16 @@ def test_a_link_stays_a_link_and_rights_stay(tmp_path: Path) -> None:
     assert stat.S_IMODE(os.stat(tmp_path / "real.csv").st_mode) == 0o640
 
 
+def test_json_holds_lists_and_objects(tmp_path: Path) -> None:
+    nested = pl.DataFrame({"x": [[1, 2], []], "o": [{"day": dt.date(2024, 2, 29)}, {"day": None}]})
+    files.write(nested, tmp_path / "t.jsonl")
+    lines = [json.loads(line) for line in (tmp_path / "t.jsonl").read_text().splitlines()]
+    assert lines == [{"x": [1, 2], "o": {"day": "2024-02-29"}}, {"x": [], "o": {"day": None}}]
+
+
 def test_what_a_format_cannot_hold_is_named(tmp_path: Path) -> None:
     nested = pl.DataFrame({"a": [1], "x": [[1]]})
-    for name in ("t.csv", "t.json", "t.xlsx"):
+    for name in ("t.csv", "t.xlsx"):
         with pytest.raises(DataError, match="column 'x'"):
             files.write(nested, tmp_path / name)
     with pytest.raises(DataError, match="cannot be written in cp1252"):

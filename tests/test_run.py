@@ -41,11 +41,13 @@ def test_the_callers_data_stay_as_they_are() -> None:
 
 def test_synth_says_what_it_did(home: Path) -> None:
     heard: list[float] = []
-    done = vs.synth("t.csv", "out.parquet", scale=0.5, seed=3, progress=lambda share, what: heard.append(share))
-    assert (done.rows, done.out, done.report_path) == ({"t": 60}, "out.parquet", "t.report.json")
+    done = vs.synth(
+        "t.csv", "out.parquet", scale=0.5, seed=3, report="t.json", progress=lambda share, what: heard.append(share)
+    )
+    assert (done.rows, done.out, done.report_path) == ({"t": 60}, "out.parquet", "t.json")
     assert heard == sorted(heard)
     assert 0 <= heard[0] <= heard[-1] <= 1.0
-    report = json.loads(Path("t.report.json").read_text())
+    report = json.loads(Path("t.json").read_text())
     assert report == done.report.to_dict()
     assert list(done.report.notes) == report["notes"]
     assert_frame_equal(pl.read_parquet("out.parquet"), done.synthesizer.sample(60))

@@ -32,7 +32,9 @@ if TYPE_CHECKING:
     from verosim.databases import Pick
     from verosim.evaluation import Report
     from verosim.evaluation.combining import combine
+    from verosim.generating import generate
     from verosim.judging import evaluate
+    from verosim.recipe import Recipe
     from verosim.run import fit, inspect, load, synth
     from verosim.schema import Column, Schema, Table
     from verosim.synthesizer import Synthesizer
@@ -46,6 +48,8 @@ _LAZY = {  # imported when first asked for: `import verosim` is quick
     "compare": "verosim.comparing",
     "combine": "verosim.evaluation.combining",
     "evaluate": "verosim.judging",
+    "generate": "verosim.generating",
+    "Recipe": "verosim.recipe",
     "Report": "verosim.evaluation",
     **dict.fromkeys(("Column", "Schema", "Table"), "verosim.schema"),
     "Options": "verosim.table_model",
@@ -63,6 +67,7 @@ __all__ = [
     "NotFittedError",
     "Options",
     "Pick",
+    "Recipe",
     "Report",
     "RuleError",
     "Schema",
@@ -76,6 +81,7 @@ __all__ = [
     "compare",
     "evaluate",
     "fit",
+    "generate",
     "inspect",
     "load",
     "synth",

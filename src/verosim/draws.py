@@ -24,24 +24,37 @@ def stream(seed: int, *key: str | int) -> np.random.Generator:
     return np.random.Generator(np.random.Philox(key=int.from_bytes(digest, "little")))
 
 
-def permutation(index: np.ndarray, size: int, seed: int, *key: str | int) -> np.ndarray:
+def permutation(index: np.ndarray, size: int, seed: int, *key: str | int, salt: np.ndarray | None = None) -> np.ndarray:
     """Where a keyed permutation of 0 .. size-1 sends each `index`: unique numbers, with no memory of the others.
 
     index: (n,) int64 in [0, size). A four-round Feistel network over the next even power of two, walked until it falls
-    inside (Black and Rogaway, Ciphers with Arbitrary Finite Domains, 2002). `size` up to 2**62.
+    inside (Black and Rogaway, Ciphers with Arbitrary Finite Domains, 2002). `size` up to 2**62. salt: (n,) int64, a
+    permutation of its own for each value.
     """
     half = max(1, (max(size - 1, 1).bit_length() + 1) // 2)
     mask = np.uint64((1 << half) - 1)
     rounds = stream(seed, *key, "feistel").integers(1, 2**63, size=4, dtype=np.uint64) | np.uint64(1)
-    out = np.asarray(index, dtype=np.uint64).copy()
-    todo = np.arange(len(out))
+    now = np.asarray(index, dtype=np.uint64)
+    salts = np.zeros(1, np.uint64) if salt is None else scattered(salt)
+    out, todo = np.empty_like(now), np.arange(len(now))
     while len(todo):
-        left, right = out[todo] >> np.uint64(half), out[todo] & mask
+        left, right = now >> np.uint64(half), now & mask
         for multiplier in rounds:
-            mixed = (right + multiplier) * multiplier  # wraps: arithmetic is modulo 2**64
+            mixed = (right + multiplier + salts) * multiplier  # wraps: arithmetic is modulo 2**64
             mixed ^= mixed >> np.uint64(29)
             mixed *= np.uint64(0xBF58476D1CE4E5B9)
             left, right = right, left ^ ((mixed >> np.uint64(64 - half)) & mask)
-        out[todo] = (left << np.uint64(half)) | right
-        todo = todo[out[todo] >= size]
+        now = (left << np.uint64(half)) | right
+        out[todo] = now
+        outside = np.flatnonzero(now >= size)
+        todo, now = todo[outside], now[outside]
+        salts = salts if salt is None else salts[outside]
     return out.astype(np.int64)
+
+
+def scattered(numbers: np.ndarray) -> np.ndarray:
+    """A one-to-one mix (n,) uint64 of whole numbers (the splitmix64 finaliser; Steele, Lea and Flood, 2014)."""
+    z = np.asarray(numbers).astype(np.uint64) + np.uint64(0x9E3779B97F4A7C15)
+    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return z ^ (z >> np.uint64(31))

@@ -19,7 +19,7 @@ from verosim import databases, files, rules
 from verosim.control import Control
 from verosim.databases import Pick, is_database, named, shown
 from verosim.errors import ArgumentError, FileError, RuleError
-from verosim.evaluation import Case, Report, TableReport, measure
+from verosim.evaluation import FIRST, FULL, Case, Parts, Report, TableReport, measure
 from verosim.files import Layout, disk
 from verosim.files.disk import STANDARD, atomic, check_writable
 from verosim.frames import Shape, enter, loosen
@@ -74,19 +74,21 @@ def synth(
 ) -> Outcome:
     """Learn a file or database and write a synthetic one that looks like it, with a report: the whole path.
 
-    pick: what of a database is read. replace_tables: a database may hold tables of these names, which are made anew.
-    Raises an error of `verosim.errors` before any work where something cannot be done; writes all or nothing.
+    report: a page (.html, the default) or JSON. pick: what of a database is read. replace_tables: a database may hold
+    tables of these names, which are made anew. Raises an error of `verosim.errors` before any work where something
+    cannot be done; writes all or nothing.
     """
     check_sizes(rows, scale)
     out = out or beside(source, "synthetic")
     if report is None and str(out) != STANDARD:
-        report = beside(out if str(source) == STANDARD else source, "report", ".json", folder=named(out).parent)
+        report = beside(out if str(source) == STANDARD else source, "report", ".html", folder=named(out).parent)
     check_targets((source, schema, start), out, report)
     check_place(out, replace_tables)
     opened = open_data(source, pick)
-    synthesizer, found = learn(opened, schema, seed, options or Options(), stage(progress, 0.0, 0.6), start)
+    parts = FIRST if report is None else FULL
+    synthesizer, found = learn(opened, schema, seed, options or Options(), stage(progress, 0.0, 0.8), start, parts)
     sizes = synthesizer.sizes(rows, scale)
-    part = stage(progress, 0.6, 1.0)
+    part = stage(progress, 0.8, 1.0)
     lost = write(synthesizer, out, sizes, seed=seed, workers=workers, replace_tables=replace_tables, progress=part)
     return _reported(synthesizer, sizes, out, replace(found, notes=(*found.notes, *lost)), report)
 
@@ -203,6 +205,7 @@ def learn(
     options: Options,
     progress: Progress = silent,
     start: Any = None,
+    parts: Parts = FIRST,
 ) -> tuple[Synthesizer, Report]:
     """Fit, and measure against the hold-out."""
     progress(0.0, "looking at the columns")
@@ -212,8 +215,8 @@ def learn(
     synthesizer.layout, synthesizer.entry = opened.layout, opened.notes
     if opened.shape is not None:
         synthesizer.shape = opened.shape.tell(lambda name, column: rare_values(opened.dataset[name], column, options))
-    report = measured(synthesizer, opened.dataset, stage(progress, 0.8, 1.0))
-    synthesizer.report = report.to_dict()
+    report = measured(synthesizer, opened.dataset, parts, stage(progress, 0.8, 1.0))
+    synthesizer.report = report.bare().to_dict()
     return synthesizer, replace(report, notes=tuple(synthesizer.notes))
 
 
@@ -230,8 +233,10 @@ def to_start_from(start: Any, dataset: Mapping[str, pl.DataFrame]) -> dict[str, 
     return {next(iter(dataset)): next(iter(rows.values()))} if len(rows) == len(dataset) == 1 else rows
 
 
-def measured(synthesizer: Synthesizer, dataset: Mapping[str, pl.DataFrame], progress: Progress = silent) -> Report:
-    """The first measure of each table: synthetic rows beside those learned from and the hold-out."""
+def measured(
+    synthesizer: Synthesizer, dataset: Mapping[str, pl.DataFrame], parts: Parts, progress: Progress = silent
+) -> Report:
+    """Each table measured by these parts: synthetic rows beside those learned from and the hold-out."""
     train, held = split(dataset, synthesizer.options, synthesizer.seed_)
     tables = {}
     for name, frame in train.items():
@@ -242,7 +247,7 @@ def measured(synthesizer: Synthesizer, dataset: Mapping[str, pl.DataFrame], prog
             tables[name] = TableReport(name, rows, synthesizer.seed_, (), {}, (f"not measured: {error}",))
             continue
         case = Case.of(frame, held[name], drawn, synthesizer.schema_[name], seed=synthesizer.seed_)
-        tables[name] = measure(case, progress=progress)
+        tables[name] = measure(case, parts, progress)
     return Report(tables)
 
 
@@ -394,7 +399,7 @@ def save_schema(schema: Schema, path: str | Path) -> None:
 
 
 def beside(source: str | Path, what: str, suffix: str | None = None, folder: Path | None = None) -> Path:
-    """adult.csv.gz -> adult.synthetic.csv.gz, or adult.report.json; a folder adult -> adult-synthetic.
+    """adult.csv.gz -> adult.synthetic.csv.gz, or adult.report.html; a folder adult -> adult-synthetic.
 
     What comes of a database on a server is called by its name: postgresql://host/clinic -> clinic.synthetic.db.
     """

@@ -195,7 +195,7 @@ class Schema(Mapping[str, Table]):
             raise SchemaError(f"{path}: {error}") from error
 
 
-class _Loader(yaml.SafeLoader):
+class Loader(yaml.SafeLoader):
     """SafeLoader without aliases (which can blow up a small file) and keys that stand twice; dates stay ISO text."""
 
     yaml_implicit_resolvers = {  # noqa: RUF012
@@ -224,7 +224,7 @@ def parse_yaml(text: str) -> Any:
     if len(text) > 10_000_000:
         raise SchemaError(f"the file has {len(text):,} characters; at most 10,000,000 are read.")
     try:
-        return yaml.load(text, Loader=_Loader)  # noqa: S506  (_Loader is a SafeLoader)
+        return yaml.load(text, Loader=Loader)  # noqa: S506  (a SafeLoader)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         place = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""

@@ -30,6 +30,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
 )
+WIDTH = 100  # of what is not printed on a terminal
 err = Console(stderr=True, highlight=False)
 Engine = Enum("Engine", {name: name for name in MODELS})  # type: ignore[misc]
 
@@ -55,7 +56,7 @@ Seed = Annotated[int, typer.Option(min=0, help="Fixes all chance: the same seed 
 OwnSeed = Annotated[int | None, typer.Option(min=0, help="Fixes all chance; by default that of the fit.")]
 ModelFile = Annotated[Path, typer.Argument(metavar="MODEL", help="What verosim fit wrote.")]
 SchemaFile = Annotated[Path | None, typer.Option("--schema", help="A schema file (see inspect), in place of guesses.")]
-ReportFile = Annotated[Path | None, typer.Option("--report", help="Where the report goes (JSON).")]
+ReportFile = Annotated[Path | None, typer.Option("--report", help="Where the report goes: a page (.html) or JSON.")]
 Model = Annotated[Engine, typer.Option(help="The engine that learns.")]
 Settings = Annotated[
     list[str] | None,
@@ -77,7 +78,8 @@ ENGINE = Engine["auto"]
 
 
 def say(what: Any, soft_wrap: bool = True) -> None:
-    Console(highlight=False).print(what, soft_wrap=soft_wrap, markup=False)
+    width = None if sys.stdout.isatty() else WIDTH
+    Console(highlight=False, width=width).print(what, soft_wrap=soft_wrap, markup=False)
 
 
 def say_aside(what: Any, soft_wrap: bool = True) -> None:

@@ -45,7 +45,7 @@ def evaluate(
     if as_json:
         say_json(found.to_dict())
     elif not quiet:
-        say(found.summary())
+        say(found, soft_wrap=False)
         more = "--holdout UNSEEN " if holdout is None else ""
         again = f"verosim evaluate {shown(real)} {shown(synthetic)} {more}--report report.html"
         say(f"wrote {report}" if report is not None else f"next: {again}")

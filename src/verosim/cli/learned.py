@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
@@ -272,23 +271,39 @@ def inspect(
     schema_name: SchemaName = None,
     tables: Tables = None,
     sample_rows: SampleRows = None,
+    recipe: Annotated[
+        Path | None, typer.Option(help="Write a recipe of data like these here: each column drawn apart.")
+    ] = None,
     quiet: Quiet = False,
     as_json: AsJson = False,
 ) -> None:
     """Print what each column is taken for, and why; write it as a schema file to edit and give back with --schema."""
     from verosim import run
 
-    if out is not None:
-        run.check_targets((source,), out)
+    for target in (out, recipe):
+        if target is not None:
+            run.check_targets((source,), target)
     with progress_bar(quiet) as progress:
         progress(0.0, "looking at the columns")
-        found = run.inspect(source, schema, pick=picked(schema_name, tables, sample_rows))
+        opened = run.open_data(source, picked(schema_name, tables, sample_rows))
+        found = run.described(opened, schema)
     wrote = _write_schema(found, source, out)
+    if recipe is not None:
+        wrote += f"\n{_write_recipe(opened.dataset, found, recipe)}"
     if as_json:
         say_json(found.to_dict())
     elif not quiet:
         printer(out)(run.schema_tables(found), soft_wrap=False)
         printer(out)(wrote)
+
+
+def _write_recipe(dataset: Any, found: Any, path: Path) -> str:
+    from verosim.files.disk import atomic
+    from verosim.recipe import skeleton
+
+    with atomic(path) as file:
+        file.write(skeleton.text(skeleton.from_frames(dataset, found)).encode())
+    return f"wrote {path}\nnext: edit it, then verosim generate {path}"
 
 
 def _write_schema(found: Any, source: str, out: Path | None) -> str:
@@ -309,10 +324,13 @@ def _outcome(done: Outcome) -> dict[str, Any]:
 
 
 def _show_found(done: Outcome, show: Callable[..., None]) -> None:
-    """The measures of each table, and the first notes: a wide table has many."""
-    notes = [note for found in done.report.tables.values() for note in found.notes] + _together(done.report.notes)
-    for found in done.report.tables.values():
-        show(replace(found, notes=()).summary())
+    """How each table stands, and the first notes: a wide table has many."""
+    from verosim.evaluation.terminal import brief
+
+    tables = done.report.tables.values()
+    for table in tables:
+        show(brief(table), soft_wrap=False)
+    notes = _together(done.report.notes) + [note for table in tables for note in table.notes]
     for note in notes[:SHOWN]:
         show(f"  note: {note}")
     if len(notes) > SHOWN:

@@ -27,7 +27,7 @@ from verosim.evaluation.columns import Limits
 from verosim.evaluation.report import Findings, Measure, Report, TableReport
 from verosim.models import Progress, silent
 
-__all__ = ["FIRST", "FULL", "Case", "Findings", "Limits", "Measure", "Report", "TableReport", "measure"]
+__all__ = ["FIRST", "FULL", "Case", "Findings", "Limits", "Measure", "Parts", "Report", "TableReport", "measure"]
 
 Parts = Mapping[str, tuple[float, Part]]  # name -> its share of the time, and the part
 

@@ -154,6 +154,10 @@ class Report:
         except (KeyError, TypeError, AttributeError) as error:
             raise FileError(f"a damaged report: {error}.") from error
 
+    def bare(self) -> Report:
+        """The measures alone, without what pictures are drawn from: what a model file keeps."""
+        return replace(self, tables={name: replace(table, details={}) for name, table in self.tables.items()})
+
     def to_frame(self) -> pl.DataFrame:
         """Every measure as a row: table, section, measure, of, value, error, low, high, floor, direction, verdict."""
         rows = [_row(name, m) for name, table in self.tables.items() for m in table.measures]

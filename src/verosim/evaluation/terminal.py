@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Final
 
 from rich.console import Console, Group, RenderableType
@@ -19,6 +20,15 @@ SINGLE: Final = 5  # measures of single columns that are shown, of those that st
 STYLES: Final[dict[Grade, tuple[str, str]]] = {  # a sign, for those who do not see the colour
     "noise": ("=", "green"), "near": ("~", "yellow"), "far": ("!", "bold red"), "none": ("-", "dim"),
 }  # fmt: skip
+
+
+HEADLINES: Final = ("shape", "trend", "auc_unseen", "usefulness", "dcr", "copies", "membership")
+
+
+def brief(table: TableReport) -> RenderableType:
+    """How each section stands, and of its measures the best known and those that stand out; no notes."""
+    some = [m for m in table.measures if not m.of and (m.name in HEADLINES or m.grade in ("near", "far"))]
+    return Group(*_table(replace(table, notes=()), some))
 
 
 def shown(report: Report | TableReport) -> RenderableType:
@@ -38,7 +48,8 @@ def plain(report: Report | TableReport) -> str:
     return "\n".join(line.rstrip() for line in console.file.getvalue().splitlines())  # type: ignore[attr-defined]
 
 
-def _table(table: TableReport) -> Iterator[RenderableType]:
+def _table(table: TableReport, some: Sequence[Measure] | None = None) -> Iterator[RenderableType]:
+    """some: the measures that are shown; by default all that are worth it."""
     rows = "synthetic {synthetic:,}, train {train:,}, hold-out {holdout:,}".format(**table.rows)
     yield Text.assemble((table.table, "bold"), f": {rows} rows")
     for section in SECTIONS:
@@ -46,7 +57,7 @@ def _table(table: TableReport) -> Iterator[RenderableType]:
         if found:
             told = standing(section, [(m.label, m) for m in found])
             yield _signed(told.grade, Text.assemble((section, "bold"), f": {told.sentence}"))
-            yield _measures(_worth_showing(found))
+            yield _measures(_worth_showing(found) if some is None else [m for m in some if m.section == section])
     for name, sign in (("column", ""), ("pair", " x ")):
         if worst := table.details.get(f"worst_{name}"):
             yield Text(f"  worst {name}: {sign.join(worst[:-1])} ({worst[-1]:.3g} %)")

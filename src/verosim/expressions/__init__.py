@@ -21,20 +21,23 @@ import datetime as dt
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
 import polars as pl
 
 from verosim.errors import DataError, SchemaError
 from verosim.expressions import values
-from verosim.expressions.functions import FUNCTIONS, TYPES, Function, cast
+from verosim.expressions.functions import FUNCTIONS, TYPES, UNIFORM, Draw, Function, Random, cast, draw
 from verosim.expressions.language import Source, parse, place, quoted
 from verosim.expressions.values import NUMBERS, OPERATORS, Typed, kind_of
 
 if TYPE_CHECKING:
     from sqlglot import exp
 
-__all__ = ["FUNCTIONS", "Expression", "Function", "compile", "kind_of", "literal", "quoted"]
+__all__ = [
+    "FUNCTIONS", "UNIFORM", "Draw", "Expression", "Function", "Random", "compile", "kind_of", "literal", "quoted",
+]  # fmt: skip
 
 YEARS: Final = 1000  # longest interval
 _SECONDS: Final = {"second": 1, "minute": 60, "hour": 3600, "day": 86_400, "week": 604_800}
@@ -49,6 +52,7 @@ class Expression:
     columns: tuple[str, ...]  # names used, each once, in the order of the text
     dtype: pl.DataType
     expr: pl.Expr = field(compare=False, repr=False)
+    draws: tuple[Draw, ...] = field(default=(), compare=False, repr=False)  # a column each, handed in with the frame
 
     def evaluate(self, frame: pl.DataFrame) -> pl.Series:
         """The value in each row; a DataError where a result has no place in its type, such as the year 300,000."""
@@ -57,11 +61,15 @@ class Expression:
         except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
             reason = (str(error).splitlines() or ["polars gave up"])[0]
             raise DataError(f"the expression {Source(self.text)} has no value for these data: {reason}.") from error
-        return out if self.columns else out.new_from_index(0, frame.height)
+        return out if self.columns or self.draws else out.new_from_index(0, frame.height)
 
 
-def compile(text: str, columns: Mapping[str, pl.DataType]) -> Expression:
+def compile(
+    text: str, columns: Mapping[str, pl.DataType], random: Mapping[str, Random] = MappingProxyType({})
+) -> Expression:
     """`text` over columns of these types; a SchemaError with line and column for all that is not understood.
+
+    random: functions whose values the caller draws: see `Expression.draws`.
 
     >>> import polars as pl
     >>> compile("age >= 18 or guardian is not null", {"age": pl.Int64(), "guardian": pl.String()}).columns
@@ -71,19 +79,20 @@ def compile(text: str, columns: Mapping[str, pl.DataType]) -> Expression:
     verosim.errors.SchemaError: "age > 'old'", line 1, column 1: cannot compare a number (age) with a text ('old').
     """
     source = Source(text)
-    compiler = _Compiler(source, columns)
-    typed = compiler.typed(parse(source, columns))
-    expr = typed.expr
+    compiler = _Compiler(source, columns, random)
+    typed = compiler.typed(parse(source, columns, {**FUNCTIONS, **random}))
+    expr = typed.clean
     if typed.kind == "months":
         raise source.error(0, "an interval of months or years has no fixed length; add it to a date")
     if typed.kind == "integer":
         wide = any(columns[name] in (pl.UInt64, pl.Int128) for name in compiler.used)
         expr = expr.cast(pl.Int128 if wide else pl.Int64, strict=False)
+    types = {name: columns[name] for name in compiler.used} | {d.column: pl.Float64() for d in compiler.draws}
     try:
-        dtype = pl.LazyFrame(schema=dict(columns)).select(expr.alias("value")).collect_schema()["value"]
+        dtype = pl.LazyFrame(schema=types).select(expr.alias("value")).collect_schema()["value"]
     except pl.exceptions.PolarsError as error:
         raise source.error(0, str(error).splitlines()[0]) from error
-    return Expression(text, tuple(compiler.used), dtype, expr)
+    return Expression(text, tuple(compiler.used), dtype, expr, tuple(compiler.draws))
 
 
 def literal(value: object, dtype: pl.DataType) -> pl.Expr:
@@ -110,9 +119,10 @@ def literal(value: object, dtype: pl.DataType) -> pl.Expr:
 class _Compiler:
     """A checked tree to a `Typed`: one method a node, listed in NODES."""
 
-    def __init__(self, source: Source, columns: Mapping[str, pl.DataType]) -> None:
-        self.source, self.columns = source, columns
+    def __init__(self, source: Source, columns: Mapping[str, pl.DataType], random: Mapping[str, Random]) -> None:
+        self.source, self.columns, self.random = source, columns, random
         self.used: dict[str, None] = {}  # an ordered set
+        self.draws: list[Draw] = []
 
     def typed(self, node: exp.Expr) -> Typed:
         name = type(node).__name__
@@ -196,7 +206,7 @@ class _Compiler:
     def _is(self, node: exp.Expr) -> Typed:
         value, wanted = self.typed(node.this), self.typed(node.expression)
         if wanted.kind == "null":
-            return Typed(value.expr.is_null(), "boolean")
+            return Typed(value.clean.is_null(), "boolean")
         if not isinstance(wanted.value, bool):
             raise ValueError("`is` takes null, true or false; values are compared by =")
         return Typed(values.condition(value, "`is true`").eq_missing(wanted.expr), "boolean")
@@ -247,10 +257,14 @@ class _Compiler:
         return Typed(cast(inner, kind), kind)
 
     def _call(self, node: exp.Expr) -> Typed:
-        name = str(node.this).lower()
+        name, arguments = str(node.this).lower(), [self.typed(argument) for argument in node.expressions]
+        if name in self.random:
+            out, call = draw(name, self.random[name], arguments, f"\0draw {len(self.draws)}")
+            self.draws.append(call)
+            return out
         if name not in FUNCTIONS:
             raise ValueError(f"{name} is no function")
-        return FUNCTIONS[name].call(name, [self.typed(argument) for argument in node.expressions])
+        return FUNCTIONS[name].call(name, arguments)
 
     NODES: Final[dict[str, tuple[Callable[[_Compiler, exp.Expr], Typed], str]]] = {  # node -> method, parts it reads
         "Column": (_column, "this"), "Literal": (_literal, "this is_string"), "Boolean": (_boolean, "this"),

@@ -35,21 +35,59 @@ class Function:
     def call(self, name: str, arguments: list[Typed]) -> Typed:
         """The function on these arguments; ValueError where their number or kind is wrong."""
         takes = self._counted(name, len(arguments))
+        if not takes:
+            return Typed(self.build(), self.gives)
         if takes[0].startswith("any"):
             exprs, kind, zone = unify(arguments, "mix")
             return Typed(self.build(*exprs), kind, zone)
         given = [_given(name, wanted, a) for wanted, a in zip(takes, arguments, strict=False)]
         kind = arguments[0].kind if self.gives == "same" else self.gives
         out = self.build(*given)
-        return Typed(out.fill_nan(None) if kind == "float" else out, kind)
+        return Typed(out, kind, nan=kind == "float")
 
     def _counted(self, name: str, count: int) -> tuple[str, ...]:
-        takes = self.takes * max(count, 1) if self.takes[0].endswith("*") else self.takes
+        takes = self.takes * max(count, 1) if self.takes and self.takes[0].endswith("*") else self.takes
         needed = sum(not part.endswith("?") for part in takes)
         if not needed <= count <= len(takes):
             wanted = f"{needed}" if needed == len(takes) else f"{needed} to {len(takes)}"
             raise ValueError(f"{name} takes {wanted} argument{'' if wanted == '1' else 's'}, not {count}")
         return takes
+
+
+@dataclass(frozen=True, slots=True)
+class Random:
+    """A random function: its arguments are computed here, its value is drawn by the caller, as a column (`Draw`)."""
+
+    takes: tuple[str, ...]  # as of a `Function`; any*: one of the arguments is picked, all alike likely
+    gives: str
+
+
+@dataclass(frozen=True, slots=True)
+class Draw:
+    """One call of a random function in a text."""
+
+    name: str
+    arguments: tuple[pl.Expr, ...]  # as floats
+    constants: tuple[float | None, ...]  # of arguments that are written numbers, else None
+    column: str  # under which the drawn values are handed to the expression
+
+
+UNIFORM: Final = "random"  # the draw behind a pick
+
+
+def draw(name: str, random: Random, arguments: list[Typed], column: str) -> tuple[Typed, Draw]:
+    """The value of a call of a random function, and what must be drawn for it; ValueError for wrong arguments."""
+    if random.takes[0] == "any*":
+        exprs, kind, zone = unify(arguments, "mix")
+        out = exprs[-1]
+        for number in range(len(exprs) - 1, 0, -1):
+            out = pl.when(pl.col(column) < number / len(exprs)).then(exprs[number - 1]).otherwise(out)
+        return Typed(out, kind, zone), Draw(UNIFORM, (), (), column)
+    Function(random.takes, random.gives, lambda *x: pl.lit(0)).call(name, arguments)  # checks their number and kinds
+    exprs = [a.clean.cast(pl.Float64) for a in arguments]
+    constants = [float(a.value) if isinstance(a.value, int | float | Decimal) else None for a in arguments]
+    drawn = pl.col(column).cast(_DTYPES[random.gives])
+    return Typed(drawn, random.gives), Draw(name, tuple(exprs), tuple(constants), column)
 
 
 def _given(name: str, wanted: str, argument: Typed) -> Any:
@@ -61,8 +99,8 @@ def _given(name: str, wanted: str, argument: Typed) -> Any:
             raise ValueError(f"{name} takes a plain value here, not a computed one")
         return argument.value
     if kind in ("float", "text"):
-        return argument.expr.cast(pl.Float64 if kind == "float" else pl.String)
-    return argument.expr
+        return argument.clean.cast(pl.Float64 if kind == "float" else pl.String)
+    return argument.clean
 
 
 def _part(name: str, takes: str = "moment") -> Function:
@@ -78,8 +116,11 @@ def _round(x: pl.Expr, digits: int = 0) -> pl.Expr:
 def _power(x: pl.Expr, exponent: int | Decimal) -> pl.Expr:
     if not -POWER <= exponent <= POWER:
         raise ValueError(f"power takes an exponent from -{POWER} to {POWER}, not {exponent}")
-    out = x.pow(float(exponent))
-    return pl.when(out.is_finite()).then(out)
+    return x.pow(float(exponent)).replace([float("inf"), float("-inf")], None)
+
+
+def _finite_log(x: pl.Expr) -> pl.Expr:
+    return x.replace(float("-inf"), None)  # of 0; that of a negative number is NaN, and so null
 
 
 def _substring(text: pl.Expr, start: pl.Expr, length: pl.Expr | None = None) -> pl.Expr:
@@ -103,8 +144,8 @@ FUNCTIONS: Final[dict[str, Function]] = {
     "round": Function(("number", "integer!?"), "same", _round),
     "sign": Function(("float",), "integer", lambda x: x.sign().cast(pl.Int64)),
     "sqrt": Function(("float",), "float", lambda x: x.sqrt()),
-    "ln": Function(("float",), "float", lambda x: pl.when(x > 0).then(x).log()),
-    "log10": Function(("float",), "float", lambda x: pl.when(x > 0).then(x).log10()),
+    "ln": Function(("float",), "float", lambda x: _finite_log(x.log())),
+    "log10": Function(("float",), "float", lambda x: _finite_log(x.log10())),
     "exp": Function(("float",), "float", lambda x: x.exp()),
     "power": Function(("float", "number!"), "float", _power),
     # any kind
@@ -145,7 +186,7 @@ _DTYPES: Final[dict[str, pl.DataType]] = {
 
 def cast(value: Typed, kind: str) -> pl.Expr:
     """A value as another kind, null where it has no place there; ValueError for kinds that have nothing in common."""
-    plain = value.expr.dt.replace_time_zone(None) if value.zone else value.expr  # the local clock
+    plain = value.expr.dt.replace_time_zone(None) if value.zone else value.clean  # the local clock
     if value.kind in (kind, "null"):
         return plain.cast(_DTYPES[kind])
     if value.kind == "text" and kind in _PARSERS:

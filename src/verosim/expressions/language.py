@@ -21,12 +21,14 @@ if TYPE_CHECKING:
 
 LENGTH: Final = 2_000  # characters of an expression
 DEPTH: Final = 50  # nodes inside each other; a chain such as a + b + c + ... counts once
+COPIES: Final = 1000  # times that a part may stand in what polars computes
 NESTING: Final = 20  # brackets, `case`, `not` and signs inside each other: the parser takes about 20 calls for each
 
 _GRAMMAR: Final = frozenset({
     "AND", "OR", "NOT", "CASE", "WHEN", "THEN", "ELSE", "END", "IN", "IS", "NULL", "TRUE", "FALSE", "LIKE", "ILIKE",
     "BETWEEN", "INTERVAL", "AS",
 })  # fmt: skip
+_COPIES: Final = {"Mod": 4, "Between": 2, "substring": 2, "nullif": 2}  # nodes that polars is given a part of so often
 _SIGNS: Final = ("==", ">=", "<=", "<>", "!=", "||")
 _PLAIN: Final = frozenset({  # the kinds of token that are no words
     "L_PAREN", "R_PAREN", "COMMA", "DASH", "PLUS", "STAR", "SLASH", "MOD", "EQ", "NEQ", "LT", "LTE", "GT", "GTE",
@@ -59,7 +61,7 @@ def place(node: exp.Expr) -> int:
     return min((n.meta["start"] for n in node.walk() if "start" in n.meta), default=0)
 
 
-def parse(source: Source, columns: Collection[str]) -> exp.Expr:
+def parse(source: Source, columns: Collection[str], functions: Collection[str] = FUNCTIONS) -> exp.Expr:
     """The tree of one expression over these columns; its length, words, names and depth are checked."""
     from sqlglot import exp
     from sqlglot.errors import ParseError, TokenError
@@ -71,7 +73,7 @@ def parse(source: Source, columns: Collection[str]) -> exp.Expr:
     words, grammar = _language()
     try:
         tokens = words().tokenize(source.text)
-        _check_tokens(tokens, source, columns)
+        _check_tokens(tokens, source, columns, functions)
         trees: list[exp.Expr | None] = grammar().parse_into(exp.Condition, tokens, source.text)
     except TokenError as error:
         raise source.error(len(source.text) - 1, "a quote is not closed") from error
@@ -116,7 +118,7 @@ def _parse_error(source: Source, first: dict[str, Any]) -> SchemaError:
 # ------------------------------------------------------------------------------------------------- tokens
 
 
-def _check_tokens(tokens: list[Token], source: Source, columns: Collection[str]) -> None:
+def _check_tokens(tokens: list[Token], source: Source, columns: Collection[str], functions: Collection[str]) -> None:
     """Refuse each unknown sign and name where it stands; afterwards every column's name is a quoted identifier."""
     from sqlglot.tokenizer_core import TokenType
 
@@ -137,12 +139,12 @@ def _check_tokens(tokens: list[Token], source: Source, columns: Collection[str])
         if kind not in ("VAR", "IDENTIFIER", "END") and upper not in TYPES:
             hint = "; write 0.5, and in double quotes a name that has a dot" if kind == "DOT" else ""
             raise source.error(token.start, f"{token.text!r} is not part of the language{hint}")
-        if _is_column(tokens, i, source):
+        if _is_column(tokens, i, source, functions):
             _check_name(token, source, columns)
             token.token_type = TokenType.IDENTIFIER
 
 
-def _is_column(tokens: list[Token], i: int, source: Source) -> bool:
+def _is_column(tokens: list[Token], i: int, source: Source, functions: Collection[str]) -> bool:
     """Whether this word names a column: it is no function, type, prefix of a literal, or unit of an interval."""
     kinds = [tokens[j].token_type.name if 0 <= j < len(tokens) else "" for j in (i - 2, i - 1, i, i + 1)]
     token, upper = tokens[i], tokens[i].text.upper()
@@ -156,9 +158,9 @@ def _is_column(tokens: list[Token], i: int, source: Source) -> bool:
             raise source.error(token.start, f"cannot cast to {token.text!r}; the types are {types}, without a size")
         return False
     if kinds[3] == "L_PAREN":
-        if token.text.lower() not in FUNCTIONS and upper != "CAST":
+        if token.text.lower() not in functions and upper != "CAST":
             raise source.error(
-                token.start, f"no function {token.text!r}; {did_you_mean(token.text.lower(), FUNCTIONS)}"
+                token.start, f"no function {token.text!r}; {did_you_mean(token.text.lower(), functions)}"
             )
         return False
     literal = kinds[3] == "STRING" and upper in ("DATE", "TIMESTAMP", "DATETIME", "TIME")
@@ -177,10 +179,16 @@ def _check_name(token: Token, source: Source, columns: Collection[str]) -> None:
 
 
 def _check_depth(root: exp.Expr, source: Source) -> None:
-    todo = [(root, 1)]
+    todo = [(root, 1, 1)]
     while todo:
-        node, depth = todo.pop()
-        if depth > DEPTH:
-            raise source.error(place(node), f"nested more than {DEPTH} deep")
+        node, depth, copies = todo.pop()
+        copies *= _COPIES.get(str(node.this).lower() if type(node).__name__ == "Anonymous" else type(node).__name__, 1)
+        if type(node).__name__ == "Case" and node.this is not None:
+            copies *= len(node.args["ifs"])
+        if depth > DEPTH or copies > COPIES:
+            what = (
+                f"nested more than {DEPTH} deep" if depth > DEPTH else "too many %, between, nullif ... in each other"
+            )
+            raise source.error(place(node), what)
         chain = node.this if type(node).__name__ in OPERATORS else None
-        todo += [(child, depth + (child is not chain)) for child in node.iter_expressions()]
+        todo += [(child, depth + (child is not chain), copies) for child in node.iter_expressions()]

@@ -33,6 +33,12 @@ class Typed:
     zone: str | None = None  # datetime: the time zone
     value: Any = None  # of a literal: int, Decimal (a number with a point), str, bool, timedelta, months
     name: str = ""  # as messages call it
+    nan: bool = False  # `expr` may be NaN where there is no value: arithmetic hands it on, all else takes `clean`
+
+    @property
+    def clean(self) -> pl.Expr:
+        """The expression, null where there is no value."""
+        return without_nan(self.expr) if self.nan else self.expr
 
     def __str__(self) -> str:
         return article(self.kind) + (f" ({self.name})" if self.name else "")
@@ -50,20 +56,23 @@ def article(kind: str) -> str:
     return f"a{'n' if noun[0] in 'aeiou' else ''} {noun}"
 
 
+def without_nan(x: pl.Expr) -> pl.Expr:
+    """NaN as null. Not `fill_nan`, which puts `x` into the plan three times: nested, that grows without bound."""
+    return x.replace(float("nan"), None)
+
+
 def column(name: str, dtype: pl.DataType) -> Typed:
     """A column in a form that computes without surprises: wide integers, NaN as null, text, fine times."""
     kind, expr = kind_of(dtype), pl.col(name)
     if kind == "integer" and dtype != pl.Int64:
         expr = expr.cast(pl.Int128 if dtype in (pl.UInt64, pl.Int128) else pl.Int64)
-    elif kind == "float":
-        expr = expr.fill_nan(None)
     elif kind == "text" and dtype != pl.String:
         expr = expr.cast(pl.String)
     elif kind in ("datetime", "duration") and getattr(dtype, "time_unit", None) == "ms":
         expr = expr.dt.cast_time_unit("us")  # polars compares in the coarser unit, and so drops what is finer
-    elif kind not in (*KINDS.values(), "integer"):
+    elif kind not in (*KINDS.values(), "integer", "float"):
         raise ValueError(f"column {name!r} holds {kind}, which has no place in an expression")
-    return Typed(expr, kind, zone=getattr(dtype, "time_zone", None), name=name)
+    return Typed(expr, kind, zone=getattr(dtype, "time_zone", None), name=name, nan=kind == "float")
 
 
 def moment(text: str, kind: str, zone: str | None = None) -> pl.Expr:
@@ -100,7 +109,7 @@ def unify(items: list[Typed], doing: str) -> tuple[list[pl.Expr], str, str | Non
         return _unify_times(items, computed, doing)
     kinds = {t.kind for t in known}
     if kinds and kinds <= NUMBERS:
-        return _unify_numbers(items, kinds)
+        return _unify_numbers(items, kinds, doing)
     for other in known:
         if other.kind != known[0].kind and not {other.kind, known[0].kind} <= NUMBERS:
             raise ValueError(f"cannot {doing} {known[0]} with {other}")
@@ -111,13 +120,14 @@ def _is_quoted(item: Typed) -> bool:
     return item.kind == "text" and isinstance(item.value, str)
 
 
-def _unify_numbers(items: list[Typed], kinds: set[str]) -> tuple[list[pl.Expr], str, str | None]:
+def _unify_numbers(items: list[Typed], kinds: set[str], doing: str) -> tuple[list[pl.Expr], str, str | None]:
     """Decimals stay exact beside integers and written numbers; beside a computed float all are floats."""
     written = all(t.kind != "float" or isinstance(t.value, Decimal) for t in items)
     if "decimal" in kinds and written:
         return [pl.lit(t.value) if isinstance(t.value, Decimal) else t.expr for t in items], "decimal", None
     kind = "float" if "float" in kinds else "integer"
-    return [t.expr.cast(pl.Float64) if t.kind == "decimal" else t.expr for t in items], kind, None
+    exprs = [t.expr if doing == "compute" else t.clean for t in items]
+    return [e.cast(pl.Float64) if t.kind == "decimal" else e for e, t in zip(exprs, items, strict=True)], kind, None
 
 
 def _unify_times(items: list[Typed], computed: list[Typed], doing: str) -> tuple[list[pl.Expr], str, str | None]:
@@ -157,13 +167,13 @@ def arithmetic(sign: str, left: Typed, right: Typed) -> Typed:
     elif kind == "integer":
         a, b = a.cast(pl.Int128), b.cast(pl.Int128)
     if sign == "/":
-        out = a / pl.when(b != 0).then(b)
+        out = a / (b if right.value else b.replace(0.0, None))
     elif sign == "%":
         rest = a.abs() % pl.when(b != 0).then(b.abs())
         out = pl.when(a < 0).then(0 - rest).otherwise(rest)
     else:
         out = a + b if sign == "+" else a - b if sign == "-" else a * b
-    return Typed(out.fill_nan(None) if kind == "float" else out, kind)
+    return Typed(out, kind, nan=kind == "float")
 
 
 def _time_arithmetic(sign: str, left: Typed, right: Typed) -> Typed:

@@ -261,13 +261,15 @@ def _plainly(frame: pl.DataFrame, table: str) -> pl.DataFrame:
 
 
 def _plain(series: pl.Series, table: str) -> pl.Series:
-    """Numbers, truth values and text as they are; dates and the like as text."""
+    """Numbers, truth values, text, and lists and objects of these as they are; dates and the like as text."""
     if series.dtype.is_float() and not series.is_finite().fill_null(True).all():
         row = int((~series.is_finite().fill_null(True)).arg_max() or 0)
         fix = "Fill it, or write CSV or Parquet."
         raise DataError("JSON has no NaN and no infinity.", table=table, column=series.name, row=row, fix=fix)
     if series.dtype.is_integer() or series.dtype.is_float() or series.dtype == pl.Boolean:
         return series
+    if series.dtype.is_nested():
+        return series.cast(_plain_inside(series.dtype))
     try:
         form = default_form(series.dtype)
     except ArgumentError as error:
@@ -275,3 +277,12 @@ def _plain(series: pl.Series, table: str) -> pl.Series:
             str(error), table=table, column=series.name, fix="Write Parquet, or leave the column out."
         ) from None
     return form.format(series) if form else series.cast(pl.String)
+
+
+def _plain_inside(dtype: pl.DataType) -> pl.DataType:
+    """The type of lists and objects in which all but numbers and truth values is text."""
+    if isinstance(dtype, pl.List):
+        return pl.List(_plain_inside(dtype.inner))  # type: ignore[arg-type]
+    if isinstance(dtype, pl.Struct):
+        return pl.Struct({field.name: _plain_inside(field.dtype) for field in dtype.fields})  # type: ignore[arg-type]
+    return dtype if dtype.is_numeric() or dtype == pl.Boolean else pl.String()

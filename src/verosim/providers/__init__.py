@@ -9,25 +9,28 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
 import polars as pl
 
 from verosim.errors import ArgumentError, did_you_mean
-from verosim.providers import numbers, people, places
+from verosim.providers import numbers, people, places, things
 from verosim.providers.ids import capacity, learn_pattern, make_ids
 from verosim.providers.packs import LOCALES, pack
 from verosim.providers.patterns import ROOM, Ints
 from verosim.providers.subjects import Subjects
 
 __all__ = [
-    "LOCALES", "PLACELESS", "PROVIDERS", "Provider", "capacity", "digits_of", "laid_out", "learn_pattern", "make",
-    "make_ids", "make_together", "parse_provider", "values_of",
+    "IMPERSONAL", "LOCALES", "PLACELESS", "PROVIDERS", "Provider", "capacity", "digits_of", "laid_out", "learn_pattern",
+    "make", "make_ids", "make_together", "parse_provider", "values_of",
 ]  # fmt: skip
 
 PLACELESS: Final = frozenset({"ip", "ipv6", "mac", "uuid", "card", "card_expiry"})  # made alike for every locale
+IMPERSONAL: Final = frozenset({  # of recipes alone: such a column is learned like any other
+    "sex", "latitude", "longitude", "product", "category", "price", "colour", "department", "user_agent",
+})  # fmt: skip
 TAGGED: Final = ("row",)  # told apart by the row number, written into the value
 
 
@@ -37,6 +40,11 @@ class Provider:
 
     make: Callable[[Subjects], pl.Series]
     topics: tuple[str, ...] = ()  # none: it cannot be unique
+    typed: Callable[[Subjects], pl.Series] | None = None  # as what it is, where that is no text
+    dtype: pl.DataType = field(default_factory=pl.String)  # of `typed`
+
+    def values(self, who: Subjects, typed: bool = False) -> pl.Series:
+        return self.typed(who) if typed and self.typed is not None else self.make(who)
 
     @property
     def about(self) -> str:
@@ -50,12 +58,15 @@ PROVIDERS: Final[dict[str, Provider]] = {
     "email": Provider(people.email, TAGGED),
     "user_name": Provider(people.user_name, TAGGED),
     "phone": Provider(people.phone, ("phone",)),
-    "birth_date": Provider(people.birth_date, ("birth",)),
+    "sex": Provider(people.sex),
+    "birth_date": Provider(people.birth_date, ("birth",), people.birth_day, pl.Date()),
     "street": Provider(places.street, ("house", "street word", "street type")),
     "address": Provider(places.address, ("house", "street word", "street type", "city", "postcode")),
     "city": Provider(places.city, ("city",)),
     "region": Provider(places.region),
     "postcode": Provider(places.postcode, ("city", "postcode")),
+    "latitude": Provider(places.latitude, (), places.north, pl.Float64()),
+    "longitude": Provider(places.longitude, (), places.east, pl.Float64()),
     "country": Provider(people.country, ("country",)),
     "company": Provider(people.company, ("owner", "partner", "trade", "form")),
     "job": Provider(people.job, ("job",)),
@@ -72,6 +83,12 @@ PROVIDERS: Final[dict[str, Provider]] = {
     "national_id": Provider(numbers.national_id, ("national", "state", "national state")),
     "vat": Provider(numbers.vat, ("vat",)),
     "license_plate": Provider(numbers.license_plate, ("plate",)),
+    "product": Provider(things.product),
+    "category": Provider(things.category),
+    "price": Provider(things.price, (), things.list_price, pl.Float64()),
+    "colour": Provider(things.colour),
+    "department": Provider(things.department),
+    "user_agent": Provider(things.user_agent),
 }
 
 
@@ -113,11 +130,13 @@ def make_together(
     *,
     unique: Collection[str] = (),
     seed: int = 0,
+    typed: bool = False,
 ) -> dict[str, pl.Series]:
     """Columns by name, {column: provider}, about the same people: names agree with addresses, cities with postcodes.
 
     The second column of one provider (a second telephone, the city of delivery) is about a second person of the row,
-    and so on. `unique` names columns without repeated values. A column is the same whatever columns are made beside it,
+    and so on. typed: dates and numbers as what they are, in place of text. `unique` names columns without repeated
+    values. A column is the same whatever columns are made beside it,
     as long as none of them is unique.
     """
     for column in unique:
@@ -135,20 +154,22 @@ def make_together(
         place = own_locale or locale
         number = numbered[column]
         who = subjects.setdefault((place, number), Subjects(rows, pack(place), key, number))
-        made[column] = _unique(name, who, seed) if column in unique else PROVIDERS[name].make(who)
+        if column in unique:
+            who = _told_apart(name, who, seed)
+        made[column] = PROVIDERS[name].values(who, typed)
     return {column: made[column].alias(column) for column in columns}
 
 
-def _unique(name: str, who: Subjects, seed: int) -> pl.Series:
-    """Values without repeats; the topics that tell them apart are fixed, unless another column fixed them."""
+def _told_apart(name: str, who: Subjects, seed: int) -> Subjects:
+    """Subjects whose values do not repeat: the topics that tell them apart are fixed, unless others fixed them."""
     topics = PROVIDERS[name].topics
     if not topics:
         raise ArgumentError(f"provider {name!r} cannot make unique values; there are too few of them.")
     if topics == TAGGED:
-        return PROVIDERS[name].make(who.twin())
+        return who.twin()
     who = who.others() if who.knows(topics) else who
     who.count_through(_sizes(name, who.pack.locale), seed, name)
-    return PROVIDERS[name].make(who)
+    return who
 
 
 def _sizes(name: str, locale: str) -> dict[str, int]:

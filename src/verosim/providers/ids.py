@@ -19,9 +19,9 @@ from typing import Final
 import numpy as np
 import polars as pl
 
-from verosim.draws import permutation, stream
+from verosim.draws import permutation, scattered, stream
 from verosim.errors import ArgumentError
-from verosim.providers.patterns import ROOM, Ints, Pattern, Shape, parse, scramble, to_text
+from verosim.providers.patterns import ROOM, Ints, Pattern, Shape, parse, to_text
 
 UUID: Final = r"^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$"
 LARGEST: Final = 2**64 - 1
@@ -92,7 +92,7 @@ def whole_ends(dtype: pl.DataType | None) -> tuple[int, int]:
 
 def uuids(index: Ints, noise: np.ndarray) -> pl.Series:
     """Version 4 uuids (n,): 62 of the 122 free bits are the index, one to one; the others are noise (n,) uint64."""
-    high = scramble(noise) & np.uint64(0xFFFFFFFFFFFF0FFF) | np.uint64(0x4000)
+    high = scattered(noise) & np.uint64(0xFFFFFFFFFFFF0FFF) | np.uint64(0x4000)
     low = index.astype(np.uint64) | np.uint64(1 << 63)
     digits = np.frombuffer(b"0123456789abcdef", np.uint8)
     octets = np.stack([high, low], axis=1).astype(">u8").view(np.uint8).reshape(len(index), 16)
@@ -189,7 +189,7 @@ def _deal(rows: Ints, rooms: list[int]) -> tuple[Ints, Ints]:
 def _noise(rows: Ints, seed: int, key: tuple[str | int, ...]) -> np.ndarray:
     """64 random bits (n,) of each row, by its number."""
     salt = stream(seed, *key, "noise").integers(2**64 - 1, dtype=np.uint64)
-    return scramble(scramble(rows.astype(np.uint64)) ^ salt)
+    return scattered(scattered(rows.astype(np.uint64)) ^ salt)
 
 
 def _as_type(ids: pl.Series, dtype: pl.DataType | None, pattern: str) -> pl.Series:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import unicodedata
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache, cached_property
 from importlib.resources import files
@@ -21,6 +22,11 @@ import polars as pl
 from verosim.errors import ArgumentError, did_you_mean
 
 LOCALES: Final = ("en_US", "en_GB", "es_ES", "es_MX", "fr_FR", "de_DE", "it_IT", "pt_BR")
+
+
+def taken(values: pl.Series, places: npt.NDArray[Any]) -> pl.Series:
+    """The values (n,) at these places, by an index that polars takes directly: much faster than `gather`."""
+    return values[pl.Series(places.astype(np.uint32))]
 
 
 @dataclass(frozen=True)
@@ -45,6 +51,26 @@ class Pool:
     def map(self, texts: list[str]) -> Pool:
         """The same weights over other texts, one a value."""
         return Pool(pl.Series(texts, dtype=pl.String), self.cumulative)
+
+    def find(self, u: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
+        """The place (n,) of the value that each uniform number falls on.
+
+        A table says between which places it lies; in most of its cells there is only one. The others are searched.
+        """
+        cell = (u * len(self._first)).astype(np.int64)
+        low, high = self._first[cell], self._last[cell]
+        open_cells = np.flatnonzero(low != high)
+        low[open_cells] = np.searchsorted(self.cumulative[:-1], u[open_cells], side="right")
+        return low
+
+    @cached_property
+    def _first(self) -> npt.NDArray[np.int64]:
+        starts = np.arange(32 * len(self)) / (32 * len(self))
+        return np.searchsorted(self.cumulative[:-1], starts, side="right")
+
+    @cached_property
+    def _last(self) -> npt.NDArray[np.int64]:
+        return np.append(self._first[1:], len(self) - 1)
 
     @cached_property
     def slugs(self) -> pl.Series:
@@ -81,8 +107,30 @@ class Pack:
         return Pool.weighted(list(weights), np.array(list(weights.values())))
 
     @cached_property
+    def female(self) -> npt.NDArray[np.float64]:
+        """Of how many who have each name of `first` a share is women."""
+        weights = {}
+        for part in ("female", "male"):
+            names = self.texts(part)
+            shares = 1 / (np.arange(len(names)) + 10.0)
+            weights[part] = dict(zip(names, shares / shares.sum(), strict=True))
+        both = [(weights["female"].get(n, 0.0), weights["male"].get(n, 0.0)) for n in self.first.values]
+        return np.array([f / (f + m) for f, m in both])
+
+    @cached_property
     def last(self) -> Pool:
         return Pool.ranked(self.texts("last"))
+
+    @cached_property
+    def surnames(self) -> pl.Series:
+        """The last names with a blank before each."""
+        return " " + self.last.values
+
+    @cached_property
+    def handles(self) -> pl.Series:
+        """How mail addresses begin: `mary.`, `m`, `mary_` and `m.` of each first name, one sort after the other."""
+        whole, initial = self.first.slugs, self.first.initials
+        return pl.concat([whole + ".", initial, whole + "_", initial + "."])
 
     @cached_property
     def partners(self) -> Pool:
@@ -125,6 +173,21 @@ class Pack:
         return self.cities.map([row[2] for row in self._gazetteer])
 
     @cached_property
+    def street_ends(self) -> tuple[pl.Series | None, pl.Series | None]:
+        """What stands before and after the number in a street, for each word with each type: ("", " Park Avenue")."""
+        before, after = self.text("street").split("{number}")
+        pairs = [{"word": w, "type": t} for w in self.street_words.values for t in self.street_types.values]
+        return _texts(before.format(**p) for p in pairs), _texts(after.format(**p) for p in pairs)
+
+    @cached_property
+    def address_ends(self) -> tuple[pl.Series | None, pl.Series | None]:
+        """What stands in an address before and after the last part of the postcode, for each city."""
+        before, after = self.text("address").removeprefix("{street}").split("{postcode}")
+        places = [{"city": row[0], "region": row[1]} for row in self._gazetteer]
+        starts = [before.format(**p) + row[2] for p, row in zip(places, self._gazetteer, strict=True)]
+        return _texts(starts), _texts(after.format(**p) for p in places)
+
+    @cached_property
     def coordinates(self) -> npt.NDArray[np.float64]:
         """(cities, 2) latitude and longitude of each city, in degrees."""
         return np.array([[float(row[3]), float(row[4])] for row in self._gazetteer])
@@ -134,21 +197,28 @@ class Pack:
         return [row.split("|") for row in self.facts["cities"]]
 
 
+def _texts(texts: Iterable[str]) -> pl.Series | None:
+    """None where all are empty: nothing stands there."""
+    series = pl.Series(list(texts), dtype=pl.String)
+    return series if (series != "").any() else None
+
+
 @cache
 def pack(locale: str) -> Pack:
     """The pack of a locale such as en_US; ArgumentError where there is none."""
     if locale not in LOCALES:
         raise ArgumentError(f"no locale {locale!r}; {did_you_mean(locale, LOCALES)}")
-    return Pack(locale, json.loads(_read(f"{locale}.json")))
+    return Pack(locale, json.loads(read_data(f"{locale}.json")))
 
 
 @cache
 def countries() -> Pool:
     """Countries by their English names, about the most named first."""
-    return Pool.ranked(_read("countries.txt").splitlines())
+    return Pool.ranked(read_data("countries.txt").splitlines())
 
 
-def _read(name: str) -> str:
+def read_data(name: str) -> str:
+    """A file of `data/`."""
     return (files("verosim.providers") / "data" / name).read_text(encoding="utf-8")
 
 

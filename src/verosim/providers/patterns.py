@@ -21,7 +21,9 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from verosim.draws import scattered
 from verosim.errors import ArgumentError
+from verosim.providers.packs import taken
 
 Ints = npt.NDArray[np.int64]
 Bytes = npt.NDArray[np.uint8]
@@ -29,6 +31,7 @@ Bytes = npt.NDArray[np.uint8]
 ROOM: Final = 2**62  # numbers are below it: what one permutation can hold
 SHAPES: Final = 512  # a pattern that expands to more is refused
 LONGEST: Final = 200  # characters of a shape
+SMALL: Final = 1 << 16  # texts of a pattern that are written once, and then looked up
 MORE: Final = 12  # how many places an open count ({4,}) may add
 
 
@@ -67,7 +70,7 @@ class Shape:
                 quotient = rest // size  # division by one number is fast in numpy, divmod is not
                 rest, digit = quotient, rest - quotient * size
             else:
-                noise = scramble(noise)
+                noise = scattered(noise)
                 digit = noise % size
             out[at] = place[digit]
         return out.T
@@ -111,6 +114,17 @@ class Pattern:
 
         `noise` (n,) fills the places of shapes too wide for a number.
         """
+        if self.capacity <= SMALL:
+            return taken(self._texts, index)
+        return self._spelt(index, noise)
+
+    @cached_property
+    def _texts(self) -> pl.Series:
+        """All texts, where they are few."""
+        every = np.arange(self.capacity)
+        return self._spelt(every, every.astype(np.uint64))
+
+    def _spelt(self, index: Ints, noise: npt.NDArray[np.uint64]) -> pl.Series:
         if len(self.shapes) == 1:
             return to_text(self.shapes[0].spell(index, noise))
         ends = np.array(_running_total([s.room for s in self.shapes]), dtype=np.int64)
@@ -130,7 +144,7 @@ class Pattern:
         ]
         back = np.empty(len(order), np.int64)
         back[order] = np.arange(len(order))
-        return pl.concat(parts).gather(back)
+        return taken(pl.concat(parts), back)
 
 
 def to_text(letters: Bytes) -> pl.Series:
@@ -139,14 +153,6 @@ def to_text(letters: Bytes) -> pl.Series:
     if not n or not length:
         return pl.Series([""] * n, dtype=pl.String)
     return pl.Series(np.ascontiguousarray(letters).view(f"S{length}").ravel()).cast(pl.String)
-
-
-def scramble(numbers: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
-    """A one-to-one mix of 64-bit numbers (the splitmix64 finaliser; Steele, Lea and Flood, 2014)."""
-    z = numbers + np.uint64(0x9E3779B97F4A7C15)
-    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return np.asarray(z ^ (z >> np.uint64(31)))
 
 
 def _running_total(rooms: list[int]) -> list[int]:
@@ -211,7 +217,7 @@ class _Reader:
                 self.at += 1
                 shapes += self.sequence()
             self.expect(")")
-            return shapes
+            return _one_class(shapes)
         if char == "\\":
             char = self.take()
             if char == "d":
@@ -284,6 +290,14 @@ class _Reader:
 
     def error(self, what: str) -> ArgumentError:
         return ArgumentError(f"pattern {self.text!r}, character {self.at + 1}: {what}.")
+
+
+def _one_class(shapes: Piece) -> Piece:
+    """Alternatives of one character each, (2|3|[5-9]), as a class: one shape is written faster than several."""
+    if any(len(places) != 1 or more for places, more in shapes):
+        return shapes
+    chars = [char for places, _ in shapes for char in places[0]]
+    return [((bytes(sorted(chars)),), 0)] if len(set(chars)) == len(chars) else shapes
 
 
 def _grouped(piece: Piece) -> Alternative:

@@ -13,15 +13,16 @@ import numpy as np
 import polars as pl
 
 from verosim.providers import ids
-from verosim.providers.packs import Pool, countries
+from verosim.providers.packs import Pool, countries, taken
 from verosim.providers.patterns import ROOM, parse
-from verosim.providers.subjects import Subjects
+from verosim.providers.subjects import Subjects, joined
 
-MAIL_DOMAINS: Final = Pool.ranked(["example.com", "example.org", "example.net", "mail.example.com"], flat=2)
+MAIL_ENDS: Final = Pool.ranked(["@example.com", "@example.org", "@example.net", "@mail.example.com"], flat=2)
 WEB_DOMAINS: Final = Pool.ranked([".example.com", ".example", ".example.org", ".example.net"], flat=2)
 PATHS: Final = Pool.ranked(["", "/about", "/contact", "/products", "/news", "/blog", "/services", "/team"], flat=2)
 TAGS: Final = Pool.weighted([""] + [str(i) for i in range(1, 100)], np.array([150.0] + [1.0] * 99))
-JOINS: Final = pl.Series([".", "", "_", "."])  # with the whole first name, its initial, the whole, the initial
+TAGGED_ENDS: Final = pl.Series([tag + end for tag in TAGS.values for end in MAIL_ENDS.values])
+SEXES: Final = pl.Series(["M", "F"])
 OCTETS: Final = pl.Series([str(i) for i in range(256)])
 
 
@@ -35,25 +36,28 @@ def last_name(s: Subjects) -> pl.Series:
 
 def name(s: Subjects) -> pl.Series:
     """First and last names; two of the latter where that is the custom."""
-    both = first_name(s) + " " + last_name(s)
-    return both + " " + s.take("last2", s.pack.last) if s.pack.facts["last_names"] == 2 else both
+    both = [first_name(s), taken(s.pack.surnames, s.choose("last", s.pack.last))]
+    if s.pack.facts["last_names"] == 2:
+        both.append(taken(s.pack.surnames, s.choose("last2", s.pack.last)))
+    return joined(*both)
 
 
 def email(s: Subjects) -> pl.Series:
-    return _handle(s, "mail") + "@" + s.take("mail domain", MAIL_DOMAINS)
+    if s.numbered:
+        return joined(*_handle(s, "mail"), s.tag("tag", TAGS), s.take("mail domain", MAIL_ENDS))
+    place = s.choose("tag", TAGS) * len(MAIL_ENDS) + s.choose("mail domain", MAIL_ENDS)
+    return joined(*_handle(s, "mail"), taken(TAGGED_ENDS, place))
 
 
 def user_name(s: Subjects) -> pl.Series:
-    return _handle(s, "user")
+    return joined(*_handle(s, "user"), s.tag("tag", TAGS))
 
 
-def _handle(s: Subjects, what: str) -> pl.Series:
-    """The person's first name or initial, and last name, in ASCII, and now and then a number."""
+def _handle(s: Subjects, what: str) -> list[pl.Series]:
+    """The person's first name or initial, and last name, in ASCII."""
     style = s.pick(what + " style", 4)
-    first = s.choose("first", s.pack.first) + (style % 2) * len(s.pack.first)
-    names = pl.concat([s.pack.first.slugs, s.pack.first.initials])
-    last = s.pack.last.slugs.gather(s.choose("last", s.pack.last))
-    return names.gather(first) + JOINS.gather(style) + last + s.tag("tag", TAGS)
+    first = s.choose("first", s.pack.first) + style * len(s.pack.first)
+    return [taken(s.pack.handles, first), taken(s.pack.last.slugs, s.choose("last", s.pack.last))]
 
 
 def phone(s: Subjects) -> pl.Series:
@@ -63,7 +67,7 @@ def phone(s: Subjects) -> pl.Series:
 def company(s: Subjects) -> pl.Series:
     owner, partner = s.take("owner", s.pack.last), s.take("partner", s.pack.partners)
     trade, form = s.take("trade", s.pack.trades), s.take("form", s.pack.company_forms)
-    return owner + partner + " " + trade + " " + form
+    return joined(owner, partner, " ", trade, " ", form)
 
 
 def job(s: Subjects) -> pl.Series:
@@ -77,9 +81,9 @@ def country(s: Subjects) -> pl.Series:
 
 def domain(s: Subjects) -> pl.Series:
     """The company's domain, under those reserved for examples."""
-    owner = s.pack.last.slugs.gather(s.choose("owner", s.pack.last))
-    trade = s.pack.trades.slugs.gather(s.choose("trade", s.pack.trades))
-    return owner + "-" + trade + s.tag("tag", TAGS) + s.take("web domain", WEB_DOMAINS)
+    owner = taken(s.pack.last.slugs, s.choose("owner", s.pack.last))
+    trade = taken(s.pack.trades.slugs, s.choose("trade", s.pack.trades))
+    return joined(owner, "-", trade, s.tag("tag", TAGS), s.take("web domain", WEB_DOMAINS))
 
 
 def url(s: Subjects) -> pl.Series:
@@ -89,8 +93,8 @@ def url(s: Subjects) -> pl.Series:
 def ip(s: Subjects) -> pl.Series:
     """IPv4 of the private block 10.0.0.0/8."""
     number = s.pick("ip", 2**24)
-    low, middle, high = (OCTETS.gather(number >> shift & 255) for shift in (0, 8, 16))
-    return "10." + high + "." + middle + "." + low
+    low, middle, high = (taken(OCTETS, number >> shift & 255) for shift in (0, 8, 16))
+    return joined("10.", high, ".", middle, ".", low)
 
 
 def ipv6(s: Subjects) -> pl.Series:
@@ -107,7 +111,19 @@ def uuid(s: Subjects) -> pl.Series:
     return ids.uuids(s.pick("uuid", ROOM), s.noise("uuid"))
 
 
+def birth_day(s: Subjects) -> pl.Series:
+    """A day of 1940 to 2006."""
+    days = s.pick("birth", 67 * 365) - 30 * 365
+    return pl.Series(days.astype(np.int32)).cast(pl.Date)
+
+
 def birth_date(s: Subjects) -> pl.Series:
     """A day of 1940 to 2006, as ISO text."""
-    days = s.pick("birth", 67 * 365) - 30 * 365
-    return pl.Series(days.astype(np.int32)).cast(pl.Date).dt.to_string("%Y-%m-%d")
+    return birth_day(s).dt.to_string("%Y-%m-%d")
+
+
+def sex(s: Subjects) -> pl.Series:
+    """F or M, as the first name goes."""
+    share = s.pack.female[s.choose("first", s.pack.first)]
+    female = s.pick("sex", 2**32) < share * 2**32
+    return taken(SEXES, female)

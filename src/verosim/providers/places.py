@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-import re
+from typing import Final
 
+import numpy as np
 import polars as pl
 
-from verosim.providers.patterns import parse
-from verosim.providers.subjects import Subjects
+from verosim.providers.packs import taken
+from verosim.providers.patterns import Ints, parse
+from verosim.providers.subjects import Subjects, joined
 
-HOUSES = 250  # house numbers 1 .. 250
+HOUSES: Final = 250  # house numbers 1 .. 250
+NUMBERS: Final = pl.Series([str(i) for i in range(1, HOUSES + 1)])
 
 
 def city(s: Subjects) -> pl.Series:
@@ -17,33 +20,58 @@ def city(s: Subjects) -> pl.Series:
 
 
 def region(s: Subjects) -> pl.Series:
-    return s.pack.regions.values.gather(s.choose("city", s.pack.cities))
+    return taken(s.pack.regions.values, s.choose("city", s.pack.cities))
 
 
 def postcode(s: Subjects) -> pl.Series:
-    start = s.pack.postcodes.values.gather(s.choose("city", s.pack.cities))
-    return start + s.write("postcode", parse(s.pack.text("postcode_tail")))
+    return joined(taken(s.pack.postcodes.values, s.choose("city", s.pack.cities)), _tail(s))
+
+
+def _tail(s: Subjects) -> pl.Series:
+    """The last part of the postcode."""
+    return s.write("postcode", parse(s.pack.text("postcode_tail")))
 
 
 def street(s: Subjects) -> pl.Series:
     """Street and house number, in the country's order."""
-    return filled(
-        s.pack.text("street"),
-        {
-            "type": s.take("street type", s.pack.street_types),
-            "word": s.take("street word", s.pack.street_words),
-            "number": pl.Series(s.pick("house", HOUSES) + 1).cast(pl.String),
-        },
-    )
+    return joined(*_street(s))
+
+
+def _street(s: Subjects) -> list[pl.Series]:
+    types, words = s.pack.street_types, s.pack.street_words
+    place = s.choose("street word", words) * len(types) + s.choose("street type", types)
+    return _between(s.pack.street_ends, place, taken(NUMBERS, s.pick("house", HOUSES)))
+
+
+def _between(ends: tuple[pl.Series | None, pl.Series | None], place: Ints, middle: pl.Series) -> list[pl.Series]:
+    """A text with what stands before and after it at each place (n,)."""
+    before, after = (() if end is None else (taken(end, place),) for end in ends)
+    return [*before, middle, *after]
 
 
 def address(s: Subjects) -> pl.Series:
     """The whole address on one line."""
-    parts = {"street": street(s), "city": city(s), "region": region(s), "postcode": postcode(s)}
-    return filled(s.pack.text("address"), parts)
+    return joined(*_street(s), *_between(s.pack.address_ends, s.choose("city", s.pack.cities), _tail(s)))
 
 
-def filled(template: str, parts: dict[str, pl.Series]) -> pl.Series:
-    """The texts (n,) of a template such as `{number} {word}` with each name replaced by its part."""
-    pieces = [pl.lit(parts[p[1:-1]]) if p.startswith("{") else pl.lit(p) for p in re.split(r"(\{\w+\})", template) if p]
-    return pl.select(pl.concat_str(pieces)).to_series()
+def north(s: Subjects) -> pl.Series:
+    """The latitude, within about 5 km of the middle of the city."""
+    return _near(s, "latitude", 0)
+
+
+def east(s: Subjects) -> pl.Series:
+    """The longitude, within about 5 km of the middle of the city."""
+    return _near(s, "longitude", 1)
+
+
+def _near(s: Subjects, topic: str, axis: int) -> pl.Series:
+    middle = s.pack.coordinates[s.choose("city", s.pack.cities), axis]
+    return pl.Series(np.round(middle + (s.pick(topic, 10_001) - 5000) / 100_000, 5))
+
+
+def latitude(s: Subjects) -> pl.Series:
+    return north(s).cast(pl.String)
+
+
+def longitude(s: Subjects) -> pl.Series:
+    return east(s).cast(pl.String)

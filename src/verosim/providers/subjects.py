@@ -14,7 +14,7 @@ import polars as pl
 
 from verosim.draws import permutation, stream
 from verosim.errors import ArgumentError
-from verosim.providers.packs import Pack, Pool
+from verosim.providers.packs import Pack, Pool, taken
 from verosim.providers.patterns import ROOM, Bytes, Ints, Pattern
 
 OTHERS = 1000  # above the number of columns of one provider in a table
@@ -47,7 +47,7 @@ class Subjects:
         if topic not in self._facts:
             self.sizes[topic] = len(pool)
             uniform = self._stream(topic).random(len(self))
-            self._facts[topic] = np.searchsorted(pool.cumulative[:-1], uniform, side="right")
+            self._facts[topic] = pool.find(uniform)
         return self._facts[topic]
 
     def noise(self, topic: str) -> Noise:
@@ -56,7 +56,7 @@ class Subjects:
 
     def take(self, topic: str, pool: Pool) -> pl.Series:
         """A text (n,) of the pool."""
-        return pool.values.gather(self.choose(topic, pool))
+        return taken(pool.values, self.choose(topic, pool))
 
     def write(self, topic: str, pattern: Pattern) -> pl.Series:
         """A text (n,) of the pattern."""
@@ -107,3 +107,8 @@ class Subjects:
 
     def _stream(self, *topic: str) -> np.random.Generator:
         return stream(self._key[0], self._key[1], *topic)
+
+
+def joined(*parts: pl.Series | str) -> pl.Series:
+    """Texts (n,) side by side; a plain text stands in all of them. At least one part is a series."""
+    return pl.select(pl.concat_str([pl.lit(part) for part in parts])).to_series()
