@@ -474,7 +474,7 @@ def test_a_database_becomes_a_synthetic_one(people: str, tmp_path: Path) -> None
     assert frame["age"].min() >= 18
     assert frame["photo"].null_count() == 300
     assert databases.file_of(people).read_bytes() == before
-    assert Path(done.report_path) == tmp_path / f"{databases.file_of(people).stem}.report.json"
+    assert Path(done.report_path) == tmp_path / f"{databases.file_of(people).stem}.report.html"
 
 
 def test_a_model_remembers_the_database(make, people: str, tmp_path: Path, kind: str) -> None:
