@@ -25,9 +25,9 @@ from verosim.files import Layout
 
 sa = pytest.importorskip("sqlalchemy", reason="the extra `sql` is not installed")
 
-from verosim.databases import structure as structures  # noqa: E402
 from verosim.databases.places import url_of  # noqa: E402
 from verosim.databases.structure import SqlColumn, SqlTable, Structure, check_for  # noqa: E402
+from verosim.schema import ForeignKey  # noqa: E402
 
 KINDS = ("sqlite", "postgresql", "mariadb")
 NUMBER = itertools.count()
@@ -318,7 +318,7 @@ def test_sampled_rows_refer_to_sampled_rows(make) -> None:
     }
     child = SqlTable(
         "child", (SqlColumn("id", "int64"), SqlColumn("parent", "int64")), ("id",),
-        (structures.ForeignKey(("parent",), "parent", ("id",)),),
+        (ForeignKey(("parent",), "parent", ("id",)),),
     )  # fmt: skip
     known = Structure("", {"parent": SqlTable("parent", (SqlColumn("id", "int64"),), ("id",)), "child": child})
     databases.write(frames, place, known.to_dict())

@@ -493,3 +493,9 @@ def test_bank_customers() -> None:
         assert (own["loan_status"] == "approved").mean() == pytest.approx(share, abs=0.03)
     assert (bank["loan"].is_null() == (bank["loan_status"] == "refused")).all()
     assert (bank["loan"] / bank["income"]).drop_nulls().is_between(0.499, 3.001).all()
+
+
+def test_a_random_function_without_arguments_is_drawn() -> None:
+    x = Recipe({"t": {"columns": {"x": "random()"}}}).sample(4000, seed=1)["x"]
+    assert x.is_between(0, 1).all()
+    assert abs(x.mean() - 0.5) < 4.5 * (1 / 12 / 4000) ** 0.5  # type: ignore[operator]

@@ -6,6 +6,8 @@ synthesizer = vs.fit(frame, seed=7)       # polars, pandas or pyarrow; a path; o
 new = synthesizer.sample(1_000_000)       # the same kind of frame that came in
 synthesizer.save("adult.verosim")
 vs.load("adult.verosim")
+
+vs.simulate("bank", 100_000, seed=7).log  # a process, played through
 """
 
 from __future__ import annotations
@@ -36,7 +38,9 @@ if TYPE_CHECKING:
     from verosim.judging import evaluate
     from verosim.recipe import Recipe
     from verosim.run import fit, inspect, load, synth
-    from verosim.schema import Column, Schema, Table
+    from verosim.schema import Column, ForeignKey, Schema, Table
+    from verosim.simulation import Scenario, Simulated, simulate
+    from verosim.simulation.processes import Recorder
     from verosim.synthesizer import Synthesizer
     from verosim.table_model import Options
 
@@ -51,7 +55,9 @@ _LAZY = {  # imported when first asked for: `import verosim` is quick
     "generate": "verosim.generating",
     "Recipe": "verosim.recipe",
     "Report": "verosim.evaluation",
-    **dict.fromkeys(("Column", "Schema", "Table"), "verosim.schema"),
+    **dict.fromkeys(("Column", "ForeignKey", "Schema", "Table"), "verosim.schema"),
+    **dict.fromkeys(("Scenario", "Simulated", "simulate"), "verosim.simulation"),
+    "Recorder": "verosim.simulation.processes",
     "Options": "verosim.table_model",
     "Synthesizer": "verosim.synthesizer",
 }
@@ -62,16 +68,20 @@ __all__ = [
     "DataError",
     "DatabaseError",
     "FileError",
+    "ForeignKey",
     "MissingExtraError",
     "ModelFileError",
     "NotFittedError",
     "Options",
     "Pick",
     "Recipe",
+    "Recorder",
     "Report",
     "RuleError",
+    "Scenario",
     "Schema",
     "SchemaError",
+    "Simulated",
     "Synthesizer",
     "Table",
     "TrainingError",
@@ -84,6 +94,7 @@ __all__ = [
     "generate",
     "inspect",
     "load",
+    "simulate",
     "synth",
 ]
 

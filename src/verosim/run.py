@@ -5,7 +5,7 @@ real data -> read -> infer the schema -> fit -> sample -> write -> measure
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
@@ -127,6 +127,8 @@ def fit(
     k: int = 5,
     unit: str | None = None,
     holdout: float = 0.1,
+    orphans: str = "error",
+    keep: Iterable[str] = (),
     start: Any = None,
     pick: Pick | None = None,
     progress: Progress = silent,
@@ -137,11 +139,22 @@ def fit(
     `settings` of its own, such as {"max_minutes": 5, "checkpoint": "folder"} for a network. k: values held by fewer
     people are not reproduced. unit: the column that says whom a row belongs to. holdout: the share of rows kept to
     measure with. start: data, or a synthesizer or model file, with some of the same columns, which a network learns
-    first: for small data. pick: what of a database is read. The first measure lies in `synthesizer.report`. The
-    caller's data are not changed.
+    first: for small data. orphans: what to do with rows whose foreign key names nobody: error, drop, null or keep.
+    keep: reference tables, such as countries, whose rows come out as they are. pick: what of a database is read. The
+    first measure lies in `synthesizer.report`. The caller's data are not changed.
     """
-    options = Options(model=model, settings=settings or {}, k=k, unit=unit, holdout=holdout)
-    return learn(open_data(data, pick), schema, seed, options, progress, start)[0]
+    options = Options(model=model, settings=settings or {}, k=k, unit=unit, holdout=holdout, orphans=orphans)
+    opened, kept = open_data(data, pick), list(keep)
+    if kept:
+        schema = keeping(described(opened, schema), kept)
+    return learn(opened, schema, seed, options, progress, start)[0]
+
+
+def keeping(schema: Schema, names: Iterable[str]) -> Schema:
+    """The schema in which these tables are kept as they are. Raises SchemaError for one that there is not."""
+    for name in names:
+        schema = schema.with_table(replace(schema[name], keep=True))
+    return schema
 
 
 def inspect(data: Any, schema: Schema | str | Path | None = None, *, pick: Pick | None = None) -> Schema:
@@ -237,11 +250,11 @@ def measured(
     synthesizer: Synthesizer, dataset: Mapping[str, pl.DataFrame], parts: Parts, progress: Progress = silent
 ) -> Report:
     """Each table measured by these parts: synthetic rows beside those learned from and the hold-out."""
-    train, held = split(dataset, synthesizer.options, synthesizer.seed_)
-    tables = {}
+    train, held = split(dataset, synthesizer.options, synthesizer.seed_, synthesizer.schema_)
+    tables, streams = {}, _sampled(synthesizer, train)
     for name, frame in train.items():
         try:
-            drawn = pl.concat(synthesizer.blocks(name, min(frame.height, MEASURED)))
+            drawn = pl.concat(streams(name))
         except RuleError as error:  # fewer rows may still be drawn
             rows = {"train": frame.height, "holdout": held[name].height, "synthetic": 0}
             tables[name] = TableReport(name, rows, synthesizer.seed_, (), {}, (f"not measured: {error}",))
@@ -249,6 +262,15 @@ def measured(
         case = Case.of(frame, held[name], drawn, synthesizer.schema_[name], seed=synthesizer.seed_)
         tables[name] = measure(case, parts, progress)
     return Report(tables)
+
+
+def _sampled(synthesizer: Synthesizer, train: Mapping[str, pl.DataFrame]) -> Callable[[str], Iterable[pl.DataFrame]]:
+    """Rows of each table to be measured: as many as were learned, or so many as are looked at."""
+    if synthesizer.database_ is None:
+        return lambda name: synthesizer.blocks(name, min(train[name].height, MEASURED))
+    most = max(frame.height for frame in train.values())
+    drawn = synthesizer.streams(synthesizer.sizes(scale=min(1.0, MEASURED / max(most, 1))))
+    return lambda name: drawn[name]
 
 
 def write(
@@ -268,14 +290,15 @@ def write(
     """
     total, done = max(1, sum(sizes.values())), 0
 
-    def counted(name: str, rows: int) -> Any:
+    def counted(blocks: Iterable[pl.DataFrame]) -> Any:
         nonlocal done
-        for block in synthesizer.blocks(name, rows, seed, workers or fitting(rows), control):
+        for block in blocks:
             done += block.height
             progress(done / total, f"{done:,} rows")
             yield block
 
-    frames = {name: counted(name, rows) for name, rows in sizes.items()}
+    streams = synthesizer.streams(sizes, seed, workers or fitting(max(sizes.values())), control)
+    frames = {name: counted(blocks) for name, blocks in streams.items()}
     return put(frames, out, synthesizer.layout, synthesizer.schema_, replace_tables)
 
 

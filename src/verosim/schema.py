@@ -14,6 +14,8 @@ A schema file is meant to be edited by a person and fed back:
         rules:
         - {rule: range, column: age, low: 17, high: 90}
         - hired <= left
+        foreign_keys:
+        - {columns: [city_id], parent: cities, parent_columns: [city_id]}
 
 To change a schema, make another: `schema.with_column("adult", replace(column, kind="category"))`.
 """
@@ -83,14 +85,33 @@ class Column:
 
 
 @dataclass(frozen=True, slots=True)
+class ForeignKey:
+    """Columns whose values are the key of a row of another table, or of the same one; a missing value is of no row."""
+
+    columns: tuple[str, ...]
+    parent: str  # a table's name
+    parent_columns: tuple[str, ...] = ()  # by default the parent's primary key
+    reason: str = field(default="", compare=False)  # why it was guessed: a remark
+
+    def __post_init__(self) -> None:
+        if not self.columns or len(self.parent_columns) not in (0, len(self.columns)):
+            raise SchemaError(f"foreign key {self}: as many `columns` as `parent_columns` are wanted, one or more.")
+
+    def __str__(self) -> str:
+        return f"{', '.join(self.columns)} -> {self.parent}({', '.join(self.parent_columns)})"
+
+
+@dataclass(frozen=True, slots=True)
 class Table:
-    """One table: its columns in order, its key, and the rules that hold in it."""
+    """One table: its columns in order, its keys, and the rules that hold in it."""
 
     name: str
     columns: tuple[Column, ...]
     primary_key: tuple[str, ...] = ()
     rules: tuple[Mapping[str, Any] | str, ...] = ()  # as written in the file; `rules.parse` reads them
     order: tuple[str, ...] = ()  # columns to be modelled first, in this order; the others follow by choice
+    foreign_keys: tuple[ForeignKey, ...] = ()
+    keep: bool = False  # a reference table, such as countries: its rows come out as they are, and lie in model files
 
     def __post_init__(self) -> None:
         names = [c.name for c in self.columns]
@@ -98,7 +119,8 @@ class Table:
         if twice:
             raise SchemaError(f"table {self.name!r}: column names stand twice: {', '.join(map(repr, twice))}.")
         known = set(names)
-        for part, used in (("primary_key", self.primary_key), ("order", self.order)):
+        keys = [("foreign_keys", key.columns) for key in self.foreign_keys]
+        for part, used in (("primary_key", self.primary_key), ("order", self.order), *keys):
             for name in used:
                 if name not in known:
                     raise SchemaError(f"table {self.name!r}, {part}: no column {name!r}; {did_you_mean(name, names)}")
@@ -240,7 +262,17 @@ def _table_dict(table: Table) -> dict[str, Any]:
             out[part] = list(getattr(table, part))
     if table.rules:
         out["rules"] = [r if isinstance(r, str) else dict(r) for r in table.rules]
+    if table.foreign_keys:
+        out["foreign_keys"] = [_key_dict(key) for key in table.foreign_keys]
+    if table.keep:
+        out["keep"] = True
     return out
+
+
+def _key_dict(key: ForeignKey) -> dict[str, Any]:
+    out: dict[str, Any] = {"columns": list(key.columns), "parent": key.parent}
+    out |= {"parent_columns": list(key.parent_columns)} if key.parent_columns else {}
+    return out | ({"reason": key.reason} if key.reason else {})
 
 
 def _column_dict(column: Column) -> dict[str, Any]:
@@ -254,18 +286,33 @@ def _column_dict(column: Column) -> dict[str, Any]:
 def _table(name: str, spec: object) -> Table:
     where = f"table {name!r}"
     data = _mapping(spec, where)
-    _known(data, {"columns", "primary_key", "rules", "order"}, where)
+    _known(data, {"columns", "primary_key", "rules", "order", "foreign_keys", "keep"}, where)
     columns = _mapping(data.get("columns"), f"{where}, `columns`")
     rules = data.get("rules") or []
-    if not isinstance(rules, list):
-        raise SchemaError(f"{where}, `rules`: a list was wanted, not {rules!r}.")
+    keys, keep = data.get("foreign_keys") or [], data.get("keep") or False
+    for part, value in (("rules", rules), ("foreign_keys", keys)):
+        if not isinstance(value, list):
+            raise SchemaError(f"{where}, `{part}`: a list was wanted, not {value!r}.")
+    if not isinstance(keep, bool):
+        raise SchemaError(f"{where}, `keep`: true or false was wanted, not {keep!r}.")
     return Table(
         name,
         tuple(_column(str(n), c, where) for n, c in columns.items()),
         primary_key=_names(data.get("primary_key"), f"{where}, `primary_key`"),
         rules=tuple(r if isinstance(r, str) else _mapping(r, f"{where}, a rule") for r in rules),
         order=_names(data.get("order"), f"{where}, `order`"),
+        foreign_keys=tuple(_foreign_key(key, f"{where}, a foreign key") for key in keys),
+        keep=keep,
     )
+
+
+def _foreign_key(spec: object, where: str) -> ForeignKey:
+    data = _mapping(spec, where)
+    _known(data, {"columns", "parent", "parent_columns", "reason"}, where)
+    if not isinstance(data.get("parent"), str):
+        raise SchemaError(f"{where}: `parent` must be the name of a table, not {data.get('parent')!r}.")
+    columns, parent_columns = (_names(data.get(part), f"{where}, `{part}`") for part in ("columns", "parent_columns"))
+    return ForeignKey(columns, data["parent"], parent_columns, str(data.get("reason") or ""))
 
 
 def _column(name: str, spec: object, where: str) -> Column:

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Final, Self
 
 import numpy as np
 import polars as pl
@@ -34,15 +34,27 @@ from verosim.errors import (
 from verosim.files import Layout
 from verosim.frames import Shape, enter, leave_completed, loosen
 from verosim.models import STARTING, Array, Progress, part, silent
+from verosim.relational import Database, held_out, settled
 from verosim.rules import verify
 from verosim.schema import Schema, Table
 from verosim.table_model import Options, TableModel, people_of, rules_of, whole
 
 Dataset = Mapping[str, pl.DataFrame]
+TRIED: Final = 64  # rows of the largest table that are drawn to see that a saved database is whole
 
 
-def split(dataset: Dataset, options: Options, seed: int) -> tuple[dict[str, pl.DataFrame], dict[str, pl.DataFrame]]:
-    """Rows to learn from, and a hold-out that no model sees, of people apart; none of tables below 20 people."""
+def split(
+    dataset: Dataset, options: Options, seed: int, schema: Schema | None = None
+) -> tuple[dict[str, pl.DataFrame], dict[str, pl.DataFrame]]:
+    """Rows to learn from, and a hold-out that no model sees, of people apart; none of tables below 20 people.
+
+    schema: where its keys tie tables together, whoever is held out takes along the rows that it owns.
+    """
+    if schema is not None and tied(schema):
+        family = settled(dataset, schema, options.orphans)
+        away_of = held_out(family.dataset, family.schema, family.rows, options, seed)
+        parts = [(n, f, pl.Series(away_of[n], dtype=pl.Boolean)) for n, f in family.dataset.items()]
+        return {n: f.filter(~away) for n, f, away in parts}, {n: f.filter(away) for n, f, away in parts}
     train, held = {}, {}
     for name, frame in dataset.items():
         people = people_of(frame, options.unit)
@@ -51,6 +63,11 @@ def split(dataset: Dataset, options: Options, seed: int) -> tuple[dict[str, pl.D
         out[stream(seed, name, "hold-out").permutation(n)[: int(n * options.holdout) if n >= 20 else 0]] = True
         train[name], held[name] = frame.filter(pl.Series(~out[people])), frame.filter(pl.Series(out[people]))
     return train, held
+
+
+def tied(schema: Schema) -> bool:
+    """Whether tables are learned together: by keys, or with some that are kept."""
+    return any(table.foreign_keys or table.keep for table in schema.values())
 
 
 def rare_values(frame: pl.DataFrame, column: str, options: Options) -> pl.Series:
@@ -92,12 +109,17 @@ class Synthesizer:
         """
         _check(dataset, schema, self.options, seed)
         _check_start(dataset, start or {}, self.options.model)
-        train, _ = split(dataset, self.options, seed)
         self.seed_, self.schema_ = seed, _plain(schema)
         self.tables_: dict[str, TableModel] = {}
+        self.database_: Database | None = None  # where keys tie tables together: what draws them
+        self.settled_: tuple[str, ...] = ()  # what was done with keys that name nobody
         self._controlled: dict[str, Controlled] = {}
         with threadpool_limits(1, "blas"):  # on small matrices more threads wait more than they work
-            self._fit_tables(dataset, train, seed, progress, start or {})
+            if tied(schema):
+                self._fit_database(dataset, schema, seed, progress)
+            else:
+                train, _ = split(dataset, self.options, seed)
+                self._fit_tables(dataset, train, seed, progress, start or {})
         progress(1.0, "learned")
         return self
 
@@ -109,6 +131,14 @@ class Synthesizer:
 
             rows, table = dataset[name].height, self.schema_[name]
             self.tables_[name] = TableModel.fit(frame, table, self.options, seed, rows, show, start=start.get(name))
+
+    def _fit_database(self, dataset: Dataset, schema: Schema, seed: int, progress: Progress) -> None:
+        family = settled(dataset, schema, self.options.orphans)
+        self.schema_, self.settled_ = _plain(family.schema), family.notes
+        out = held_out(family.dataset, family.schema, family.rows, self.options, seed)
+        train = {name: np.flatnonzero(~away) for name, away in out.items()}
+        self.database_ = Database.fit(family, train, self.options, seed, progress)
+        self.tables_ = self.database_.models
 
     def sample(
         self,
@@ -134,17 +164,19 @@ class Synthesizer:
         more variety. m: a list of so many samples, by seeds derived from this one, the first by this one.
         """
         sizes, control = self.sizes(rows, scale), Control(where, balance, edges, fair, temperature)
-        if control.any and len(sizes) > 1:
+        named = list(rows) if isinstance(rows, Mapping) else list(sizes)
+        if control.any and len(named) > 1:
             raise ArgumentError("what is asked of the rows is asked of one table: name one table, rows={table: n}.")
         if m is not None:
             seeds = self.seeds(m, seed)
-            return [self._sample(sizes, each, workers, control) for each in seeds]
-        return self._sample(sizes, seed, workers, control)
+            return [self._sample(sizes, each, workers, control, named[0]) for each in seeds]
+        return self._sample(sizes, seed, workers, control, named[0])
 
-    def _sample(self, sizes: Mapping[str, int], seed: int | None, workers: int, control: Control) -> Any:
-        drawn = {name: pl.concat(self.blocks(name, n, seed, workers, control)) for name, n in sizes.items()}
+    def _sample(self, sizes: Mapping[str, int], seed: int | None, workers: int, control: Control, asked: str) -> Any:
+        streams = self.streams(sizes, seed, workers, control, asked)
+        drawn = {name: pl.concat(blocks) for name, blocks in streams.items()}
         frames = {n: self.shape.leave_table(n, f) for n, f in drawn.items()} if self.shape else dict(drawn)
-        one = self.shape.one if self.shape else len(self.tables_) == 1
+        one = self.shape.one if self.shape else len(self.schema_) == 1
         return frames.popitem()[1] if one else frames
 
     def complete(self, frame: Any, *, table: str | None = None, seed: int | None = None) -> Any:
@@ -190,6 +222,9 @@ class Synthesizer:
         """How many rows each table gets; see `sample`."""
         tables = self._fitted
         check_sizes(rows, scale)
+        if self.database_ is not None and (rows is None or isinstance(rows, Mapping)):
+            asked = {name: int(n) for name, n in (rows or {}).items() if self.schema_[name]}
+            return self.database_.sizes(asked, 1.0 if scale is None else scale)
         if rows is None:
             return {name: round(model.rows * (1 if scale is None else scale)) for name, model in tables.items()}
         if isinstance(rows, Mapping):
@@ -198,6 +233,35 @@ class Synthesizer:
             raise ArgumentError(f"there are {len(tables)} tables: give rows as {{table: rows}}, or a scale.")
         return {name: int(rows) for name in tables}
 
+    def streams(
+        self,
+        sizes: Mapping[str, int],
+        seed: int | None = None,
+        workers: int = 1,
+        control: Control | None = None,
+        asked: str | None = None,
+    ) -> dict[str, Iterator[pl.DataFrame]]:
+        """The rows of several tables, a block at a time; their keys fit each other. sizes: see `sizes`.
+
+        control: what is asked of the table `asked`; the rows that it owns follow.
+        """
+        if self.database_ is None:
+            return {name: self.blocks(name, n, seed, workers, control) for name, n in sizes.items()}
+        control, seed = control or Control(), self._seed(seed)
+        if control.any and asked is not None and self.database_.graph.owner(asked):
+            root = self.database_.graph.root(asked)
+            raise ArgumentError(f"the rows of {asked!r} follow from those of {root!r}: ask for rows of that table.")
+
+        def rows(name: str, n: int, seed: int) -> Iterator[pl.DataFrame]:
+            model = self._table(name)
+            if control.any and name == asked:
+                return self._control(name).blocks(control, n, seed)
+            return model.directed(temperature=control.temperature).blocks(n, seed)
+
+        free = self.database_.owned(asked) if control.any and asked is not None else ()
+        drawing = self.database_.draw(sizes, seed, rows, free)
+        return {name: drawing.blocks(name) for name in self.schema_ if name in sizes}
+
     def blocks(
         self, table: str, rows: int, seed: int | None = None, workers: int = 1, control: Control | None = None
     ) -> Iterator[pl.DataFrame]:
@@ -205,8 +269,11 @@ class Synthesizer:
 
         control: what is asked of them; see `sample`. What it asks beyond a temperature is drawn in this process.
         """
-        model, control = self._table(table), control or Control()
         whole("workers", workers, 1)
+        if self._fitted and self.database_ is not None:
+            sizes = self.database_.sizes({table: whole("rows", rows, 0)})
+            return self.streams(sizes, seed, workers, control, table)[table]
+        model, control = self._table(table), control or Control()
         seed = self._seed(seed)
         for column, room in model.codec.rooms.items():
             if whole("rows", rows, 0) > room:
@@ -240,7 +307,7 @@ class Synthesizer:
         learned = (
             (n, note) for n, m in self._fitted.items() for note in (*m.codec.notes, *getattr(m.model, "notes", ()))
         )
-        return [*self.entry, *(f"{name}: {note}" if several else note for name, note in learned)]
+        return [*self.entry, *self.settled_, *(f"{name}: {note}" if several else note for name, note in learned)]
 
     def explain(self) -> dict[str, dict[str, str]]:
         """For each table and column: what the model drew it from, and why."""
@@ -261,7 +328,7 @@ class Synthesizer:
 
     def save(self, path: str | Path) -> None:
         """Write a model file (see archive.py)."""
-        states = {name: model.state() for name, model in self._fitted.items()}
+        states = {name: model.state() for name, model in self._fitted.items()} if self.database_ is None else {}
         meta = {
             "options": dataclasses.asdict(self.options) | {"settings": _without_paths(self.options.settings)},
             "seed": self.seed_,
@@ -273,6 +340,9 @@ class Synthesizer:
             "tables": {name: m for name, (m, _) in states.items()},
         }
         arrays = {f"{i}/{n}": a for i, (_, part) in enumerate(states.values()) for n, a in part.items()}
+        if self.database_ is not None:
+            meta["database"], arrays = self.database_.state()
+            meta["settled"] = list(self.settled_)
         archive.write(path, meta, arrays)
 
     @classmethod
@@ -293,7 +363,12 @@ class Synthesizer:
         new.layout = Layout.from_dict(meta["layout"]) if meta["layout"] else None
         new.report, new.schema_ = dict(meta["report"]), Schema.from_dict(meta["schema"])
         new.seed_, new.entry = whole("seed", meta["seed"], 0), tuple(map(str, meta["entry"]))
-        new.tables_, new._controlled = {}, {}
+        new.tables_, new._controlled, new.database_, new.settled_ = {}, {}, None, ()
+        if "database" in meta:
+            new.database_ = Database.restore(new.options.model, new.schema_, meta["database"], arrays)
+            new.tables_, new.settled_ = new.database_.models, tuple(map(str, meta["settled"]))
+            new._try()
+            return new
         for i, (name, table) in enumerate(meta["tables"].items()):
             new.tables_[name] = TableModel.restore(new.options.model, table, part(arrays, f"{i}/"))
         if list(new.tables_) != list(new.schema_):
@@ -303,11 +378,17 @@ class Synthesizer:
 
     def _try(self) -> None:
         """Draw some rows as `sample` does: parts that do not fit each other show now, not when rows are asked for."""
-        for name, model in self.tables_.items():
-            frame = model.trial(self.seed_)
+        for name, frame in self._trials():
             if self.shape:
                 with suppress(MissingExtraError):  # this machine can still write files
                     self.shape.leave_table(name, frame)
+
+    def _trials(self) -> Iterator[tuple[str, pl.DataFrame]]:
+        if self.database_ is None:
+            yield from ((name, model.trial(self.seed_)) for name, model in self.tables_.items())
+            return
+        small = self.database_.sizes({}, TRIED / max(1, *(t.rows for t in self.database_.tables.values())))
+        yield from ((name, pl.concat(blocks)) for name, blocks in self.streams(small).items())
 
 
 def _check(dataset: Dataset, schema: Schema, options: Options, seed: int) -> None:
@@ -328,7 +409,8 @@ def _check(dataset: Dataset, schema: Schema, options: Options, seed: int) -> Non
     if unknown is not None:
         raise ArgumentError(f"the schema has no table {unknown!r}; {did_you_mean(unknown, schema)}")
     for name, frame in dataset.items():
-        verify(frame, rules_of(schema[name]), name)
+        if not tied(schema):
+            verify(frame, rules_of(schema[name]), name)
 
 
 def _check_start(dataset: Dataset, start: Dataset, model: str) -> None:

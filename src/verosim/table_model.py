@@ -48,6 +48,7 @@ class Options:
     k: int = 5  # values that fewer people hold are not reproduced
     unit: str | None = None  # the column that says whom a row belongs to; otherwise each row is its own person
     holdout: float = 0.1  # share of the people that the model never sees, kept to measure it
+    orphans: str = "error"  # rows whose foreign key names nobody that there is: error, drop, null or keep
 
     def __post_init__(self) -> None:
         build(self.model, self.settings)
@@ -56,6 +57,8 @@ class Options:
             raise ArgumentError(f"unit: the name of a column was wanted, not {self.unit!r}.")
         if isinstance(self.holdout, bool) or not isinstance(self.holdout, int | float) or not 0 <= self.holdout < 1:
             raise ArgumentError(f"holdout is a share of the rows, from 0 to below 1, not {self.holdout!r}.")
+        if self.orphans not in ("error", "drop", "null", "keep"):
+            raise ArgumentError(f"orphans: error, drop, null or keep was wanted, not {self.orphans!r}.")
 
 
 def whole(name: str, value: Any, least: int) -> int:
@@ -126,14 +129,18 @@ class TableModel:
         progress: Progress,
         given: Given | None = None,
         start: pl.DataFrame | None = None,
+        people: pl.Series | None = None,
     ) -> Self:
-        """given: as many rows as `frame`, given which those are learned. start: another table's rows, learned first."""
-        unit = frame[options.unit] if options.unit in frame.columns else None
+        """given: as many rows as `frame`, given which those are learned. start: another table's rows, learned first.
+
+        people: whom each row belongs to, where it is no column of the frame.
+        """
+        unit = frame[options.unit] if options.unit in frame.columns else people
         taken = {*given.table.names} if given else set[str]()
         reduced, reduction = reduce(frame, rules_of(table), table, k=options.k, keep=taken & {*table.names})
         drawn = _without(reduction.table, taken)
         codec = TableCodec(drawn, options.k).fit(reduced.select(drawn.names), unit)
-        known = TableCodec(given.table, options.k).fit(given.frame) if given else None
+        known = TableCodec(given.table, options.k).fit(given.frame, people) if given else None
         codes = known.encode(given.frame) if known and given else None
         first = {name: place for place, name in enumerate(drawn.order)}
         order = np.argsort([first.get(owner, len(first)) for owner in codec.owners], kind="stable")
@@ -171,12 +178,20 @@ class TableModel:
         """The first `rows` rows, block by block. drawn: the blocks, where others draw them (workers.py)."""
         return blocks(lambda number: self, rows, seed, drawn)
 
-    def block(self, number: int, seed: int, asked: int = BLOCK, given: pl.DataFrame | None = None) -> pl.DataFrame:
+    def block(
+        self,
+        number: int,
+        seed: int,
+        asked: int = BLOCK,
+        given: pl.DataFrame | None = None,
+        first: int | None = None,
+    ) -> pl.DataFrame:
         """Rows number * BLOCK and after, at most `asked` of them, which hold every rule but uniqueness.
 
-        given: the given rows of the block, at most BLOCK: it has as many.
+        given: the given rows of the block, at most BLOCK: it has as many. first: the number of its first row, where
+        blocks are not all of one size.
         """
-        rows = number * BLOCK + np.arange(BLOCK if given is None else given.height)
+        rows = (number * BLOCK if first is None else first) + np.arange(BLOCK if given is None else given.height)
         asked = min(asked, len(rows))
         return self._holding(rows, self._beside(given), np.arange(asked), seed, number).head(asked)
 
@@ -232,7 +247,13 @@ class TableModel:
         )
 
     def without_repeats(
-        self, frame: pl.DataFrame, number: int, seen: list[set[int]], seed: int, given: pl.DataFrame | None
+        self,
+        frame: pl.DataFrame,
+        number: int,
+        seen: list[set[int]],
+        seed: int,
+        given: pl.DataFrame | None,
+        first: int | None = None,
     ) -> pl.DataFrame:
         """The first rows of a block; those that repeat an earlier row, where a rule says unique, are drawn again.
 
@@ -240,6 +261,7 @@ class TableModel:
         whether they are asked for, change nothing. seen: for each rule what the blocks before hold; is added to.
         """
         beside = self._beside(given) if self.unique_rules else None
+        begin = number * BLOCK if first is None else first
         for attempt in range(_TRIES):
             bad = np.flatnonzero(_repeats(frame, self.unique_rules, seen))
             if not len(bad):
@@ -252,13 +274,11 @@ class TableModel:
                 places = np.arange(piece * _PART, min((piece + 1) * _PART, BLOCK if given is None else given.height))
                 needed = bad[bad // _PART == piece] % _PART
                 own = beside.take(places) if beside else None
-                others.append(
-                    self._holding(number * BLOCK + places, own, needed, seed, number, "again", piece, attempt)
-                )
+                others.append(self._holding(begin + places, own, needed, seed, number, "again", piece, attempt))
             order = np.arange(frame.height)
             order[bad] = frame.height + np.searchsorted(parts, bad // _PART) * _PART + bad % _PART
             frame = pl.concat([frame, *others])[order]
-        named, made = ", ".join(map(str, self.unique_rules)), number * BLOCK + int(bad[0])
+        named, made = ", ".join(map(str, self.unique_rules)), begin + int(bad[0])
         raise RuleError(
             f"table {self.table.name!r}: no new values are left for the rule `{named}` after {made:,} rows. "
             "Ask for fewer rows, or leave the rule out."

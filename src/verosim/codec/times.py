@@ -188,7 +188,7 @@ def _weekdays_matter(days: pl.Series) -> bool:
     rows = np.bincount(_weekday(day).to_numpy(), weights=n.to_numpy(), minlength=7)
     expected = rows.sum() / 7
     squares = float(((rows - expected) ** 2).sum() / expected)  # chi-squared with six degrees of freedom
-    return squares > 40 and squares > 0.01 * rows.sum()
+    return bool(squares > 40 and squares > 0.01 * rows.sum())
 
 
 def _day_limits(column: Column, dtype: pl.DataType, per_day: int, weekly: bool) -> Limits:

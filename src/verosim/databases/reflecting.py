@@ -10,8 +10,9 @@ from typing import Any, Final
 import sqlalchemy as sa
 from sqlalchemy.dialects import mysql, postgresql
 
-from verosim.databases.structure import ForeignKey, SqlColumn, SqlTable, Structure, in_key_order
+from verosim.databases.structure import SqlColumn, SqlTable, Structure, in_key_order
 from verosim.errors import DatabaseError, did_you_mean
+from verosim.schema import ForeignKey
 
 _PARTS: Final = ("columns", "pk_constraint", "foreign_keys", "unique_constraints", "indexes", "check_constraints")
 

@@ -16,16 +16,7 @@ from sqlglot import exp
 
 from verosim.errors import ArgumentError, DataError, SchemaError
 from verosim.rules import parse
-from verosim.schema import Schema, Table
-
-
-@dataclass(frozen=True, slots=True)
-class ForeignKey:
-    """Columns whose values are the key of a row of another table, or of the same one."""
-
-    columns: tuple[str, ...]
-    parent: str
-    parent_columns: tuple[str, ...]
+from verosim.schema import ForeignKey, Schema, Table
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +75,7 @@ class Structure:
         for table in schema.values():
             columns = tuple(SqlColumn(c.name, c.dtype, nullable=c.name not in table.primary_key) for c in table.columns)
             unique = tuple((c.name,) for c in table.columns if c.unique and (c.name,) != table.primary_key)
-            tables[table.name] = SqlTable(table.name, columns, table.primary_key, unique=unique)
+            tables[table.name] = SqlTable(table.name, columns, table.primary_key, _keys_of(table, schema), unique)
         return cls("", tables)
 
     def tell(self, schema: Schema) -> Schema:
@@ -102,7 +93,14 @@ def _told(table: Table, known: SqlTable, dialect: str) -> Table:
     rules = [
         rule for check in known.checks if (rule := _rule(check, known, dialect, table)) and rule not in table.rules
     ]
-    return replace(table, columns=columns, primary_key=key or table.primary_key, rules=(*table.rules, *rules))
+    own = tuple(k for k in known.foreign_keys if {*k.columns} <= {*table.names})
+    return replace(
+        table,
+        columns=columns,
+        primary_key=key or table.primary_key,
+        foreign_keys=own or table.foreign_keys,
+        rules=(*table.rules, *rules),
+    )
 
 
 def _rule(check: str, known: SqlTable, dialect: str, table: Table) -> str | None:
@@ -113,6 +111,12 @@ def _rule(check: str, known: SqlTable, dialect: str, table: Table) -> str | None
     except (SchemaError, DataError):
         return None
     return text
+
+
+def _keys_of(table: Table, schema: Schema) -> tuple[ForeignKey, ...]:
+    """The foreign keys of a table, with the columns of the parent that they name."""
+    keys = (replace(k, parent_columns=k.parent_columns or schema[k.parent].primary_key) for k in table.foreign_keys)
+    return tuple(key for key in keys if key.parent_columns)
 
 
 def _table_of(data: Mapping[str, Any]) -> SqlTable:

@@ -77,7 +77,7 @@ UNIFORM: Final = "random"  # the draw behind a pick
 
 def draw(name: str, random: Random, arguments: list[Typed], column: str) -> tuple[Typed, Draw]:
     """The value of a call of a random function, and what must be drawn for it; ValueError for wrong arguments."""
-    if random.takes[0] == "any*":
+    if random.takes[:1] == ("any*",):
         exprs, kind, zone = unify(arguments, "mix")
         out = exprs[-1]
         for number in range(len(exprs) - 1, 0, -1):

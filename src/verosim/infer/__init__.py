@@ -20,6 +20,7 @@ import polars as pl
 from verosim.errors import DataError, SchemaError, did_you_mean
 from verosim.infer.columns import dtype_of, guess
 from verosim.infer.given import check_key, fitted
+from verosim.infer.keys import with_keys
 from verosim.infer.measures import facts_of
 from verosim.infer.personal import words_of
 from verosim.providers import PLACELESS
@@ -43,7 +44,8 @@ def infer(dataset: Mapping[str, pl.DataFrame], schema: Schema | None = None) -> 
     for name in given:
         if name not in dataset:
             raise SchemaError(f"the schema has a table {name!r} that is not in the data; {did_you_mean(name, dataset)}")
-    return Schema({name: _table(name, frame, given.tables.get(name)) for name, frame in dataset.items()})
+    found = Schema({name: _table(name, frame, given.tables.get(name)) for name, frame in dataset.items()})
+    return with_keys(dataset, found, given) if len(dataset) > 1 else found
 
 
 def _table(name: str, frame: pl.DataFrame, given: Table | None) -> Table:

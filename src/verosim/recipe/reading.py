@@ -157,6 +157,10 @@ def value(data: Any, hint: Any, where: Where) -> Any:
         return {value(k, inner[0], where): value(v, inner[1], (*where, str(k))) for k, v in data.items()}
     if hint is Any:
         return data
+    if origin is typing.Literal:
+        if data not in inner:
+            raise PlacedError(f"one of {', '.join(map(repr, inner))} was wanted, not {_short(data)}.", where)
+        return data
     if _fits(data, hint):
         return data
     raise PlacedError(f"{_NAMES.get(hint, hint)} was wanted, not {_short(data)}.", where)
@@ -178,6 +182,8 @@ def _fits(data: Any, hint: Any) -> bool:
 
 def _one_of(data: Any, choices: tuple[Any, ...], where: Where) -> Any:
     """The first of several types that the values are of."""
+    if data is None and type(None) in choices:
+        return None
     if Column in choices:  # which is written in any form
         return column(data, where)
     shaped = [c for c in choices if _shape(c) is _shape_of(data)]

@@ -1,0 +1,120 @@
+"""The command that simulates: a scenario file, or one of the library, played through."""
+
+from __future__ import annotations
+
+from enum import Enum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from verosim.cli.common import AsJson, OwnSeed, Quiet, app, say, say_aside, say_json, settings_of
+from verosim.errors import ArgumentError
+
+How = Enum("How", {name: name for name in ("auto", "recursion", "calendar", "fast")})  # type: ignore[misc]
+Form = Enum("Form", {name: name for name in ("csv", "tsv", "parquet", "arrow", "jsonl", "xes")})  # type: ignore[misc]
+
+
+@app.command(epilog="Example: verosim simulate bank -n 100000 --set tellers=4 -o out/")
+def simulate(
+    scenario: Annotated[
+        str | None, typer.Argument(help="A scenario file, or a name of the library; left out, it lists the library.")
+    ] = None,
+    cases: Annotated[int | None, typer.Option("-n", "--cases", min=0, help="How many cases come.")] = None,
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="The folder that the tables go to.")] = None,
+    seed: OwnSeed = None,
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="A value in place of the file's: tellers=4.")
+    ] = None,
+    sweep: Annotated[
+        list[str] | None, typer.Option(metavar="NAME=A,B,C", help="Try several values, with the same customers.")
+    ] = None,
+    replications: Annotated[int, typer.Option(min=2, help="Runs of each setting of a sweep.")] = 10,
+    format: Annotated[Form, typer.Option(help="How the tables are written.")] = Form["csv"],
+    engine: Annotated[How, typer.Option(help="What plays it: by default what suits and is quickest.")] = How["auto"],
+    report: Annotated[Path | None, typer.Option(help="Where a page with the flow and the waits goes (.html).")] = None,
+    quiet: Quiet = False,
+    as_json: AsJson = False,
+) -> None:
+    """Play a process through: cases, an event log, waits and loads, with labels where something goes wrong."""
+    from verosim.simulation import Scenario
+
+    if scenario is None:
+        _list()
+        return
+    if str(out) == "-" or (report is not None and sweep):
+        raise ArgumentError("simulate writes a folder: give --out a name; a sweep has no --report.")
+    found = Scenario.load(scenario, settings_of(settings))
+    for note in () if quiet else found.notes:
+        say_aside(f"note: {note}")
+    if sweep:
+        _side_by_side(found, sweep, cases, seed, replications, engine.value, out, as_json)
+        return
+    out = out or Path(f"{Path(scenario).stem}-simulated")
+    done = found.save(out, cases, seed=seed, engine=engine.value, format=format.value)
+    if report is not None:
+        from verosim.simulation.page import save_page
+
+        save_page(done, report, Path(scenario).stem)
+    if as_json:
+        measures = done.indicators.to_dicts()
+        say_json(
+            {
+                "out": str(out),
+                "engine": done.engine,
+                "seed": done.seed,
+                "rows": done.rows,
+                "notes": done.notes,
+                "indicators": measures,
+            }
+        )
+    elif not quiet:
+        _tell(done, out, report)
+
+
+def _list() -> None:
+    from verosim.simulation import Scenario, library
+
+    for name in library():
+        say(f"{name:24}{Scenario.load(name).model.file.about}")
+
+
+def _tell(done: Any, out: Path, report: Path | None) -> None:
+    wide = done.indicators.filter(done.indicators["indicator"].is_in(["wait", "utilisation", "queue", "served"]))
+    for row in wide.iter_rows(named=True):
+        if row["value"] is not None:
+            between = f"  {row['low']:.4g} to {row['high']:.4g}" if row["low"] is not None else ""
+            say(f"{row['station']:24}{row['indicator']:14}{row['value']:.4g}{between}")
+    rows = ", ".join(f"{n:,} rows of {name}" for name, n in done.rows.items())
+    say(f"wrote {rows} to {out}" + (f", and {report}" if report else ""))
+
+
+def _side_by_side(
+    scenario: Any,
+    sweep: list[str],
+    cases: int | None,
+    seed: int | None,
+    replications: int,
+    engine: str,
+    out: Path | None,
+    as_json: bool,
+) -> None:
+    from verosim import files
+
+    values: dict[str, list[Any]] = {}
+    for text in sweep:
+        name, _, given = text.partition("=")
+        values[name.strip()] = [next(iter(settings_of([f"{name}={v}"]).values())) for v in given.split(",")]
+    table = scenario.sweep(values, cases, seed=seed, replications=replications, engine=engine)
+    if out is not None:
+        files.write(table, out if out.suffix else out / "sweep.csv")
+    if as_json:
+        say_json({"sweep": table.to_dicts()})
+        return
+    for row in table.filter(table["indicator"].is_in(["wait", "utilisation"])).iter_rows(named=True):
+        setting = ", ".join(f"{k}={row[k]}" for k in values)
+        apart = f"  difference {row['difference']:.4g}, {row['difference_low']:.4g} to {row['difference_high']:.4g}"
+        say(
+            f"{setting:28}{row['station']:20}{row['indicator']:14}{row['value']:.4g}"
+            f"  {row['low']:.4g} to {row['high']:.4g}{apart}"
+        )

@@ -1,0 +1,22 @@
+"""A whole database, learned: every table given those that own it, every key anew, and what tables have in common.
+
+    settled(dataset, schema, orphans)    keys checked and numbered; what to do with those that name nobody
+    held_out(...)                        the hold-out, by families: whoever is held out takes along what it owns
+    Database.fit(...).draw(...)          learned, and drawn: tables in order, children given their parents
+
+Read in this order:
+
+    graph.py      which key owns a row, which others it has, and in which order tables are drawn
+    context.py    what a row is drawn given: its owner, its owner's owner, what siblings have in common, its place
+    counts.py     how many children a parent has
+    links.py      whom a row names besides: groups, places, bridges, trees
+    learned.py    one table, learned
+    drawing.py    all tables, drawn
+"""
+
+from __future__ import annotations
+
+from verosim.relational.database import Database, held_out
+from verosim.relational.orphans import ORPHANS, Settled, settled
+
+__all__ = ["ORPHANS", "Database", "Settled", "held_out", "settled"]

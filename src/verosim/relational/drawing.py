@@ -1,0 +1,373 @@
+"""Drawing a database: tables in order, each row given its owner's, block by block.
+
+Tables whose rows others name are held while they are needed; those that nobody names go out block by block and are
+never held. A block has whole families, as far as it can, so what is drawn for one row does not depend on what is asked
+beside it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+import numpy as np
+import polars as pl
+
+from verosim.draws import BLOCK, stream
+from verosim.errors import DataError, RuleError
+from verosim.keys import NONE, Ints
+from verosim.providers import learn_pattern, make_ids
+from verosim.relational.context import count_name, given, places, said, together
+from verosim.relational.counts import Counts
+from verosim.relational.graph import COPIED, LATE, OWNER, REFERENCE, Graph, Link
+from verosim.relational.learned import Learned
+from verosim.relational.links import Places, above, rooted, set_apart
+from verosim.relational.real import looked_up
+from verosim.schema import parse_dtype
+
+TRIES: Final = 200  # times that rows which repeat a sibling's key are drawn again
+Rows = Callable[[str, int, int], Iterator[pl.DataFrame]]  # table, rows, seed -> its rows, for tables without an owner
+
+
+@dataclass(slots=True)
+class Drawn:
+    """A table that is drawn, but for keys to tables that are drawn later."""
+
+    frame: pl.DataFrame
+    named: dict[str, Ints]  # of each of its keys that is assigned: the parent's rows
+    wanted: dict[str, Ints]  # of each late key: the groups
+    over: pl.DataFrame  # the profiles of the owners
+    summaries: pl.DataFrame = field(default_factory=pl.DataFrame)
+    counts: dict[str, Ints] = field(default_factory=dict)  # of each key that names its rows: how often
+    finished: bool = False
+
+
+class Drawing:
+    """One sample of a database.
+
+    sizes: the rows of each table. free: tables that have as many rows as come of their owners, for these are of a kind
+    that was asked for, not as the real ones are.
+    """
+
+    def __init__(
+        self,
+        graph: Graph,
+        tables: Mapping[str, Learned],
+        sizes: Mapping[str, int],
+        seed: int,
+        rows: Rows,
+        free: Collection[str] = (),
+    ) -> None:
+        self.graph, self.tables, self.sizes, self.seed, self._rows = graph, tables, dict(sizes), seed, rows
+        self.free = free
+        self._drawn: dict[str, Drawn] = {}
+        self._places: dict[str, Places] = {}
+
+    def blocks(self, name: str) -> Iterator[pl.DataFrame]:
+        """The rows of one table; for none one frame without any."""
+        if not self.graph.into(name) and not self.graph.of(name, LATE) and self.tables[name].kept is None:
+            yield from (self._with_keys(name, *block) for block in self._blocks(name))
+            return
+        frame = self._finished(name).frame
+        yield from (frame[i : i + BLOCK] for i in range(0, max(frame.height, 1), BLOCK))
+
+    # ------------------------------------------------------------------------------------------- whole tables
+
+    def held(self, name: str) -> Drawn:
+        """A table whose rows are named by others, drawn."""
+        if name not in self._drawn:
+            learned = self.tables[name]
+            self._drawn[name] = self._kept(name) if learned.kept is not None else self._all(name)
+            self._sum_up(name)
+        return self._drawn[name]
+
+    def _kept(self, name: str) -> Drawn:
+        frame = self.tables[name].kept
+        assert frame is not None
+        owner = self.graph.owner(name)
+        over = looked_up(owner, pl.DataFrame(), np.zeros(0, np.int64)) if owner else pl.DataFrame()
+        return Drawn(frame, {}, {}, over, finished=True)
+
+    def _all(self, name: str) -> Drawn:
+        blocks = list(self._blocks(name))
+        frames = [self._with_keys(name, *block) for block in blocks]
+        named = {key: np.concatenate([b[1][key] for b in blocks]) for key in blocks[0][1]}
+        wanted = {key: np.concatenate([b[2][key] for b in blocks]) for key in blocks[0][2]}
+        owner = self.graph.owner(name)
+        over = looked_up(owner, self._profile(owner.parent), named[owner.name]) if owner else pl.DataFrame()
+        return Drawn(pl.concat(frames), named, wanted, over, finished=not wanted)
+
+    def _profile(self, name: str) -> pl.DataFrame:
+        return self.held(name).frame.select(c.name for c in said(self.tables[name].table))
+
+    def _sum_up(self, name: str) -> None:
+        """Draw how often each row is named, and what its children have in common."""
+        learned, drawn = self.tables[name], self._drawn[name]
+        links = self.graph.into(name, OWNER, REFERENCE, LATE)
+        n = drawn.frame.height
+        if learned.summary is not None:
+            seen = together(self._profile(name), drawn.over)
+            blocks = range(0, max(n, 1), BLOCK)
+            parts = [
+                learned.summary.block(
+                    i // BLOCK, self.seed, min(BLOCK, n - i), seen[i : i + BLOCK] if seen.width else None
+                )
+                for i in blocks
+            ]
+            drawn.summaries = pl.concat(parts)[:n]
+        for link in links:
+            total = self._named(link)
+            rng = stream(self.seed, link.name, "counts")
+            if learned.kept is not None:
+                counts = learned.kept_counts[link.name]
+            else:
+                wanted = drawn.summaries[count_name(link)].to_numpy() if learned.summary else np.zeros(n, np.int64)
+                free = link.role == OWNER and link.child in self.free
+                counts = wanted if free else learned.counts[link.name].like(wanted, rng)
+                if free:
+                    self.sizes[link.child] = total = int(counts.sum())
+            drawn.counts[link.name] = _summing(learned, link, counts, total, rng)
+            if drawn.summaries.width:
+                drawn.summaries = drawn.summaries.with_columns(pl.Series(count_name(link), drawn.counts[link.name]))
+
+    def _named(self, link: Link) -> int:
+        """How many rows of the child name one by this key."""
+        return round(self.sizes.get(link.child, 0) * self.tables[link.child].named[link.name])
+
+    def _finished(self, name: str) -> Drawn:
+        """A table with its late keys as well."""
+        drawn = self.held(name)
+        if not drawn.finished:
+            for link in self.graph.of(name, LATE):
+                parent, rng = self.held(link.parent), stream(self.seed, link.name, "late")
+                wanted = drawn.wanted[link.name]
+                if link.acyclic:
+                    depth = rooted(np.maximum(wanted, 0), 1 - self.tables[name].named[link.name], rng)
+                    rows = above(depth, parent.counts[link.name], rng)
+                else:
+                    rows = self._place(link).take(wanted, rng)
+                drawn.named[link.name] = rows
+                drawn.frame = self._put(drawn.frame, link, rows)
+            drawn.finished = True
+        return drawn
+
+    # ------------------------------------------------------------------------------------------- blocks
+
+    def _blocks(self, name: str) -> Iterator[tuple[pl.DataFrame, dict[str, Ints], dict[str, Ints]]]:
+        """A table's drawn columns, the parents' rows of each key, and the groups wanted of late keys."""
+        learned, owner = self.tables[name], self.graph.owner(name)
+        if owner:
+            self.held(owner.parent)  # by which the number of rows may be known
+        n = self.sizes[name]
+        if not n or (learned.model is None and not learned.bare):
+            if n:
+                raise RuleError(f"table {name!r}: {n:,} rows are asked, but there were none to learn from.")
+            yield self._none(name)
+        elif owner is None:
+            first = 0
+            for frame in _bare(n) if learned.bare else self._rows(name, n, self.seed):
+                yield self._named_rows(name, frame, {}, first)
+                first += frame.height
+        else:
+            yield from self._children(name, learned, owner, n)
+
+    def _none(self, name: str) -> tuple[pl.DataFrame, dict[str, Ints], dict[str, Ints]]:
+        empty = np.zeros(0, np.int64)
+        table = self.tables[name].table
+        frame = pl.DataFrame(schema={c.name: parse_dtype(c.dtype, c.levels) for c in table.columns})
+        named = {link.name: empty for link in self.graph.of(name, OWNER, REFERENCE, COPIED)}
+        return frame, named, {link.name: empty for link in self.graph.of(name, LATE)}
+
+    def _children(
+        self, name: str, learned: Learned, owner: Link, n: int
+    ) -> Iterator[tuple[pl.DataFrame, dict[str, Ints], dict[str, Ints]]]:
+        assert learned.known is not None
+        parent = self.held(owner.parent)
+        counts = parent.counts[owner.name]
+        owners = np.repeat(np.arange(len(counts)), counts)
+        owners = np.concatenate([owners, np.full(n - len(owners), NONE)])
+        profile = self._profile(owner.parent)
+        seen: list[set[int]] = [set() for _ in learned.model.unique_rules] if learned.model else []
+        for number, (first, last) in enumerate(_families(owners)):
+            mine = owners[first:last]
+            place = places(mine, np.arange(len(mine)))
+            context = given(learned.known, profile, parent.over, parent.summaries, mine, place)
+            if learned.model is None:
+                (frame,) = _bare(len(mine))
+            else:
+                frame = learned.model.block(number, self.seed, given=context, first=first)
+                if seen:
+                    frame = learned.model.without_repeats(frame, number, seen, self.seed, context, first)
+                frame = self._distinct(name, frame, mine, context, number, first)
+            if learned.grid:
+                frame = _on_grid(frame, place, *learned.grid)
+            elif learned.order and learned.order in frame.columns:
+                frame = _by_time(frame, mine, learned)
+            yield self._named_rows(name, frame, {owner.name: mine}, first, place)
+
+    def _distinct(
+        self, name: str, frame: pl.DataFrame, owners: Ints, context: pl.DataFrame, number: int, first: int
+    ) -> pl.DataFrame:
+        """The rows of a block, those of one owner apart in what tells them apart by the primary key, as the days of a
+        panel: rows that repeat another's are drawn again."""
+        learned = self.tables[name]
+        names = learned.distinct
+        ids = [c.name for c in learned.table.columns if c.kind == "id" and c.name in frame.columns]
+        for attempt in range(TRIES if names else 0):
+            key = frame.select(names).with_columns(pl.Series("owner of the row", owners))
+            bad = np.flatnonzero(~key.select(pl.struct(pl.all()).is_first_distinct()).to_series().to_numpy())
+            if not len(bad):
+                break
+            if attempt == TRIES - 1 or learned.model is None:
+                raise RuleError(
+                    f"table {name!r}: no new values of {', '.join(names)} are left, by which the rows of one owner are "
+                    "told apart. Ask for fewer rows, or for more of the rows that own them."
+                )
+            seed = int(stream(self.seed, name, number, "distinct", attempt).integers(2**62))
+            again = learned.model.block(number, seed, given=context[bad], first=first)
+            again = again.with_columns(frame[bad][column] for column in ids)
+            order = np.arange(frame.height)
+            order[bad] = frame.height + np.arange(len(bad))
+            frame = pl.concat([frame, again])[order]
+        return frame
+
+    def _named_rows(
+        self, name: str, frame: pl.DataFrame, named: dict[str, Ints], first: int, place: Ints | None = None
+    ) -> tuple[pl.DataFrame, dict[str, Ints], dict[str, Ints]]:
+        """A block's rows, and whom they name."""
+        learned, wanted = self.tables[name], dict[str, Ints]()
+        rng = stream(self.seed, name, first, "links")
+        owner = self.graph.owner(name)
+        for link in self.graph.of(name, REFERENCE, LATE):
+            groups = self._wanted(learned, link, frame)
+            if link.role == LATE:
+                wanted[link.name] = groups
+                continue
+            rows = self._place(link).take(groups, rng)
+            if link.apart and owner:
+                rows = set_apart(named[owner.name], rows, self.held(link.parent).counts[link.name], rng)
+            named[link.name] = rows
+        if owner:
+            parent = self.held(owner.parent)
+            mine = named[owner.name]
+            for link in self.graph.of(name, COPIED):
+                theirs = parent.named.get(link.via)
+                some = rng.integers(0, max(1, self.held(link.parent).frame.height), len(mine))
+                named[link.name] = (
+                    np.where(mine >= 0, theirs[np.maximum(mine, 0)], some) if theirs is not None else some
+                )
+            at = pl.Series(np.maximum(mine, 0)).set(pl.Series(mine < 0), None)
+            copies = [parent.frame[theirs].gather(at).alias(own) for own, theirs in learned.copies.items()]
+            frame = frame.with_columns(copies)
+            if learned.serial and place is not None:
+                own, begin = learned.serial
+                column = learned.table[own]
+                frame = frame.with_columns(pl.Series(own, place + begin).cast(parse_dtype(column.dtype)))
+        return frame, named, wanted
+
+    def _wanted(self, learned: Learned, link: Link, frame: pl.DataFrame) -> Ints:
+        """(n,) the group that each row names by a key, NONE for none."""
+        if link.name in learned.labels:
+            return frame[learned.labels[link.name]].fill_null(NONE).to_numpy().astype(np.int64)
+        return np.full(frame.height, learned.constant.get(link.name, NONE))
+
+    def _place(self, link: Link) -> Places:
+        if link.name not in self._places:
+            parent = self.held(link.parent)
+            groups = self.tables[link.parent].group(link, self._profile(link.parent), parent.summaries)
+            self._places[link.name] = Places.of(
+                parent.counts[link.name], groups, stream(self.seed, link.name, "places")
+            )
+        return self._places[link.name]
+
+    # ------------------------------------------------------------------------------------------- keys
+
+    def _with_keys(
+        self, name: str, frame: pl.DataFrame, named: Mapping[str, Ints], wanted: Mapping[str, Ints]
+    ) -> pl.DataFrame:
+        """The table's columns in their order, with the keys of the rows that are named."""
+        links = [link for link in self.graph.of(name) if link.name in named]
+        for link in sorted(links, key=lambda one: one.role == OWNER):  # where keys share a column, the owner's stands
+            frame = self._put(frame, link, named[link.name])
+        table = self.tables[name].table
+        missing = [
+            pl.lit(None).cast(parse_dtype(c.dtype, c.levels)).alias(c.name)
+            for c in table.columns
+            if c.name not in frame.columns
+        ]
+        return frame.with_columns(missing).select(table.names)
+
+    def _put(self, frame: pl.DataFrame, link: Link, rows: Ints) -> pl.DataFrame:
+        """The frame with the key of the parent's rows (n,); null for NONE."""
+        parent, table = self.held(link.parent).frame, self.tables[link.child].table
+        at = pl.Series(np.maximum(rows, 0)).set(pl.Series(rows < 0), None)
+        columns = []
+        for own, theirs in zip(link.key.columns, link.key.parent_columns, strict=True):
+            wanted = parse_dtype(table[own].dtype, table[own].levels)
+            try:
+                columns.append(parent[theirs].gather(at).cast(wanted).alias(own))
+            except pl.exceptions.PolarsError as error:
+                fix = f"Give {link.parent}.{theirs} and {link.child}.{own} one type."
+                raise DataError(
+                    f"keys of {link.parent!r} are no {wanted}.", table=link.child, column=own, fix=fix
+                ) from error
+        return self._stray(frame.with_columns(columns), link, rows)
+
+    def _stray(self, frame: pl.DataFrame, link: Link, rows: Ints) -> pl.DataFrame:
+        """Of the rows (n,) that name nobody, some get keys that nobody has, where the real ones had such."""
+        learned, none = self.tables[link.child], np.flatnonzero(rows == NONE)
+        lost = learned.dangling.get(link.name, 0.0)
+        n = round(len(none) * lost / (1 - learned.named[link.name])) if lost else 0
+        if not n:
+            return frame
+        rng, parent, columns = stream(self.seed, link.name, frame.height, "strays"), self.held(link.parent).frame, []
+        some = np.sort(rng.choice(none, n, replace=False))
+        for own, theirs in zip(link.key.columns, link.key.parent_columns, strict=True):
+            made = _unused(parent[theirs], n, self.seed).cast(frame[own].dtype)
+            columns.append(frame[own].clone().scatter(some, made))
+        return frame.with_columns(columns)
+
+
+def _unused(keys: pl.Series, n: int, seed: int) -> pl.Series:
+    """n values like these keys that are none of them."""
+    if keys.dtype.is_integer():
+        return pl.Series(int(keys.max() or 0) + 1 + np.arange(n))  # type: ignore[arg-type]
+    made = make_ids(learn_pattern(keys), np.arange(len(keys) + n), seed, "strays", dtype=keys.dtype)
+    return made.filter(~made.is_in(keys.implode())).head(n)
+
+
+def _bare(n: int) -> Iterator[pl.DataFrame]:
+    """Blocks of n rows that have keys only: of a column that no table has, for a frame without any has no rows."""
+    yield from (pl.DataFrame({"": np.zeros(min(BLOCK, n - i), np.int8)}) for i in range(0, n, BLOCK))
+
+
+def _summing(learned: Learned, link: Link, counts: Ints, total: int, rng: np.random.Generator) -> Ints:
+    one = Counts.fit(np.zeros(0, np.int64), 1, link.alone) if learned.kept is not None else learned.counts[link.name]
+    return one.summing(counts, total, f"table {link.child!r}, key {link.key}", rng)
+
+
+def _families(owners: Ints) -> Iterator[tuple[int, int]]:
+    """Where blocks of at most BLOCK rows begin and end, between families where they fit. owners: (n,) side by side."""
+    first, n = 0, len(owners)
+    starts = np.append(np.flatnonzero(np.diff(owners, prepend=-9)), n)
+    while first < n:
+        fits = starts[np.searchsorted(starts, first + BLOCK, "right") - 1]
+        last = int(fits) if fits > first else min(first + BLOCK, n)
+        yield first, last
+        first = last
+
+
+def _on_grid(frame: pl.DataFrame, place: Ints, column: str, step: int) -> pl.DataFrame:
+    """The times of each owner's rows from that of its first row (place 0) on, by equal steps."""
+    series = frame[column]
+    first = np.maximum.accumulate(np.where(place == 0, np.arange(len(place)), 0))
+    times = series.to_physical().cast(pl.Int64).gather(first) + pl.Series(place * step)
+    return frame.with_columns(times.cast(series.to_physical().dtype).cast(series.dtype).alias(column))
+
+
+def _by_time(frame: pl.DataFrame, owners: Ints, learned: Learned) -> pl.DataFrame:
+    """The rows of each owner in the order of time; ids stay where they are."""
+    order = np.lexsort((frame[learned.order].rank("ordinal").fill_null(0).to_numpy(), owners))
+    ids = [c.name for c in learned.table.columns if c.kind == "id" and c.name in frame.columns]
+    return frame[order].with_columns(frame[name] for name in ids)

@@ -1,0 +1,326 @@
+"""One table of a database, learned: its rows given their owners, whom else they name, and what they sum up to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from io import BytesIO
+from typing import Any, Final, Self
+
+import numpy as np
+import polars as pl
+
+from verosim.errors import ModelFileError
+from verosim.keys import NONE, Ints
+from verosim.models import Array, Floats, Progress, State, part, silent
+from verosim.relational.context import (
+    Known,
+    Shared,
+    beside,
+    chosen,
+    known_of,
+    places,
+    prefixed,
+    said,
+    summary_table,
+    together,
+)
+from verosim.relational.counts import Counts
+from verosim.relational.graph import FEW, LATE, OWNER, REFERENCE, SURE, Link, depths
+from verosim.relational.links import Groups, told_of
+from verosim.relational.real import Real
+from verosim.relational.signals import signals
+from verosim.rules import Rule, learn, parse
+from verosim.schema import Column, Table
+from verosim.table_model import Given, Options, TableModel
+
+DEEPEST: Final = 60  # steps below the top that are told apart in a table that names itself
+CHECKED: Final = 20  # rows from which what always holds is taken for a law
+_TIMES: Final = ("date", "datetime")
+
+
+@dataclass(slots=True)
+class Learned:
+    """One table. Columns that are not drawn by `model`: foreign keys, the serial number, and copies of the owner's."""
+
+    table: Table
+    rows: int  # of the real table
+    model: TableModel | None = None  # None: there was no row to learn from, or the table is kept or bare
+    bare: bool = False  # there are no columns to draw: keys are all that it has
+    known: Known | None = None  # what rows are drawn given; None: they have no owner
+    serial: tuple[str, int] | None = None  # a column that counts the rows of one owner, and where it begins
+    grid: tuple[str, int] | None = None  # a time that goes on by equal steps from an owner's row to its next; the step
+    order: str = ""  # the column by which the rows of one owner stand
+    copies: Mapping[str, str] = field(default_factory=dict)  # own column -> the owner's that it repeats
+    labels: Mapping[str, str] = field(default_factory=dict)  # key -> the column that says which group it names
+    constant: Mapping[str, int] = field(default_factory=dict)  # key -> the group that all its rows name, or NONE
+    named: Mapping[str, float] = field(default_factory=dict)  # key -> the share of rows that name a row by it
+    dangling: Mapping[str, float] = field(default_factory=dict)  # key -> the share whose key names nobody there is
+    summary: TableModel | None = None  # None: no key names the table's rows
+    shared: tuple[Shared, ...] = ()  # what its children have in common
+    counts: Mapping[str, Counts] = field(default_factory=dict)  # of each key that names the table's rows
+    groups: Mapping[str, Groups] = field(default_factory=dict)
+    kept: pl.DataFrame | None = None  # the rows themselves ...
+    kept_counts: Mapping[str, Ints] = field(default_factory=dict)  # ... and how often each key names them
+
+    @classmethod
+    def of(cls, name: str, real: Real, options: Options) -> Self:
+        """What is known of a table before its rows are learned: who names them how often, and what keys decide."""
+        new = cls(real.schema[name], real.dataset[name].height)
+        new.named = {k.name: float(np.mean(real.rows[k.name] >= 0)) if new.rows else 0.0 for k in real.graph.of(name)}
+        new._look_at_keys(real, options)
+        owner = real.graph.owner(name)
+        if new.table.keep:
+            new.kept = real.dataset[name]
+        elif owner:
+            new._look_at_order(real, owner)
+            new.known = known_of(owner, real.schema, real.graph, real.shared[owner.name])
+        return new
+
+    def fit(self, real: Real, groups: Mapping[str, Ints], options: Options, seed: int, progress: Progress) -> None:
+        """Learn the rows, and what they sum up to. groups: for each key, the group of each row that it may name."""
+        if self.table.keep or not len(real.train[self.table.name]):
+            return
+        people = pl.Series(real.people[self.table.name][real.train[self.table.name]])
+        self._fit_rows(real, groups, options, seed, people, progress)
+        self._fit_summary(real, options, seed, people)
+
+    @property
+    def distinct(self) -> list[str]:
+        """The drawn columns of a primary key whose other columns name the owner."""
+        key, keys = self.table.primary_key, {n for key in self.table.foreign_keys for n in key.columns}
+        drawn = [n for n in key if n not in self._decided()]
+        told = self.known is not None and not self.serial and not self.grid and not set(key) & {*self.copies}
+        return drawn if told and 0 < len(drawn) < len(key) and {*key} - {*drawn} <= keys else []
+
+    # ------------------------------------------------------------------------------------- named by others
+
+    def _look_at_keys(self, real: Real, options: Options) -> None:
+        """What is learned for the keys that name this table's rows."""
+        name, links = self.table.name, real.graph.into(self.table.name, OWNER, REFERENCE, LATE)
+        found, train = real.summary(name), real.train[name]
+        counts = {link.name: found.to_series(i).to_numpy() for i, link in enumerate(links)}
+        if self.table.keep:
+            self.kept_counts = counts
+        else:
+            k = 1 if self.rows < FEW else options.k  # how often an entry of a list is used tells of no one person
+            self.counts = {link.name: Counts.fit(counts[link.name][train], k, link.alone) for link in links}
+            self.shared = tuple(s for link in links for s in real.shared.get(link.name, ()))
+        groups = dict[str, Groups]()
+        for link in links:
+            if link.role != OWNER and not link.acyclic:
+                told = told_of(_signals_of(link, real), real.rows[link.name], self.rows)
+                rows, table = self._seen(real.profile(name), found)
+                groups[link.name] = Groups.fit(chosen(rows, train), table, told[train], options.k, self.table.keep)
+        self.groups = groups
+
+    def _seen(self, profile: pl.DataFrame, summaries: pl.DataFrame) -> tuple[pl.DataFrame, Table]:
+        """What groups are told by: profile and counts."""
+        counts = [c for c in summaries.columns if summaries[c].dtype.is_integer()]
+        columns = [*said(self.table), *(Column(c, "number", "int64") for c in counts)]
+        table = Table(self.table.name, tuple(replace(c, unique=False, reason="") for c in columns))
+        return together(profile, summaries.select(counts)), table
+
+    def group(self, link: Link, profile: pl.DataFrame, summaries: pl.DataFrame) -> Ints:
+        """(n,) the group of each row, for one of the keys that name them."""
+        if link.name not in self.groups:
+            return np.zeros(profile.height, np.int64)
+        return self.groups[link.name].of(self._seen(profile, summaries)[0])
+
+    # ------------------------------------------------------------------------------------- its own rows
+
+    def _look_at_order(self, real: Real, owner: Link) -> None:
+        """Columns that the owner and the place among its rows decide."""
+        frame, above, rows = real.dataset[self.table.name], real.dataset[owner.parent], real.rows[owner.name]
+        keys = {n for key in self.table.foreign_keys for n in key.columns}
+        free = [c for c in self.table.columns if c.name not in keys]
+        self.serial = next((s for c in free if (s := _serial(frame[c.name], rows))), None)
+        times = [c.name for c in free if c.kind in _TIMES and frame[c.name].dtype.is_temporal()]
+        self.order = self.serial[0] if self.serial else next(iter(times), "")
+        self.grid = next((g for name in times if (g := _grid(frame[name], rows))), None)
+        self.copies = dict(
+            pair
+            for c in free
+            if (pair := _copied(c, frame, above, rows)) and (not self.serial or c.name != self.serial[0])
+        )
+
+    def _fit_rows(
+        self, real: Real, groups: Mapping[str, Ints], options: Options, seed: int, people: pl.Series, progress: Progress
+    ) -> None:
+        name, frame, train = self.table.name, real.dataset[self.table.name], real.train[self.table.name]
+        labels, context = self._labels(real, groups), self._context(real)
+        whole = together(frame, labels, context)[train]
+        decided, others = self._decided(), self.known.table.columns if self.known else ()
+        own = [c for c in self.table.columns if c.name not in decided]
+        rules = self._rules(whole, own, others)
+        asked = {n for rule in rules for n in rule.columns}
+        drawn = (*own, *(Column(n, "category", "int64") for n in labels.columns))
+        columns = (*drawn, *(c for c in others if c.name in asked))
+        key = self.table.primary_key if not decided & {*self.table.primary_key} else ()
+        order = tuple(n for n in self.table.order if n not in decided)
+        table = Table(name, columns, key, tuple(r.spec() for r in rules), order)
+        given = Given(context[train], self.known.table) if self.known else None
+        whole, self.bare = whole.select(table.names), not drawn
+        if self.bare:
+            return
+        self.model = TableModel.fit(whole, table, options, seed, frame.height, progress, given, people=people)
+
+    def _decided(self) -> set[str]:
+        """The columns that are not drawn."""
+        keys = {n for key in self.table.foreign_keys for n in key.columns}
+        return keys | {*self.copies} | ({self.serial[0]} if self.serial else set())
+
+    def _labels(self, real: Real, groups: Mapping[str, Ints]) -> pl.DataFrame:
+        """For each key that is assigned later, the group of the row that it names; keys of one group are noted."""
+        columns, self.labels, self.constant = list[pl.Series](), {}, {}
+        for link in real.graph.of(self.table.name, REFERENCE, LATE):
+            named = real.rows[link.name]
+            values = np.append(groups[link.name], NONE)[np.where(named < 0, -1, named)]
+            if link.acyclic and (depth := depths(named)) is not None:
+                values = np.minimum(depth, DEEPEST)
+            if len(np.unique(values)) < 2:
+                self.constant[link.name] = int(values.max(initial=NONE))
+                continue
+            self.labels[link.name] = beside(f"{link.name}: group", self.table.names)
+            columns.append(pl.Series(self.labels[link.name], values, pl.Int64))
+        return pl.DataFrame(columns)
+
+    def _context(self, real: Real) -> pl.DataFrame:
+        """What the real rows would have been drawn given."""
+        owner, frame = real.graph.owner(self.table.name), real.dataset[self.table.name]
+        if self.known is None or owner is None:
+            return pl.DataFrame()
+        order = frame[self.order].rank("ordinal").fill_null(0).to_numpy() if self.order else np.arange(frame.height)
+        return real.context(self.known, owner, places(real.rows[owner.name], order))
+
+    def _rules(self, whole: pl.DataFrame, own: Sequence[Column], others: Sequence[Column]) -> list[Rule]:
+        """The table's rules about columns that are drawn, and orders of times between a row and its owner's."""
+        here = {c.name for c in (*own, *others)}
+        told = parse(self.table.rules, Table(self.table.name, (*self.table.columns, *others)))
+        rules = [rule for rule in told if {*rule.columns} <= here]
+        both = Table(self.table.name, tuple(c for c in (*own, *others) if c.kind in _TIMES))
+        mine, known = {c.name for c in own}, {frozenset(rule.columns) for rule in rules}
+        across = (r for r in learn(whole.select(both.names), both) if {*r.columns} & mine and {*r.columns} - mine)
+        return rules + [r for r in across if frozenset(r.columns) not in known]
+
+    def _fit_summary(self, real: Real, options: Options, seed: int, people: pl.Series) -> None:
+        """Learn the summaries of rows that keys name, given their profiles."""
+        name, links = self.table.name, real.graph.into(self.table.name, OWNER, REFERENCE, LATE)
+        if not links:
+            return
+        train, owner = real.train[name], real.graph.owner(name)
+        columns = list(said(self.table))
+        if owner:
+            columns += [replace(c, name=prefixed(owner.parent, c.name)) for c in said(real.schema[owner.parent])]
+        known = Table(name, tuple(replace(c, unique=False, reason="") for c in columns))
+        seen = chosen(together(real.profile(name), real.over(name)), train)
+        given = Given(seen, known) if columns else None
+        plain = replace(options, model="chain", settings={"judged": False}, unit=None)
+        table, frame = summary_table(name, links, self.shared), real.summary(name)[train]
+        self.summary = TableModel.fit(frame, table, plain, seed, self.rows, silent, given, people=people)
+
+    # ------------------------------------------------------------------------------------- model file
+
+    def state(self) -> State:
+        meta: dict[str, Any] = {n: getattr(self, n) for n in ("rows", "bare", "serial", "grid", "order")}
+        meta |= {n: dict(getattr(self, n)) for n in ("copies", "labels", "constant", "named", "dangling")}
+        meta["shared"] = [[s.link, s.column, s.level] for s in self.shared]
+        arrays = dict[str, Array]()
+        for what, model in (("model", self.model), ("summary", self.summary)):
+            if model:
+                meta[what], own = model.state()
+                arrays |= {f"{what}/{n}": a for n, a in own.items()}
+        meta["counts"], meta["groups"] = list(self.counts), []
+        for i, counts in enumerate(self.counts.values()):
+            arrays |= {f"counts{i}/{n}": a for n, a in counts.arrays().items()}
+        for i, (key, groups) in enumerate(self.groups.items()):
+            own_meta, own = groups.state()
+            meta["groups"].append([key, own_meta])
+            arrays |= {f"groups{i}/{n}": a for n, a in own.items()}
+        if self.kept is not None:
+            buffer = BytesIO()
+            self.kept.write_ipc(buffer, compat_level=pl.CompatLevel.oldest())
+            arrays["kept"] = np.frombuffer(buffer.getvalue(), np.uint8)
+            meta["kept"] = list(self.kept_counts)
+            arrays |= {f"kept{i}": c.astype(np.int64) for i, c in enumerate(self.kept_counts.values())}
+        return meta, arrays
+
+    @classmethod
+    def restore(
+        cls, engine: str, table: Table, known: Known | None, meta: Mapping[str, Any], arrays: Mapping[str, Array]
+    ) -> Self:
+        """What `state` gave, checked. Raises ModelFileError."""
+        new = cls(table, int(meta["rows"]), known=known, order=str(meta["order"]), bare=bool(meta["bare"]))
+        new.serial = (str(meta["serial"][0]), int(meta["serial"][1])) if meta["serial"] else None
+        new.grid = (str(meta["grid"][0]), int(meta["grid"][1])) if meta["grid"] else None
+        new.copies = {str(a): str(b) for a, b in meta["copies"].items()}
+        new.labels = {str(a): str(b) for a, b in meta["labels"].items()}
+        new.constant = {str(a): int(b) for a, b in meta["constant"].items()}
+        new.named = {str(a): float(b) for a, b in meta["named"].items()}
+        new.dangling = {str(a): float(b) for a, b in meta["dangling"].items()}
+        new.shared = tuple(Shared(str(a), str(c), None if v is None else str(v)) for a, c, v in meta["shared"])
+        if "model" in meta:
+            new.model = TableModel.restore(engine, meta["model"], part(arrays, "model/"))
+        if "summary" in meta:
+            new.summary = TableModel.restore("chain", meta["summary"], part(arrays, "summary/"))
+        new.counts = {str(k): Counts.restore(part(arrays, f"counts{i}/")) for i, k in enumerate(meta["counts"])}
+        new.groups = {str(k): Groups.restore(m, part(arrays, f"groups{i}/")) for i, (k, m) in enumerate(meta["groups"])}
+        if "kept" in meta:
+            new.kept = pl.read_ipc(BytesIO(arrays["kept"].tobytes()))
+            new.kept_counts = {str(k): arrays[f"kept{i}"] for i, k in enumerate(meta["kept"])}
+            if any(len(c) != new.kept.height for c in new.kept_counts.values()) or new.kept.columns != table.names:
+                raise ModelFileError(f"the kept rows of table {table.name!r} are damaged.")
+        return new
+
+
+def _signals_of(link: Link, real: Real) -> list[Floats]:
+    """What is known of the rows that name others by a key: their own columns, and their owners'."""
+    own = [s.values for s in signals(real.dataset[link.child], real.schema[link.child])]
+    owner = real.graph.owner(link.child)
+    if owner:
+        rows = real.rows[owner.name]
+        there = np.maximum(rows, 0)
+        for s in signals(real.dataset[owner.parent], real.schema[owner.parent]):
+            own.append(np.where(rows >= 0, s.values[there], np.nan))
+    return own
+
+
+def _serial(series: pl.Series, rows: Ints) -> tuple[str, int] | None:
+    """Whether a column counts the rows of each owner, from 0 or 1."""
+    if not series.dtype.is_integer() or series.null_count() or len(series) < CHECKED or (rows < 0).any():
+        return None
+    first = int(series.min())  # type: ignore[arg-type]
+    if first not in (0, 1) or int(series.max()) == first:  # type: ignore[arg-type]
+        return None
+    return (
+        (series.name, first) if (places(rows, series.to_numpy()) + first == series.to_numpy()).mean() >= SURE else None
+    )
+
+
+def _grid(series: pl.Series, rows: Ints) -> tuple[str, int] | None:
+    """Whether the times of each owner's rows follow each other by one step, and its length in units of the type."""
+    if series.null_count() or len(series) < CHECKED:
+        return None
+    at = series.to_physical().cast(pl.Int64).to_numpy()
+    by = np.lexsort((at, rows))
+    steps = np.diff(at[by])[(np.diff(rows[by]) == 0) & (rows[by][1:] >= 0)]
+    step = int(np.median(steps)) if len(steps) >= CHECKED else 0
+    return (series.name, step) if step > 0 and (steps == step).mean() >= SURE else None
+
+
+def _same(one: pl.Series, other: pl.Series) -> float:
+    """The share of rows in which both are the same, missing values too."""
+    return int(one.eq_missing(other).sum()) / max(1, len(one))
+
+
+def _copied(column: Column, frame: pl.DataFrame, above: pl.DataFrame, rows: Ints) -> tuple[str, str] | None:
+    """The owner's column of which this one is a copy, in nearly all rows."""
+    there = np.flatnonzero(rows >= 0)
+    own = frame[column.name][there]
+    if column.kind in ("id", "constant", "empty") or len(there) < CHECKED or own.n_unique() < 3:
+        return None
+    for other in above.get_columns():
+        likely = other.dtype == own.dtype and _same(own[:50], other[rows[there[:50]]]) >= 0.9
+        if likely and _same(own, other[rows[there]]) >= SURE:
+            return column.name, other.name
+    return None

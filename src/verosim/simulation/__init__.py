@@ -1,0 +1,387 @@
+"""The simulated source: `Scenario`, data from a process that is played through.
+
+    scenario = Scenario.load("bank.yaml")
+    found = scenario.run(100_000, seed=7)
+    found.log, found.cases, found.indicators
+
+    file.py          the file: YAML to dataclasses; values put in from outside
+    nouns.py         what a scenario is made of
+    clock.py         numbers to dates, hours and weekdays
+    plan.py          names resolved, expressions typed, loads and endless loops found
+    arrivals.py      when cases come
+    paths.py         where each goes, and all that is drawn for it there
+    kernel.py        the event calendar, over state.py and queues.py; windows.py: shifts and breakdowns
+    calendar.py      the kernel over a whole run: batches of cases in and out
+    recursion.py     stations in the order of arrival, without a calendar
+    fast.py          the door to compiled.py: both, compiled
+    population.py    states that change step by step; sensors.py: readings; ledger.py: payments
+    processes.py     Python generator functions on SimPy
+    outputs.py       tables and files; xes.py: event logs for other tools; page.py: a picture of the run
+    indicators.py    numbers with intervals; whatif.py: side by side
+
+All chance is keyed: the same seed gives the same rows, with every engine that can run the scenario.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from itertools import chain
+from pathlib import Path
+from typing import Any, Final, Self
+
+import numpy as np
+import polars as pl
+
+from verosim.errors import ArgumentError, SchemaError, did_you_mean
+from verosim.files.disk import atomic, check_writable
+from verosim.recipe import reading
+from verosim.recipe.planning import PlacedError
+from verosim.recipe.running import Run
+from verosim.simulation import fast, file, indicators, outputs, recursion, whatif, xes
+from verosim.simulation.arrivals import replayed
+from verosim.simulation.calendar import Calendar, Done
+from verosim.simulation.file import library
+from verosim.simulation.ledger import Accounts
+from verosim.simulation.nouns import ScenarioFile
+from verosim.simulation.paths import nobody
+from verosim.simulation.plan import CASES, Model
+from verosim.simulation.population import Populations
+from verosim.simulation.sensors import SensorField
+
+__all__ = ["ENGINES", "Scenario", "Simulated", "library", "simulate"]
+
+FORMATS: Final = ("csv", "tsv", "parquet", "arrow", "jsonl", "xes")
+ENGINES: Final = ("auto", "recursion", "calendar", "fast")
+USUAL_CASES: Final = 1000
+MEASURED: Final = 5_000_000  # visits that are kept in memory for indicators
+PAYS: Final = 20_000  # cases from which on compiled code is worth its start
+
+_KEPT: Final = ("station", "enqueue", "start", "complete", "outcome")
+
+
+@dataclass
+class Simulated:
+    """One run: tables by name, indicators, and how it was done."""
+
+    tables: dict[str, pl.DataFrame]
+    engine: str
+    seed: int
+    notes: tuple[str, ...] = ()
+    model: Model | None = None
+    visits: dict[str, np.ndarray] = field(default_factory=dict, repr=False)
+    end: float = 0.0  # when the last thing happened
+    rows: dict[str, int] = field(default_factory=dict)  # of tables that were written, not kept
+
+    @property
+    def cases(self) -> pl.DataFrame:
+        """A row a case."""
+        return self.tables["cases"]
+
+    @property
+    def log(self) -> pl.DataFrame:
+        """A row a visit of a station, those of a case together."""
+        return self.tables["log"]
+
+    def save(self, out: str | Path, format: str = "csv") -> None:
+        """Write the tables, and `indicators`, into a folder."""
+        extra = {"indicators": self.indicators} if "log" in self.tables else {}
+        outputs.save([{**self.tables, **extra}], outputs.made(out), format)
+
+    @cached_property
+    def indicators(self) -> pl.DataFrame:
+        """Numbers of each station with their 95 % intervals, from the parts of this run; empty where none were kept."""
+        if not len(self.visits.get("station", ())):
+            return indicators.table([{}])
+        return indicators.table([self.measured(indicators.GROUPS)])
+
+    def measured(self, groups: int = 1) -> dict[tuple[str, str], Any]:
+        assert self.model is not None
+        return indicators.measured(self.model, self.visits, self.model.file.warmup, self.end, groups)
+
+    def series(self, every: float | None = None) -> pl.DataFrame:
+        """Queues and utilisation at regular times, by default 500 of them."""
+        assert self.model is not None
+        return outputs.series(self.model, self.visits, every or max(self.end, 1e-9) / 500, self.end)
+
+
+class Scenario:
+    """A process, declared.
+
+    >>> desk = Scenario({"sources": {"people": {"every": {"exponential": 5}}},
+    ...                  "stations": {"desk": {"servers": 1, "service": 3}}})
+    >>> desk.run(4, seed=1).log["activity"].to_list()
+    ['desk', 'desk', 'desk', 'desk']
+    """
+
+    def __init__(self, data: Mapping[str, Any] | ScenarioFile, *, folder: str | Path = ".") -> None:
+        """data: what the file would say, or its dataclass. Raises SchemaError."""
+        self.data, self.name, self.folder = data, "scenario", Path(folder)
+        self._lines: dict[Any, int] = {}
+        self.model = self._read()
+
+    @classmethod
+    def load(cls, path: str | Path, values: Mapping[str, Any] | None = None) -> Self:
+        """Read a scenario file, or the library's of that name. Raises FileError, or SchemaError with file and line."""
+        return cls.parse(*file.open_text(path), values or {})
+
+    @classmethod
+    def parse(
+        cls, text: str, name: str = "scenario", folder: str | Path = ".", values: Mapping[str, Any] | None = None
+    ) -> Self:
+        """Read a scenario from a text, with values put in from outside: {"tellers.servers": 4}."""
+        new = cls.__new__(cls)
+        new.name, new.folder = name, Path(folder)
+        try:
+            data, new._lines = reading.parse(text)
+        except SchemaError as error:
+            raise SchemaError(f"{name}, {error}" if str(error).startswith("line ") else f"{name}: {error}") from error
+        new.data = file.with_values(data, values or {}) if isinstance(data, Mapping) else data
+        new.model = new._read()
+        return new
+
+    def having(self, values: Mapping[str, Any]) -> Scenario:
+        """The same scenario with other values: {"tellers.servers": 4}. Raises ArgumentError, SchemaError."""
+        if not isinstance(self.data, Mapping):
+            raise ArgumentError("values are put into scenarios that were read from a file or from plain values.")
+        new = Scenario.__new__(Scenario)
+        new.name, new.folder, new._lines = self.name, self.folder, self._lines
+        new.data = file.with_values(self.data, values)
+        new.model = new._read()
+        return new
+
+    def _read(self) -> Model:
+        try:
+            found = self.data if isinstance(self.data, ScenarioFile) else file.read(self.data)
+            columns: dict[str, pl.DataType] = {}
+            for name, source in found.sources.items():
+                if source.file is not None:
+                    columns |= dict(replayed(self.folder, name, source).drop("time").schema)
+            model = Model(found, self.folder, columns)
+            self.stepwise = _stepwise(model)
+            return model
+        except PlacedError as error:
+            where = ".".join(str(step) for step in error.where)
+            line = reading.line_of(error.where, self._lines) if self._lines else None
+            place = f"{self.name}, line {line}" if line else f"{self.name}"
+            raise SchemaError(f"{place}: {where}: {error}" if where else f"{place}: {error}") from error
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What to know before the run: stations that are unstable, with their load."""
+        return self.model.notes
+
+    def engine(self, cases: int, wanted: str = "auto") -> str:
+        """The engine that a run of so many cases takes. Raises ArgumentError where the wanted one cannot."""
+        if wanted not in ENGINES:
+            raise ArgumentError(f"no engine {wanted!r}; {did_you_mean(wanted, ENGINES)}")
+        why = recursion.suits(self.model, cases)
+        if wanted == "recursion" and why:
+            raise ArgumentError(f"the engine `recursion` cannot run this scenario: {why}. Use `calendar` or `fast`.")
+        if wanted != "auto":
+            return wanted
+        if why is None:
+            return "recursion"
+        return "fast" if cases >= PAYS and fast.available() else "calendar"
+
+    def blocks(self, cases: int | None = None, seed: int | None = None, engine: str = "auto") -> Iterator[Done]:
+        """What is known of the cases, once they have left, in parts: memory stays bounded."""
+        limit = self._limit(cases)
+        run = Run(self.model.plan, {CASES: min(limit, 2**60)}, self._seed(seed))
+        return self._flow(run, limit, self.engine(limit, engine))
+
+    def _flow(self, run: Run, limit: int, engine: str) -> Iterator[Done]:
+        if engine == "recursion":
+            compiled = fast.workload() if limit >= PAYS and fast.available() and self._has_pools() else None
+            return recursion.go(self.model, run, limit, compiled)
+        return Calendar(self.model, run, fast.calendar() if engine == "fast" else None).go(limit)
+
+    def _has_pools(self) -> bool:
+        return any(self.model.servers(name) > 1 for name in self.model.names)
+
+    def _limit(self, cases: int | None) -> int:
+        """How many cases may come: what is asked, or the file says, or as many as come until the end."""
+        if cases is not None:
+            if isinstance(cases, bool) or not isinstance(cases, int) or cases < 0:
+                raise ArgumentError(f"cases: a whole number from 0 up was wanted, not {cases!r}.")
+            return cases
+        found = self.model.file
+        if found.cases is not None:
+            return found.cases
+        bounded = found.until is not None or all(
+            s.cases or s.at or s.file or s.population or s.until for s in found.sources.values()
+        )
+        return 2**60 if bounded else USUAL_CASES
+
+    def _seed(self, seed: int | None) -> int:
+        seed = self.model.file.seed if seed is None else seed
+        if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
+            raise ArgumentError(f"seed: a whole number from 0 up was wanted, not {seed!r}.")
+        return seed
+
+    def run(self, cases: int | None = None, seed: int | None = None, engine: str = "auto") -> Simulated:
+        """Play the process through: `cases` of them, or as many as come until the scenario's end.
+
+        Raises DataError where a drawn value cannot be, or cases block each other for ever.
+        """
+        limit, seed = self._limit(cases), self._seed(seed)
+        chosen = self.engine(limit, engine)
+        tables = {n: pl.concat(frames) for n, frames in _by_table(self._stepped(seed)).items()}
+        kept = _Kept(limit=None)
+        if self.model.file.stations:
+            parts = kept.through(self.blocks(cases, seed, chosen))
+            tables |= {n: _in_order(pl.concat(frames)) for n, frames in _by_table(self.frames(parts)).items()}
+        visits = kept.visits()
+        return Simulated(tables, chosen, seed, self.notes, self.model, visits, self._end(visits))
+
+    def _stepped(self, seed: int) -> Iterator[dict[str, pl.DataFrame]]:
+        """The tables of populations, sensors and ledgers, part by part."""
+        for part in self.stepwise:
+            yield from part.blocks(seed)
+
+    def save(
+        self, out: str | Path, cases: int | None = None, *,
+        seed: int | None = None, engine: str = "auto", format: str = "csv",
+    ) -> Simulated:  # fmt: skip
+        """Play it through and write the tables into a folder, a file each, as cases leave.
+
+        Memory is bounded, whatever the number of cases: the log is in the order in which cases leave, by parts; and
+        indicators are there only for runs of up to `MEASURED` visits. format: csv, parquet, ... or xes (the log alone).
+        """
+        if format not in FORMATS:
+            raise ArgumentError(f"format {format!r}: {did_you_mean(format, FORMATS)}")
+        limit, seed = self._limit(cases), self._seed(seed)
+        check_writable(Path(out) / "any" if Path(out).is_dir() else out)
+        found = Simulated({}, self.engine(limit, engine), seed, self.notes, self.model)
+        folder, kept = outputs.made(out), _Kept()
+        parts = kept.through(self.blocks(cases, seed, found.engine)) if self.model.file.stations else iter(())
+        if format == "xes":
+            found.rows = self._save_xes(folder, parts)
+        else:
+            found.rows = outputs.save(chain(self._stepped(seed), self.frames(parts)), folder, format)
+        found.visits = kept.visits()
+        found.end = self._end(found.visits)
+        return found
+
+    def _save_xes(self, folder: Path, parts: Iterator[Done]) -> dict[str, int]:
+        if not self.model.file.stations:
+            raise ArgumentError("XES holds event logs: this scenario has no stations. Use csv or parquet.")
+        rows = {"cases": 0, "log": 0}
+
+        def tables() -> Iterator[tuple[pl.DataFrame, pl.DataFrame]]:
+            for found in self.frames(parts):
+                for name in rows:
+                    rows[name] += found[name].height
+                yield found["cases"], found["log"]
+
+        with atomic(folder / "log.xes") as sink:
+            for text in xes.document(tables()):
+                sink.write(text.encode())
+        return rows
+
+    def _end(self, visits: Mapping[str, np.ndarray]) -> float:
+        if self.model.file.until is not None:
+            return self.model.file.until
+        return float(np.nanmax(visits["complete"])) if len(visits.get("complete", ())) else 0.0
+
+    def sweep(
+        self, values: Mapping[str, Sequence[Any]], cases: int | None = None, *,
+        seed: int | None = None, replications: int = 10, engine: str = "auto",
+    ) -> pl.DataFrame:  # fmt: skip
+        """All combinations of settings, {"tellers.servers": [3, 4]}, side by side: see `whatif.sweep`."""
+        return whatif.sweep(self, values, cases, seed=self._seed(seed), replications=replications, engine=engine)
+
+    def replicated(
+        self, replications: int, cases: int | None = None, seed: int | None = None, engine: str = "auto"
+    ) -> pl.DataFrame:
+        """The indicators with 95 % intervals over independent runs."""
+        seeds = [whatif.replication_seed(self._seed(seed), r) for r in range(replications)]
+        return indicators.table([self.run(cases, own, engine).measured() for own in seeds])
+
+    def frames(self, parts: Iterable[Done]) -> Iterator[dict[str, pl.DataFrame]]:
+        """The tables of each part; of no part, tables without rows."""
+        done = None
+        for done in parts:
+            yield self._tables(done)
+        if done is None:
+            yield self._tables(Done.nothing(nobody(self.model, Run(self.model.plan, {CASES: 0}, 0))))
+
+    def _tables(self, done: Done) -> dict[str, pl.DataFrame]:
+        tables = {"cases": outputs.cases(self.model, done), "log": outputs.log(self.model, done)}
+        if self.model.file.stocks:
+            tables["orders"] = outputs.orders(self.model, done)
+        return tables
+
+
+def _stepwise(model: Model) -> list[Populations | SensorField | Accounts]:
+    """What goes by steps of time, not from event to event. Raises PlacedError."""
+    found, clock, folder = model.file, model.clock, model.folder
+    return [
+        *(Populations(n, p, clock, folder, found.locale) for n, p in found.populations.items()),
+        *(SensorField(n, s, clock, folder) for n, s in found.sensors.items()),
+        *(Accounts(n, a, clock, folder, found.locale) for n, a in found.ledgers.items()),
+    ]
+
+
+class _Kept:
+    """What indicators are made of, while parts go by; nothing once it would be too much."""
+
+    def __init__(self, limit: int | None = MEASURED) -> None:
+        self.parts: list[dict[str, np.ndarray]] = []
+        self.n, self.limit = 0, limit
+
+    def through(self, parts: Iterable[Done]) -> Iterator[Done]:
+        for part in parts:
+            self.n += len(part.case)
+            if self.limit is None or self.n <= self.limit:
+                case = part.batch.rows[part.case] + 1
+                self.parts.append({"case": case, **{k: getattr(part, k) for k in _KEPT}})
+            else:
+                self.parts.clear()
+            yield part
+
+    def visits(self) -> dict[str, np.ndarray]:
+        """Arrays (m,), those of a case together."""
+        if not self.parts:
+            return {
+                k: np.zeros(0, np.int64 if k in ("case", "station", "outcome") else np.float64)
+                for k in ("case", *_KEPT)
+            }
+        return {k: np.concatenate([p[k] for p in self.parts]) for k in self.parts[0]}
+
+
+def _in_order(frame: pl.DataFrame) -> pl.DataFrame:
+    """Rows by case: cases that stayed long came out later than those after them."""
+    return (
+        frame if "case" not in frame.columns or frame["case"].is_sorted() else frame.sort("case", maintain_order=True)
+    )
+
+
+def _by_table(chunks: Iterable[Mapping[str, pl.DataFrame]]) -> dict[str, list[pl.DataFrame]]:
+    out: dict[str, list[pl.DataFrame]] = {}
+    for tables in chunks:
+        for name, frame in tables.items():
+            out.setdefault(name, []).append(frame)
+    return out
+
+
+def simulate(
+    scenario: Scenario | str | Path | Mapping[str, Any],
+    cases: int | None = None,
+    *,
+    seed: int | None = None,
+    engine: str = "auto",
+    values: Mapping[str, Any] | None = None,
+) -> Simulated:
+    """Play a process through: a scenario file, one of the library's names, plain values, or a `Scenario`.
+
+    cases: how many come; by default what the scenario says. values: put in its place, {"tellers.servers": 4}.
+    """
+    if isinstance(scenario, Mapping):
+        scenario = Scenario(scenario)
+    if not isinstance(scenario, Scenario):
+        scenario = Scenario.load(scenario)
+    if values:
+        scenario = scenario.having(values)
+    return scenario.run(cases, seed, engine)

@@ -1,0 +1,411 @@
+"""Related tables: keys found, tables learned together and drawn anew, through the public door."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+import verosim as vs
+from verosim import files
+from verosim.evaluation import relations
+from verosim.keys import DANGLING, NONE, parent_rows
+from verosim.relational.counts import Counts
+from verosim.relational.graph import depths
+from verosim.relational.links import Places, above, set_apart
+from verosim.schema import Column, ForeignKey, Schema, Table
+
+SHARED = Path(__file__).parents[2] / "shared" / "data" / "relational"
+Frames = dict[str, pl.DataFrame]
+
+
+def shop(n: int = 300, seed: int = 0) -> Frames:
+    """Customers, their orders, the lines of these, products, and a bridge of customers and clubs."""
+    rng = np.random.default_rng(seed)
+    rich = rng.random(n) < 0.3
+    customers = pl.DataFrame(
+        {"customer_id": np.arange(1, n + 1), "rich": rich, "city": rng.choice(["Oslo", "Rome", "Lima"], n)}
+    )
+    owner = np.repeat(np.arange(n), np.where(rich, rng.integers(3, 7, n), rng.integers(0, 3, n)))
+    orders = pl.DataFrame(
+        {
+            "order_id": 1000 + np.arange(len(owner)),
+            "customer_id": owner + 1,
+            "total": np.round(np.where(rich[owner], 500, 50) * rng.uniform(0.8, 1.2, len(owner)), 2),
+            "city": customers["city"].to_numpy()[owner],
+        }
+    )
+    products = pl.DataFrame({"product_id": np.arange(30), "price": np.arange(30) * 10.0 + 5})
+    of = np.repeat(np.arange(len(owner)), rng.integers(1, 4, len(owner)))
+    dear = rich[owner[of]]
+    lines = pl.DataFrame(
+        {
+            "order_id": 1000 + of,
+            "line": np.arange(len(of)) - np.searchsorted(of, of) + 1,
+            "product_id": np.where(dear, rng.integers(15, 30, len(of)), rng.integers(0, 15, len(of))),
+            "amount": rng.poisson(2, len(of)),
+        }
+    )
+    return {"customers": customers, "orders": orders, "order_lines": lines, "products": products}
+
+
+def keys_hold(drawn: Frames, schema: Schema) -> bool:
+    return not any(relations.broken_keys(drawn, schema).values())
+
+
+@pytest.fixture(scope="module")
+def fitted() -> vs.Synthesizer:
+    return vs.fit(shop(), model="chain", seed=3)
+
+
+# ------------------------------------------------------------------------------------------------- schema and keys
+
+
+def test_foreign_keys_go_through_yaml_and_back() -> None:
+    child = Table(
+        "b", (Column("id", "id", "int64"), Column("a_id", "id", "int64")), ("id",),
+        foreign_keys=(ForeignKey(("a_id",), "a", ("id",), "why"),), keep=True,
+    )  # fmt: skip
+    schema = Schema({"a": Table("a", (Column("id", "id", "int64"),), ("id",)), "b": child})
+    from verosim.schema import parse_yaml
+
+    again = Schema.from_dict(parse_yaml(schema.to_yaml()))
+    assert again == schema
+    assert again["b"].foreign_keys[0].reason == "why"
+
+
+@pytest.mark.parametrize(
+    ("spec", "said"),
+    [
+        ({"columns": ["x"], "parent": "a"}, "no column 'x'"),
+        ({"columns": ["id"], "parent": 3}, "name of a table"),
+        ({"columns": ["id"], "parent": "a", "parent_columns": ["p", "q"]}, "as many"),
+        ({"columns": ["id"], "parents": "a"}, "unknown key 'parents'"),
+    ],
+)
+def test_a_wrong_foreign_key_is_named(spec: dict[str, object], said: str) -> None:
+    data = {"tables": {"b": {"columns": {"id": {"kind": "id", "dtype": "int64"}}, "foreign_keys": [spec]}}}
+    with pytest.raises(vs.SchemaError, match=said):
+        Schema.from_dict(data)
+
+
+def test_keys_are_found_by_values_and_names_with_reasons() -> None:
+    schema = vs.inspect(shop())
+    found = {(t.name, str(k)) for t in schema.values() for k in t.foreign_keys}
+    assert found == {
+        ("orders", "customer_id -> customers(customer_id)"),
+        ("order_lines", "order_id -> orders(order_id)"),
+        ("order_lines", "product_id -> products(product_id)"),
+    }
+    assert schema["order_lines"].primary_key == ("order_id", "line")
+    assert "different values are in customers.customer_id" in schema["orders"].foreign_keys[0].reason
+
+
+def test_a_number_within_a_key_is_no_key() -> None:
+    dataset = shop()
+    dataset["orders"] = dataset["orders"].with_columns(days=pl.col("customer_id") % 20 + 1)
+    assert [k.columns for k in vs.inspect(dataset)["orders"].foreign_keys] == [("customer_id",)]
+
+
+def test_keys_written_in_a_schema_win() -> None:
+    dataset = shop()
+    schema = vs.inspect(dataset)
+    plain = schema.with_table(Table("orders", schema["orders"].columns, ("order_id",)))
+    assert vs.inspect(dataset, plain)["orders"].foreign_keys == ()
+
+
+@pytest.mark.skipif(not SHARED.is_dir(), reason="the shared data are not here")
+@pytest.mark.parametrize(("name", "keys"), [("clinic", 2), ("northwind", 11), ("sakila", 21)])
+def test_keys_of_real_databases_are_found(name: str, keys: int) -> None:
+    dataset = {p.stem: files.read(p).dataset[p.stem] for p in sorted((SHARED / name).glob("*.csv"))}
+    assert sum(len(table.foreign_keys) for table in vs.inspect(dataset).values()) == keys
+
+
+def test_keys_of_other_types_are_one() -> None:
+    key = ForeignKey(("a",), "p", ("id",))
+    parent = pl.DataFrame({"id": [1, 2, 7]})
+    for values in ([7, 1, None, 9], [7.0, 1.0, None, 9.0], ["7", "1", None, "9"]):
+        assert parent_rows(pl.DataFrame({"a": values}), parent, key, "c").tolist() == [2, 0, NONE, DANGLING]
+
+
+# ------------------------------------------------------------------------------------------------- parts
+
+
+def test_numbers_of_children_are_those_learned() -> None:
+    real = np.repeat([0, 1, 2, 3], [40, 30, 20, 10])
+    counts = Counts.fit(real, k=5)
+    drawn = counts.like(np.arange(100.0), np.random.default_rng(0))
+    assert drawn.tolist() == real.tolist()  # who the model gives more gets more
+    assert counts.summing(drawn, 120, "t", np.random.default_rng(0)).sum() == 120
+    assert counts.summing(drawn, 70, "t", np.random.default_rng(0)).sum() == 70
+
+
+def test_a_number_of_children_that_few_have_is_not_kept() -> None:
+    counts = Counts.fit(np.array([1] * 50 + [977]), k=5)
+    assert counts.like(np.arange(51.0), np.random.default_rng(0)).max() == 1
+
+
+def test_places_keep_how_often_each_is_named() -> None:
+    counts, groups = np.array([3, 1, 0, 2]), np.array([0, 0, 1, 1])
+    taken = Places.of(counts, groups, np.random.default_rng(0)).take(
+        np.array([0, 0, 1, 0, NONE, 1, 0]), np.random.default_rng(1)
+    )
+    assert np.bincount(taken[taken >= 0], minlength=4).tolist() == [3, 1, 0, 2]
+    assert taken[4] == NONE
+    assert set(taken[[2, 5]]) == {3}
+
+
+def test_bridges_name_nobody_twice() -> None:
+    rng = np.random.default_rng(0)
+    owners, counts = np.repeat(np.arange(50), 6), np.full(10, 30)
+    named = set_apart(owners, rng.permutation(np.repeat(np.arange(10), 30)), counts, rng)
+    assert len(set(zip(owners.tolist(), named.tolist(), strict=True))) == 300
+
+
+def test_a_tree_of_rows_stays_a_tree() -> None:
+    depth = np.array([0, 1, 1, 2, 2, 2, 0, 1])
+    parents = above(depth, np.array([2, 2, 1, 0, 0, 0, 1, 0]), np.random.default_rng(0))
+    assert depths(parents) is not None
+    assert depths(parents).tolist() == depth.tolist()  # type: ignore[union-attr]
+    assert depths(np.array([1, 2, 0])) is None
+
+
+# ------------------------------------------------------------------------------------------------- learned and drawn
+
+
+def test_every_key_is_valid_and_sizes_are_exact(fitted: vs.Synthesizer) -> None:
+    for scale in (0.5, 1.0, 2.0):
+        drawn = fitted.sample(scale=scale)
+        assert keys_hold(drawn, fitted.schema_)
+        assert {n: f.height for n, f in drawn.items()} == {n: round(f.height * scale) for n, f in shop().items()}
+        assert drawn["orders"].columns == shop()["orders"].columns
+        assert drawn["orders"].schema == shop()["orders"].schema
+
+
+def test_same_seed_same_rows_and_a_model_file_keeps_them(fitted: vs.Synthesizer, tmp_path: Path) -> None:
+    fitted.save(tmp_path / "shop.verosim")
+    one, two, other = fitted.sample(seed=5), vs.load(tmp_path / "shop.verosim").sample(seed=5), fitted.sample(seed=6)
+    assert all(one[name].equals(two[name]) for name in one)
+    assert not one["orders"].equals(other["orders"])
+
+
+def test_children_are_like_their_parents(fitted: vs.Synthesizer) -> None:
+    drawn = fitted.sample(scale=3, seed=1)
+    joined = drawn["orders"].join(drawn["customers"], on="customer_id")
+    assert ((joined["total"] > 200) == joined["rich"]).mean() > 0.95  # type: ignore[operator]
+    per = joined["customer_id"].value_counts().join(drawn["customers"], on="customer_id")
+    assert per.filter("rich")["count"].mean() > 2 * per.filter(~pl.col("rich"))["count"].mean()  # type: ignore[operator]
+    found = relations.cardinality(shop(), drawn, fitted.schema_)
+    assert min(found.values()) > 0.9
+
+
+def test_values_that_agree_and_serial_numbers_still_do(fitted: vs.Synthesizer) -> None:
+    drawn = fitted.sample(seed=2)
+    joined = drawn["orders"].join(drawn["customers"], on="customer_id", suffix=" of the customer")
+    assert (joined["city"] == joined["city of the customer"]).all()
+    lines = drawn["order_lines"].group_by("order_id").agg(pl.col("line").sort())
+    assert all(row == list(range(1, len(row) + 1)) for row in lines["line"].to_list())
+
+
+def test_second_parents_are_not_chosen_at_random(fitted: vs.Synthesizer) -> None:
+    drawn = fitted.sample(scale=3, seed=4)
+    joined = drawn["order_lines"].join(drawn["orders"], on="order_id").join(drawn["products"], on="product_id")
+    dear = joined.group_by(pl.col("total") > 200).agg(pl.col("price").mean())
+    prices = dict(dear.rows())
+    assert prices[True] > prices[False] + 60  # 150 apart in the real ones, where chance would have them alike
+
+
+def test_conditions_on_parents_go_down(fitted: vs.Synthesizer) -> None:
+    drawn = fitted.sample({"customers": 200}, where={"rich": True}, seed=1)
+    assert drawn["customers"]["rich"].all()
+    assert (drawn["orders"]["total"] > 200).mean() > 0.9  # type: ignore[operator]
+    assert keys_hold(drawn, fitted.schema_)
+    with pytest.raises(vs.ArgumentError, match="'customers'"):
+        fitted.sample({"orders": 20}, where={"total": 50.0})
+
+
+def test_more_rows_than_the_parents_have_room_for_are_refused() -> None:
+    people = pl.DataFrame({"person_id": np.arange(100), "x": np.arange(100) % 7})
+    cards = pl.DataFrame({"card_id": np.arange(60), "person_id": np.arange(60), "y": np.arange(60) % 5})
+    synthesizer = vs.fit({"people": people, "cards": cards}, model="chain", seed=1)
+    assert synthesizer.sample()["cards"]["person_id"].is_unique().all()
+    with pytest.raises(vs.RuleError, match="100 parents have room for 100"):
+        synthesizer.sample({"people": 100, "cards": 101})
+
+
+def test_employees_have_managers_without_a_circle() -> None:
+    n, rng = 200, np.random.default_rng(1)
+    boss = [None, None, *(int(rng.integers(0, max(1, i // 3))) for i in range(2, n))]
+    frame = pl.DataFrame({"employee_id": np.arange(n), "manager_id": boss, "pay": rng.integers(10, 99, n)})
+    other = pl.DataFrame({"note_id": np.arange(40), "employee_id": np.arange(40) * 2, "text": ["a", "b"] * 20})
+    synthesizer = vs.fit({"employees": frame, "notes": other}, model="chain", seed=1, k=1)
+    drawn = synthesizer.sample()
+    key = synthesizer.schema_["employees"].foreign_keys[0]
+    assert depths(parent_rows(drawn["employees"], drawn["employees"], key, "employees")) is not None
+    assert drawn["employees"]["manager_id"].null_count() == 2
+    assert keys_hold(drawn, synthesizer.schema_)
+
+
+def test_tables_that_name_each_other_are_drawn_in_two_passes() -> None:
+    rng = np.random.default_rng(2)
+    teams = pl.DataFrame(
+        {"team_id": np.arange(40), "leader_id": rng.integers(0, 200, 40), "size": rng.integers(3, 9, 40)}
+    )
+    players = pl.DataFrame(
+        {"player_id": np.arange(200), "team_id": rng.integers(0, 40, 200), "age": rng.integers(18, 40, 200)}
+    )
+    schema = vs.inspect({"teams": teams, "players": players})
+    leader = ForeignKey(("leader_id",), "players", ("player_id",))
+    table = schema["teams"].with_columns(Column("leader_id", "id", "int64"))
+    schema = schema.with_table(Table("teams", table.columns, ("team_id",), foreign_keys=(leader,)))
+    synthesizer = vs.fit({"teams": teams, "players": players}, schema, model="chain", seed=1)
+    assert keys_hold(synthesizer.sample(), synthesizer.schema_)
+
+
+def test_bridges_of_keys_only_empty_tables_and_loners() -> None:
+    rng = np.random.default_rng(3)
+    pairs = np.unique(rng.integers(0, 40, (300, 2)), axis=0)
+    dataset = {
+        "students": pl.DataFrame({"student_id": np.arange(40), "year": np.arange(40) % 3}),
+        "courses": pl.DataFrame({"course_id": np.arange(40)}),
+        "takes": pl.DataFrame({"student_id": pairs[:, 0], "course_id": pairs[:, 1]}),
+        "alone": pl.DataFrame({"x": np.arange(50) / 7}),
+        "grades": pl.DataFrame({"student_id": [], "grade": []}, schema={"student_id": pl.Int64, "grade": pl.Int64}),
+    }
+    synthesizer = vs.fit(dataset, model="chain", seed=1)
+    drawn = synthesizer.sample()
+    assert {n: f.height for n, f in drawn.items()} == {n: f.height for n, f in dataset.items()}
+    assert drawn["takes"].is_unique().all()
+    assert keys_hold(drawn, synthesizer.schema_)
+    assert drawn["grades"].schema == dataset["grades"].schema
+
+
+def test_composite_keys_and_keys_without_a_value() -> None:
+    rng = np.random.default_rng(4)
+    rooms = pl.DataFrame(
+        {"floor": np.repeat(np.arange(10), 10), "room": np.tile(np.arange(10), 10), "beds": rng.integers(1, 4, 100)}
+    )
+    which = rng.integers(0, 100, 500)
+    stays = pl.DataFrame(
+        {"stay_id": np.arange(500), "floor": which // 10, "room": which % 10, "nights": rng.integers(1, 9, 500)}
+    )
+    none = pl.Series(rng.random(500) < 0.2)
+    stays = stays.with_columns(pl.when(~none).then(pl.col(c)).alias(c) for c in ("floor", "room"))
+    schema = vs.inspect({"rooms": rooms, "stays": stays})
+    parts = {"floor": Column("floor", "id", "int64"), "room": Column("room", "id", "int64")}
+    two = tuple(parts.get(c.name, c) for c in schema["stays"].columns)
+    key = ForeignKey(("floor", "room"), "rooms", ("floor", "room"))
+    schema = schema.with_table(Table("rooms", schema["rooms"].columns, ("floor", "room")))
+    schema = schema.with_table(Table("stays", two, ("stay_id",), foreign_keys=(key,)))
+    drawn = vs.fit({"rooms": rooms, "stays": stays}, schema, model="chain", seed=1).sample()
+    assert keys_hold(drawn, schema)
+    assert drawn["stays"]["floor"].null_count() == drawn["stays"]["room"].null_count() == none.sum()
+
+
+def test_kept_tables_come_out_as_they_are(tmp_path: Path) -> None:
+    synthesizer = vs.fit(shop(), model="chain", seed=1, keep=["products"])
+    synthesizer.save(tmp_path / "m.verosim")
+    for one in (synthesizer, vs.load(tmp_path / "m.verosim")):
+        drawn = one.sample(scale=0.5)
+        assert drawn["products"].equals(shop()["products"])
+        assert keys_hold(drawn, one.schema_)
+    with pytest.raises(vs.SchemaError, match="keep both"):
+        vs.fit(shop(), model="chain", keep=["orders"])
+
+
+def test_times_of_children_do_not_precede_their_parents() -> None:
+    rng = np.random.default_rng(5)
+    day = pl.date(2020, 1, 1)
+    people = pl.DataFrame({"person_id": np.arange(200), "d": rng.integers(0, 900, 200)}).select(
+        "person_id", registered=day + pl.duration(days="d")
+    )
+    visits = pl.DataFrame(
+        {"visit_id": np.arange(600), "person_id": rng.integers(0, 200, 600), "d": rng.integers(0, 90, 600)}
+    )
+    visits = visits.join(people, on="person_id").select(
+        "visit_id", "person_id", visited=pl.col("registered") + pl.duration(days="d")
+    )
+    drawn = vs.fit({"people": people, "visits": visits}, model="chain", seed=1).sample(scale=3)
+    joined = drawn["visits"].join(drawn["people"], on="person_id")
+    assert (joined["visited"] >= joined["registered"]).all()
+
+
+def test_a_panel_has_each_day_once_per_parent() -> None:
+    days = [d for shop in range(40) for d in range(shop % 9 + 2)]
+    shops = pl.DataFrame({"shop_id": np.arange(40), "size": np.arange(40) % 9})
+    which = [shop for shop in range(40) for _ in range(shop % 9 + 2)]
+    sales = pl.DataFrame({"shop_id": which, "day": days, "sold": [d * 3 for d in days]}).select(
+        "shop_id", "sold", day=pl.date(2024, 1, 1) + pl.duration(days=pl.col("day") * 7)
+    )
+    schema = vs.inspect({"shops": shops, "sales": sales})
+    table = schema["sales"]
+    schema = schema.with_table(Table("sales", table.columns, ("shop_id", "day"), foreign_keys=table.foreign_keys))
+    drawn = vs.fit({"shops": shops, "sales": sales}, schema, model="chain", seed=1).sample()
+    assert keys_hold(drawn, schema)
+
+
+def test_rules_across_tables_hold_in_every_row() -> None:
+    dataset = shop()
+    dataset["customers"] = dataset["customers"].with_columns(limit=pl.when("rich").then(650.0).otherwise(65.0))
+    schema = vs.inspect(dataset)
+    rule = {"rule": "inequality", "low_column": "total", "high_column": "customers.limit"}
+    orders = schema["orders"]
+    orders = Table("orders", orders.columns, orders.primary_key, (rule,), foreign_keys=orders.foreign_keys)
+    drawn = vs.fit(dataset, schema.with_table(orders), model="chain", seed=1).sample(scale=2)
+    joined = drawn["orders"].join(drawn["customers"], on="customer_id")
+    assert (joined["total"] <= joined["limit"]).all()
+
+
+# ------------------------------------------------------------------------------------------------- bad inputs
+
+
+def with_strays() -> tuple[Frames, Schema]:
+    dataset = shop(100)
+    schema = vs.inspect(dataset)
+    some = dataset["orders"]["customer_id"].clone().scatter([3, 9], 99_999)
+    return {**dataset, "orders": dataset["orders"].with_columns(some)}, schema
+
+
+def test_keys_that_name_nobody_are_refused_with_their_number() -> None:
+    dataset, schema = with_strays()
+    with pytest.raises(vs.DataError, match=r"table 'orders', column 'customer_id', row 3: 2 of .* such as 99999"):
+        vs.fit(dataset, schema, model="chain")
+
+
+@pytest.mark.parametrize("orphans", ["drop", "null", "keep"])
+def test_keys_that_name_nobody_can_be_settled(orphans: str) -> None:
+    dataset, schema = with_strays()
+    synthesizer = vs.fit(dataset, schema, model="chain", orphans=orphans)
+    drawn, key = synthesizer.sample(), schema["orders"].foreign_keys[0]
+    assert any("2 of" in note and "customer_id" in note for note in synthesizer.notes)
+    rows = parent_rows(drawn["orders"], drawn["customers"], key, "orders")
+    assert drawn["orders"].height == dataset["orders"].height - 2 * (orphans == "drop")
+    assert (rows == {"drop": -9, "null": NONE, "keep": DANGLING}[orphans]).sum() == (0 if orphans == "drop" else 2)
+
+
+def test_a_parent_key_that_stands_twice_is_refused() -> None:
+    dataset = shop(100)
+    schema = vs.inspect(dataset)
+    dataset["customers"] = dataset["customers"].with_columns(pl.col("customer_id").replace(2, 1))
+    with pytest.raises(vs.DataError, match="stand"):
+        vs.fit(dataset, schema, model="chain")
+
+
+def test_keys_of_two_types_come_out_in_their_own() -> None:
+    dataset = shop(100)
+    dataset["orders"] = dataset["orders"].with_columns(pl.col("customer_id").cast(pl.String))
+    synthesizer = vs.fit(dataset, model="chain", seed=1)
+    drawn = synthesizer.sample()
+    assert drawn["orders"]["customer_id"].dtype == pl.String
+    assert keys_hold(drawn, synthesizer.schema_)
+
+
+def test_a_key_of_a_missing_table_gets_a_hint() -> None:
+    dataset = shop(100)
+    schema = vs.inspect(dataset)
+    wrong = (ForeignKey(("customer_id",), "customer", ("customer_id",)),)
+    schema = schema.with_table(Table("orders", schema["orders"].columns, ("order_id",), foreign_keys=wrong))
+    with pytest.raises(vs.SchemaError, match="did you mean 'customers'"):
+        vs.fit(dataset, schema, model="chain")
