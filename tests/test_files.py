@@ -339,7 +339,7 @@ def test_json_types_and_missing_keys(tmp_path: Path) -> None:
     ("data", "message"),
     [
         (b'[{"a": 1}, {"a": "x"}]', "column 'a', row 1: holds both number and text"),
-        (b'[{"a": 1}, {"a": [2]}]', "column 'a', row 1: holds nested values"),
+        (b'[{"a": 1}, {"a": [2]}]', "column 'a', row 1: holds both list and value"),
         (b'[{"a": 1, "a": 2}]', "column 'a': the key stands twice"),
         (b'[{"a": NaN}]', "NaN is not JSON"),
         (b'[{"a": 1}, 5]', "row 1: an object was wanted"),

@@ -12,19 +12,21 @@ SRC = Path(__file__).parents[1] / "src" / "verosim"
 
 LAYERS = [  # a package counts as one layer; inside it, modules may import each other
     "errors", "draws", "models", "schema", "keys", "forms", "providers", "infer", "files", "frames", "expressions",
-    "rules", "codec", "starting", "archive", "table_model", "workers", "control", "relational", "synthesizer", "recipe",
-    "pages", "simulation", "evaluation", "compat", "run", "generating", "augmenting", "comparing", "judging", "cli",
-    "web",
+    "rules", "databases", "codec", "starting", "archive", "table_model", "workers", "control", "relational",
+    "synthesizer", "recipe", "pages", "simulation", "evaluation", "compat", "run", "generating", "augmenting",
+    "comparing", "judging", "cli", "web",
 ]  # fmt: skip
 DOORS = {"__init__", "__main__"}  # of verosim itself: they may import everything
 UNSAFE = {"pickle", "cPickle", "_pickle", "dill", "cloudpickle", "joblib", "marshal", "shelve"}
 FRAMES = {"polars", "pandas", "pyarrow"}  # what a model must never see
-HEAVY = {"pandas", "pyarrow", "torch"}  # optional: `import verosim` works, and is quick, without them
+HEAVY = {"pandas", "pyarrow", "sqlalchemy", "torch"}  # optional: `import verosim` works, and is quick, without them
 # of models/: what works without PyTorch; the others are loaded when a network is asked for, and may import it at once
 LIGHT = {
     "__init__", "auto", "boost", "chain", "copula", "experts", "features", "independent", "judge", "marginal",
     "network", "plan", "tokens", "trees",
 }  # fmt: skip
+# of databases/: what works without SQLAlchemy; the others are loaded to open a database
+CLOSED = {"__init__", "places", "structure"}
 NEVER = {"scipy", "sklearn", "lightgbm", "xgboost"}  # would take the core past its size: see docs/decisions.md
 CHANCE = {"Generator", "Philox"}  # all of numpy.random that there is to use: no global state, no hidden seed
 
@@ -124,6 +126,7 @@ def test_optional_libraries_are_imported_where_they_are_used(path: Path) -> None
     tree = ast.parse(path.read_text(encoding="utf-8"))
     started = ast.Module([n for n in at_start(tree) if isinstance(n, ast.Import | ast.ImportFrom)], type_ignores=[])  # type: ignore[misc]
     heavy = HEAVY - ({"torch"} if path.parent.name == "models" and path.stem not in LIGHT else set())
+    heavy -= {"sqlalchemy"} if path.parent.name == "databases" and path.stem not in CLOSED else set()
     assert within(set(imported(started, name_of(path), path.name == "__init__.py")), heavy) == []
     assert within(imports_of(path), NEVER) == []
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from verosim.errors import (
     ArgumentError,
+    DatabaseError,
     DataError,
     FileError,
     MissingExtraError,
@@ -30,6 +31,7 @@ from verosim.errors import (
 if TYPE_CHECKING:
     from verosim.augmenting import augment
     from verosim.comparing import compare
+    from verosim.databases import Pick
     from verosim.evaluation import Report
     from verosim.evaluation.combining import combine
     from verosim.generating import generate
@@ -46,6 +48,7 @@ __version__ = "0.1.0"
 _LAZY = {  # imported when first asked for: `import verosim` is quick
     **dict.fromkeys(("fit", "inspect", "load", "synth"), "verosim.run"),
     "augment": "verosim.augmenting",
+    "Pick": "verosim.databases",
     "compare": "verosim.comparing",
     "combine": "verosim.evaluation.combining",
     "evaluate": "verosim.judging",
@@ -63,12 +66,14 @@ __all__ = [
     "ArgumentError",
     "Column",
     "DataError",
+    "DatabaseError",
     "FileError",
     "ForeignKey",
     "MissingExtraError",
     "ModelFileError",
     "NotFittedError",
     "Options",
+    "Pick",
     "Recipe",
     "Recorder",
     "Report",

@@ -16,13 +16,14 @@ import polars as pl
 
 from verosim import files
 from verosim.control import derived
+from verosim.databases import shown
 from verosim.draws import stream
 from verosim.errors import ArgumentError, did_you_mean
 from verosim.evaluation.columns import compare
 from verosim.evaluation.gain import Gain, gains
 from verosim.evaluation.targets import has_classes, score
 from verosim.models import Progress, silent
-from verosim.run import SEED, Opened, beside, check_targets, described, open_data
+from verosim.run import SEED, Opened, beside, check_place, check_targets, described, open_data, put
 from verosim.schema import Schema
 from verosim.synthesizer import Synthesizer
 from verosim.table_model import Options, people_of, whole
@@ -80,7 +81,7 @@ def augment(
     whole("splits", splits, 0)
     if rows is not None and whole("rows", rows, 0) <= frame.height:
         raise ArgumentError(f"rows: real and synthetic together, more than the {frame.height:,} real ones.")
-    path = _Path(name, described(opened.dataset, schema), target, rows and rows / frame.height, balance, options)
+    path = _Path(name, described(opened, schema), target, rows and rows / frame.height, balance, options)
     measured = _measured(path, frame, splits, seed, progress) if splits else ()
     progress(0.8, "learning all rows")
     synthetic = path.drawn(frame, seed)
@@ -107,14 +108,14 @@ def augment_file(
     """Augment a file, and write the rows beside it, looking like it. -> what was done, and where the rows are."""
     out = out or beside(source, "augmented")
     check_targets((source, schema), out)
-    files.check_writable(out)
+    check_place(out)
     done = augment(
         source, target, rows=rows, balance=balance, splits=splits, schema=schema, seed=seed, options=options,
         progress=progress,
     )  # fmt: skip
     ((name, frame),) = done.dataset.items()
-    files.write(frame, out, done.layout, table=name)
-    return done, str(out)
+    put({name: frame}, out, done.layout)
+    return done, shown(out)
 
 
 @dataclass(frozen=True, slots=True)

@@ -172,7 +172,7 @@ def compare(
     opened = open_data(data)
     if len(opened.dataset) != 1:
         raise DataError(f"one table was wanted, not {len(opened.dataset)}.", fix="Compare the tables one by one.")
-    found = described(opened.dataset, schema)
+    found = described(opened, schema)
     ((name, frame),) = opened.dataset.items()
     train, held = (part[name] for part in split(opened.dataset, Options(model="chain", k=k, unit=unit), seed))
     usefulness = _Usefulness(found[name], train, held, target)

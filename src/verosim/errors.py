@@ -4,7 +4,8 @@
     ├── ArgumentError        a call's argument is wrong
     ├── DataError            the data cannot be used as it is: names table, column and row
     ├── FileError            a file cannot be read or written
-    │   └── ModelFileError   a saved model was cut, changed, or made by a newer version
+    │   ├── ModelFileError   a saved model was cut, changed, or made by a newer version
+    │   └── DatabaseError    a database cannot be reached, read or written
     ├── SchemaError          a schema, or a rule in it, is wrong or contradicts the data
     ├── RuleError            the asked rows cannot be made to hold a rule
     ├── TrainingError        a network cannot be trained on the data
@@ -59,6 +60,10 @@ class FileError(VerosimError, OSError):
 
 class ModelFileError(FileError):
     """A saved model was cut, changed, or made by a newer version."""
+
+
+class DatabaseError(FileError):
+    """A database cannot be reached, read or written; the message shows its URL without the password."""
 
 
 class SchemaError(VerosimError, ValueError):

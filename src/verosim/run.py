@@ -15,8 +15,9 @@ from rich.console import Group
 from rich.table import Table as Grid
 from rich.text import Text
 
-from verosim import files, rules
+from verosim import databases, files, rules
 from verosim.control import Control
+from verosim.databases import Pick, is_database, named, shown
 from verosim.errors import ArgumentError, FileError, RuleError
 from verosim.evaluation import FIRST, FULL, Case, Parts, Report, TableReport, measure
 from verosim.files import Layout, disk
@@ -67,26 +68,29 @@ def synth(
     start: Any = None,
     report: str | Path | None = None,
     workers: int = 1,
+    pick: Pick | None = None,
+    replace_tables: bool = False,
     progress: Progress = silent,
 ) -> Outcome:
-    """Learn a file and write a synthetic one that looks like it, with a report beside it: the whole path.
+    """Learn a file or database and write a synthetic one that looks like it, with a report: the whole path.
 
-    report: a page (.html, the default) or JSON. Raises an error of `verosim.errors` before any work where something
-    cannot be done; writes whole files or none.
+    report: a page (.html, the default) or JSON. pick: what of a database is read. replace_tables: a database may hold
+    tables of these names, which are made anew. Raises an error of `verosim.errors` before any work where something
+    cannot be done; writes all or nothing.
     """
     check_sizes(rows, scale)
     out = out or beside(source, "synthetic")
     if report is None and str(out) != STANDARD:
-        named = out if str(source) == STANDARD else source
-        report = beside(named, "report", ".html", folder=Path(out).parent)
+        report = beside(out if str(source) == STANDARD else source, "report", ".html", folder=named(out).parent)
     check_targets((source, schema, start), out, report)
-    files.check_writable(out)
-    opened = open_data(source)
+    check_place(out, replace_tables)
+    opened = open_data(source, pick)
     parts = FIRST if report is None else FULL
     synthesizer, found = learn(opened, schema, seed, options or Options(), stage(progress, 0.0, 0.8), start, parts)
     sizes = synthesizer.sizes(rows, scale)
-    write(synthesizer, out, sizes, seed=seed, workers=workers, progress=stage(progress, 0.8, 1.0))
-    return _reported(synthesizer, sizes, out, found, report)
+    part = stage(progress, 0.8, 1.0)
+    lost = write(synthesizer, out, sizes, seed=seed, workers=workers, replace_tables=replace_tables, progress=part)
+    return _reported(synthesizer, sizes, out, replace(found, notes=(*found.notes, *lost)), report)
 
 
 def learn_file(
@@ -98,15 +102,16 @@ def learn_file(
     options: Options | None = None,
     start: Any = None,
     report: str | Path | None = None,
+    pick: Pick | None = None,
     progress: Progress = silent,
 ) -> Outcome:
-    """Learn a file and write the model file, and a report where one is wanted; what `verosim fit` does."""
+    """Learn a file or database and write the model file, and a report where one is wanted; what `verosim fit` does."""
     out = out or beside(source, "verosim", "")
     if str(out) == STANDARD:
         raise ArgumentError("a model file cannot go to standard output: give --out a name.")
     check_targets((source, schema, start), out, report)
     check_writable(out)
-    opened = open_data(source)
+    opened = open_data(source, pick)
     synthesizer, found = learn(opened, schema, seed, options or Options(), progress, start)
     synthesizer.save(out)
     return _reported(synthesizer, {}, out, found, report)
@@ -125,22 +130,23 @@ def fit(
     orphans: str = "error",
     keep: Iterable[str] = (),
     start: Any = None,
+    pick: Pick | None = None,
     progress: Progress = silent,
 ) -> Synthesizer:
-    """Learn data: a polars, pandas or pyarrow frame, a file's path, or {"name": frame}.
+    """Learn data: a polars, pandas or pyarrow frame, a file's path, a database's URL, or {"name": frame}.
 
     schema: what the columns mean, where guesses are wrong (see `inspect`). model: the engine (docs/models.md), with
     `settings` of its own, such as {"max_minutes": 5, "checkpoint": "folder"} for a network. k: values held by fewer
     people are not reproduced. unit: the column that says whom a row belongs to. holdout: the share of rows kept to
     measure with. start: data, or a synthesizer or model file, with some of the same columns, which a network learns
     first: for small data. orphans: what to do with rows whose foreign key names nobody: error, drop, null or keep.
-    keep: reference tables, such as countries, whose rows come out as they are. The first measure lies in
-    `synthesizer.report`. The caller's data are not changed.
+    keep: reference tables, such as countries, whose rows come out as they are. pick: what of a database is read. The
+    first measure lies in `synthesizer.report`. The caller's data are not changed.
     """
     options = Options(model=model, settings=settings or {}, k=k, unit=unit, holdout=holdout, orphans=orphans)
-    opened, kept = open_data(data), list(keep)
+    opened, kept = open_data(data, pick), list(keep)
     if kept:
-        schema = keeping(described(opened.dataset, schema), kept)
+        schema = keeping(described(opened, schema), kept)
     return learn(opened, schema, seed, options, progress, start)[0]
 
 
@@ -151,12 +157,12 @@ def keeping(schema: Schema, names: Iterable[str]) -> Schema:
     return schema
 
 
-def inspect(data: Any, schema: Schema | str | Path | None = None) -> Schema:
+def inspect(data: Any, schema: Schema | str | Path | None = None, *, pick: Pick | None = None) -> Schema:
     """The schema of data: what each column is believed to be and why, and the rules that hold in all rows.
 
     Save it with `.save("adult.schema.yaml")`, edit it, and hand it to `fit` or `synth`.
     """
-    return described(open_data(data).dataset, schema)
+    return described(open_data(data, pick), schema)
 
 
 def load(path: str | Path) -> Synthesizer:
@@ -167,8 +173,14 @@ def load(path: str | Path) -> Synthesizer:
 # ------------------------------------------------------------------------------------------- the steps of the path
 
 
-def open_data(data: Any) -> Opened:
-    """A file's path, or frames in memory, as tables."""
+def open_data(data: Any, pick: Pick | None = None) -> Opened:
+    """A database, a file's path, or frames in memory, as tables."""
+    if is_database(data):
+        source = databases.read(data, pick)
+        dataset, notes = without_bytes(source.dataset)
+        return Opened(dataset, layout=source.layout, notes=(*source.notes, *notes))
+    if pick is not None:
+        raise ArgumentError("tables are picked, and rows of them drawn, from a database alone.")
     if isinstance(data, str | Path):
         source = files.read(data)
         return Opened(source.dataset, layout=source.layout, notes=source.notes)
@@ -176,14 +188,26 @@ def open_data(data: Any) -> Opened:
     return Opened(dataset, shape=shape, notes=shape.notes)
 
 
-def described(dataset: Mapping[str, pl.DataFrame], schema: Schema | str | Path | None) -> Schema:
-    """The schema, guessed where none is given. A table that is not in the given schema gets the rules that it holds."""
+def without_bytes(dataset: Mapping[str, pl.DataFrame]) -> tuple[dict[str, pl.DataFrame], list[str]]:
+    """The tables without columns of bytes, such as pictures, of which nothing is learned; a note on each."""
+    notes = [
+        f"table {name!r}, column {column!r}: bytes are not learned; written as missing, or empty"
+        for name, frame in dataset.items()
+        for column in frame.select(pl.selectors.binary()).columns
+    ]
+    return {name: frame.select(~pl.selectors.binary()) for name, frame in dataset.items()}, notes
+
+
+def described(opened: Opened, schema: Schema | str | Path | None) -> Schema:
+    """The schema, guessed where it is not given; other tables get what their database says, and the rules they hold."""
     given = schema if schema is None or isinstance(schema, Schema) else Schema.load(schema)
-    found = infer(dataset, given)
-    for name, frame in dataset.items():
+    found = infer(opened.dataset, given)
+    structure = opened.layout.structure if opened.layout else {}
+    told = databases.known(found, structure) if structure else found
+    for name, frame in opened.dataset.items():
         if given is None or name not in given:
-            learned = rules.learn(frame, found[name])
-            found = found.with_table(replace(found[name], rules=tuple(rule.spec() for rule in learned)))
+            learned = [rule.spec() for rule in rules.learn(frame, told[name])]
+            found = found.with_table(replace(told[name], rules=(*told[name].rules, *learned)))
     return found
 
 
@@ -198,7 +222,7 @@ def learn(
 ) -> tuple[Synthesizer, Report]:
     """Fit, and measure against the hold-out."""
     progress(0.0, "looking at the columns")
-    found, before = described(opened.dataset, schema), to_start_from(start, opened.dataset)
+    found, before = described(opened, schema), to_start_from(start, opened.dataset)
     part = stage(progress, 0.05, 0.8)
     synthesizer = Synthesizer(options).fit(opened.dataset, found, seed, part, start=before)
     synthesizer.layout, synthesizer.entry = opened.layout, opened.notes
@@ -257,9 +281,13 @@ def write(
     seed: int | None = None,
     workers: int = 1,
     control: Control | None = None,
+    replace_tables: bool = False,
     progress: Progress = silent,
-) -> None:
-    """Draw rows, as asked, and write them as they come, looking like the file that was learned."""
+) -> list[str]:
+    """Draw rows, as asked, and write them as they come, looking like the file or database that was learned.
+
+    -> notes on what a database cannot hold.
+    """
     total, done = max(1, sum(sizes.values())), 0
 
     def counted(blocks: Iterable[pl.DataFrame]) -> Any:
@@ -271,12 +299,26 @@ def write(
 
     streams = synthesizer.streams(sizes, seed, workers or fitting(max(sizes.values())), control)
     frames = {name: counted(blocks) for name, blocks in streams.items()}
-    layout = synthesizer.layout
+    return put(frames, out, synthesizer.layout, synthesizer.schema_, replace_tables)
+
+
+def put(
+    frames: Mapping[str, Any],
+    out: str | Path,
+    layout: Layout | None,
+    schema: Schema | None = None,
+    replace_tables: bool = False,
+) -> list[str]:
+    """Tables, whole or block by block, into a file, a folder or a database. -> notes on what a database cannot hold."""
+    if is_database(out):
+        structure = layout.structure if layout else None
+        return databases.write(frames, out, structure, schema=schema, replace=replace_tables)
     if len(frames) == 1 and not (layout and layout.format == "folder"):
         (name,) = frames
         files.write(frames[name], out, layout, table=name)
     else:
         files.write(frames, out, layout)
+    return []
 
 
 def write_samples(
@@ -288,16 +330,18 @@ def write_samples(
     seed: int | None = None,
     workers: int = 1,
     control: Control | None = None,
+    replace_tables: bool = False,
     progress: Progress = silent,
-) -> list[Path]:
+) -> list[str | Path]:
     """Write one sample, or m of them side by side, drawn apart: adult.synthetic.1.csv and so on. -> the files."""
-    if m is None:
-        write(synthesizer, out, sizes, seed=seed, workers=workers, control=control, progress=progress)
-        return [Path(out)]
-    outs = numbered(out, m)
-    for number, (path, own) in enumerate(zip(outs, synthesizer.seeds(m, seed), strict=True)):
-        part = stage(progress, number / m, (number + 1) / m)
-        write(synthesizer, path, sizes, seed=own, workers=workers, control=control, progress=part)
+    outs = [out] if m is None else numbered(out, m)
+    seeds = [seed] if m is None else synthesizer.seeds(m, seed)
+    for number, (path, own) in enumerate(zip(outs, seeds, strict=True)):
+        part = stage(progress, number / len(outs), (number + 1) / len(outs))
+        write(
+            synthesizer, path, sizes, seed=own, workers=workers, control=control, replace_tables=replace_tables,
+            progress=part,
+        )  # fmt: skip
     return outs
 
 
@@ -307,12 +351,12 @@ def complete_file(
     """Draw the columns that a file lacks, given those that it has. -> how many rows were written, and where."""
     out = out or beside(given, "completed")
     check_targets((model, given), out)
-    files.check_writable(out)
-    synthesizer, source = load(model), files.read(given)
-    name, frame = _only(source.dataset)
+    check_place(out)
+    synthesizer, opened = load(model), open_data(given)
+    name, frame = _only(opened.dataset)
     full = synthesizer.complete(frame, table=_table_like(name, synthesizer), seed=seed)
-    looks = synthesizer.layout.columns if synthesizer.layout else {}
-    files.write(full, out, replace(source.layout, columns={**looks, **source.layout.columns}), table=name)
+    looks, own = synthesizer.layout.columns if synthesizer.layout else {}, opened.layout or Layout()
+    put({name: full}, out, replace(own, columns={**looks, **own.columns}))
     return frame.height, str(out)
 
 
@@ -326,35 +370,37 @@ def impute_file(
     seed: int = SEED,
     options: Options | None = None,
     progress: Progress = silent,
-) -> tuple[int, list[Path]]:
+) -> tuple[int, list[str | Path]]:
     """Fill the missing cells of a file, by a model file or by what is learned of the file itself.
 
     -> how many cells were filled in each file, and the files.
     """
     out = out or beside(source, "imputed")
     check_targets((source, schema, model), out)
-    files.check_writable(out)
+    check_place(out)
     opened = open_data(source)
     name, frame = _only(opened.dataset)
     if model is None:
-        found = described(opened.dataset, schema)
+        found = described(opened, schema)
         whole = replace(options or Options(), holdout=0.0)
         synthesizer = Synthesizer(whole).fit(opened.dataset, found, seed, stage(progress, 0.0, 0.7))
     else:
         synthesizer = load(model)
     progress(0.7, "filling the gaps")
-    outs = [Path(out)] if m is None else numbered(out, m)
+    outs = [out] if m is None else numbered(out, m)
     filled = synthesizer.impute(frame, len(outs), table=_table_like(name, synthesizer), seed=seed)
     for path, part in zip(outs, filled, strict=True):
-        files.write(part, path, opened.layout, table=name)
+        put({name: part}, path, opened.layout)
     gone = frame.null_count().sum_horizontal() - filled[0].null_count().sum_horizontal()
     return int(gone.item()), outs
 
 
-def numbered(out: str | Path, m: int) -> list[Path]:
+def numbered(out: str | Path, m: int) -> list[str | Path]:
     """The names of m files: out.csv -> out.1.csv, out.2.csv ..."""
     if str(out) == STANDARD:
         raise ArgumentError("several files cannot go to standard output: give --out a name.")
+    if is_database(out) and databases.file_of(out) is None:
+        raise ArgumentError(f"{shown(out)}: several samples do not go into one database: give --out a file.")
     return [beside(out, str(number)) for number in range(1, m + 1)]
 
 
@@ -376,13 +422,16 @@ def save_schema(schema: Schema, path: str | Path) -> None:
 
 
 def beside(source: str | Path, what: str, suffix: str | None = None, folder: Path | None = None) -> Path:
-    """adult.csv.gz -> adult.synthetic.csv.gz, or adult.report.html; a folder adult -> adult-synthetic."""
+    """adult.csv.gz -> adult.synthetic.csv.gz, or adult.report.html; a folder adult -> adult-synthetic.
+
+    What comes of a database on a server is called by its name: postgresql://host/clinic -> clinic.synthetic.db.
+    """
     if str(source) == STANDARD:
         raise ArgumentError("data from standard input have no name: say where the output goes with --out.")
-    path = Path(source)
+    path = named(source)
     folder = path.parent if folder is None else folder
     stem, (head, _, end) = path.name, path.name.rpartition(".")
-    while head and (end.lower() in files.FORMATS or end.lower() in ("gz", "zst")):
+    while head and end.lower() in (*files.FORMATS, *databases.SUFFIXES, "gz", "zst"):
         stem, (head, _, end) = head, head.rpartition(".")
     if suffix is None and path.is_dir():
         return folder / f"{path.name}-{what}"  # a dot would make it the name of a file
@@ -396,6 +445,8 @@ def default_output(synthesizer: Synthesizer, model_file: str | Path) -> Path:
         return stem.with_name(f"{stem.name}.synthetic.parquet")
     if layout.format == "folder":
         return stem.with_name(f"{stem.name}-synthetic")
+    if layout.format == "database":
+        return stem.with_name(f"{stem.name}.synthetic.db")
     packed = {"gzip": ".gz", "zstd": ".zst"}.get(layout.compression or "", "")
     return stem.with_name(f"{stem.name}.synthetic.{layout.format}{packed}")
 
@@ -419,23 +470,26 @@ def schema_tables(schema: Schema) -> Group:
 
 def check_targets(sources: Iterable[Any], out: str | Path, report: str | Path | None = None) -> None:
     """Raise FileError where an input is missing, an output would overwrite it, or the report cannot be written."""
-    read = [Path(s) for s in sources if isinstance(s, str | Path) and str(s) != STANDARD]
-    for path in read:
-        if not path.exists():
+    read = [s for s in sources if isinstance(s, str | Path) and str(s) != STANDARD]
+    for source in read:
+        path = databases.file_of(source) if is_database(source) else Path(source)
+        if path is not None and not path.exists():
             disk.load(path)  # says which name is near
     for target in [out] if report is None else [out, report]:
-        if str(target) != STANDARD and any(_same(Path(target), path) for path in read):
-            raise FileError(f"{target}: this is an input; write the output somewhere else.")
+        if str(target) != STANDARD and any(databases.same(target, source) for source in read):
+            raise FileError(f"{shown(target)}: this is an input; write the output somewhere else.")
     if report is not None:
-        if str(out) != STANDARD and _same(Path(out), Path(report)):
+        if str(out) != STANDARD and databases.same(out, report):
             raise FileError(f"{report}: the output and the report cannot be one file.")
         check_writable(report)
 
 
-def _same(one: Path, other: Path) -> bool:
-    """Whether two paths are of one file, by whatever name."""
-    both = one.exists() and other.exists()
-    return one.samefile(other) if both else one.resolve() == other.resolve()
+def check_place(out: str | Path, replace_tables: bool = False) -> None:
+    """Raise FileError where rows could not be written to this file or database: call it before long work."""
+    if is_database(out):
+        databases.check_target(out, replace_tables)
+    else:
+        files.check_writable(out)
 
 
 def _reported(
@@ -448,4 +502,4 @@ def _reported(
     """Write the report, and say what was done."""
     if report is not None:
         found.save(report)
-    return Outcome(synthesizer, rows, str(out), None if report is None else str(report), found)
+    return Outcome(synthesizer, rows, shown(out), None if report is None else str(report), found)

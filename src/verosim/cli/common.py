@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from enum import Enum
 from pathlib import Path
 from threading import Timer
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
@@ -18,6 +18,9 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from verosim.errors import ArgumentError
 from verosim.models import MODELS, silent
+
+if TYPE_CHECKING:
+    from verosim.databases import Pick
 
 app = typer.Typer(
     name="verosim",
@@ -32,9 +35,21 @@ err = Console(stderr=True, highlight=False)
 Engine = Enum("Engine", {name: name for name in MODELS})  # type: ignore[misc]
 
 Source = Annotated[
-    Path, typer.Argument(help="A file or folder: csv, tsv, parquet, arrow, xlsx, json, jsonl; - is standard input.")
+    str,
+    typer.Argument(
+        help="A file or folder: csv, tsv, parquet, arrow, xlsx, json, jsonl; - is standard input. Or a database: "
+        "sqlite:///clinic.db, postgresql://user@host/clinic ..."
+    ),
 ]
-Out = Annotated[Path | None, typer.Option("--out", "-o", help="Where the output goes; - is standard output.")]
+Out = Annotated[
+    str | None, typer.Option("--out", "-o", help="Where the output goes, a database too; - is standard output.")
+]
+SchemaName = Annotated[str | None, typer.Option(help="Of a database: the schema to read, if not the user's own.")]
+Tables = Annotated[str | None, typer.Option(help="Of a database: the tables to read, with commas between.")]
+SampleRows = Annotated[
+    int | None, typer.Option(min=1, help="Of a database: at most so many rows of each table, drawn at random.")
+]
+Replace = Annotated[bool, typer.Option("--replace", help="In a database: make tables of the same names anew.")]
 Rows = Annotated[int | None, typer.Option(min=0, help="How many rows; by default as many as the real data.")]
 Scale = Annotated[float | None, typer.Option(min=0, help="How many rows, as a multiple of the real data.")]
 Seed = Annotated[int, typer.Option(min=0, help="Fixes all chance: the same seed gives the same rows.")]
@@ -80,7 +95,19 @@ def printer(out: object) -> Callable[..., None]:
 
 
 def shown(out: object) -> str:
-    return "standard output" if str(out) == "-" else str(out)
+    from verosim import databases
+
+    return "standard output" if str(out) == "-" else databases.shown(out)
+
+
+def picked(schema_name: str | None, tables: str | None, sample_rows: int | None) -> Pick | None:
+    """What of a database is read, where anything was said of that."""
+    from verosim.databases import Pick
+
+    if not (schema_name or tables or sample_rows):
+        return None
+    names = tuple(name.strip() for name in tables.split(",")) if tables else ()
+    return Pick(schema_name, names, sample_rows)
 
 
 def say_json(content: dict[str, Any]) -> None:
@@ -100,7 +127,7 @@ def settings_of(given: list[str] | None) -> dict[str, Any]:
     return settings
 
 
-def only_one(as_json: bool, out: Path | None) -> None:
+def only_one(as_json: bool, out: str | None) -> None:
     if as_json and str(out) == "-":
         raise ArgumentError("rows and JSON cannot both go to standard output: give --out a name, or leave out --json.")
 

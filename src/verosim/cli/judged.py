@@ -7,14 +7,14 @@ from typing import Annotated
 
 import typer
 
-from verosim.cli.common import AsJson, K, Quiet, SchemaFile, Seed, Source, Unit, app, progress_bar, say, say_json
+from verosim.cli.common import AsJson, K, Quiet, SchemaFile, Seed, Source, Unit, app, progress_bar, say, say_json, shown
 
 
 @app.command(epilog="Example: verosim evaluate real.csv synthetic.csv --holdout unseen.csv --report report.html")
 def evaluate(
-    real: Annotated[Path, typer.Argument(help="The real data: a file or folder.")],
-    synthetic: Annotated[Path, typer.Argument(help="The synthetic data, made by any tool.")],
-    holdout: Annotated[Path | None, typer.Option(help="Real data that the tool never saw.")] = None,
+    real: Annotated[str, typer.Argument(help="The real data: a file, folder or database.")],
+    synthetic: Annotated[str, typer.Argument(help="The synthetic data, made by any tool.")],
+    holdout: Annotated[str | None, typer.Option(help="Real data that the tool never saw.")] = None,
     report: Annotated[
         Path | None, typer.Option("--report", help="Where the report goes: a page (.html) or JSON.")
     ] = None,
@@ -46,9 +46,8 @@ def evaluate(
         say_json(found.to_dict())
     elif not quiet:
         say(found, soft_wrap=False)
-        again = (
-            f"verosim evaluate {real} {synthetic} {'--holdout UNSEEN ' if holdout is None else ''}--report report.html"
-        )
+        more = "--holdout UNSEEN " if holdout is None else ""
+        again = f"verosim evaluate {shown(real)} {shown(synthetic)} {more}--report report.html"
         say(f"wrote {report}" if report is not None else f"next: {again}")
 
 
@@ -89,4 +88,4 @@ def compare(
         if out is not None:
             say(f"wrote {out}")
         elif found.best is not None:
-            say(f"next: verosim synth {source} --model {found.best.model}")
+            say(f"next: verosim synth {shown(source)} --model {found.best.model}")

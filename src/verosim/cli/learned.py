@@ -21,19 +21,24 @@ from verosim.cli.common import (
     Out,
     OwnSeed,
     Quiet,
+    Replace,
     Replicates,
     ReportFile,
     Rows,
+    SampleRows,
     Scale,
     SchemaFile,
+    SchemaName,
     Seed,
     Settings,
     Source,
     Start,
+    Tables,
     Unit,
     Workers,
     app,
     only_one,
+    picked,
     printer,
     progress_bar,
     say,
@@ -83,10 +88,14 @@ def synth(
     start: Start = None,
     orphans: Orphans = ORPHANS,
     workers: Workers = 0,
+    schema_name: SchemaName = None,
+    tables: Tables = None,
+    sample_rows: SampleRows = None,
+    replace_: Replace = False,
     quiet: Quiet = False,
     as_json: AsJson = False,
 ) -> None:
-    """Learn a file and write a synthetic one that looks like it, with a report of how good and private it is."""
+    """Learn a file or database and write a synthetic one like it, with a report of how good and private it is."""
     from verosim import run
 
     only_one(as_json, out)
@@ -94,7 +103,7 @@ def synth(
     with progress_bar(quiet) as progress:
         done = run.synth(
             source, out, schema=schema, rows=rows, scale=scale, seed=seed, options=options, start=start, report=report,
-            workers=workers, progress=progress,
+            workers=workers, pick=picked(schema_name, tables, sample_rows), replace_tables=replace_, progress=progress,
         )  # fmt: skip
     if as_json:
         say_json({**_outcome(done), "rows": dict(done.rows)})
@@ -103,7 +112,7 @@ def synth(
         _show_found(done, show)
         where = f" and {done.report_path}" if done.report_path else ""
         show(f"wrote {sum(done.rows.values()):,} rows to {shown(done.out)}{where}")
-        show(f"next: verosim inspect {source} to see and correct what the columns were taken for")
+        show(f"next: verosim inspect {shown(source)} to see and correct what the columns were taken for")
 
 
 @app.command(epilog="Example: verosim fit adult.csv --out adult.verosim")
@@ -120,16 +129,20 @@ def fit(
     holdout: Holdout = 0.1,
     start: Start = None,
     orphans: Orphans = ORPHANS,
+    schema_name: SchemaName = None,
+    tables: Tables = None,
+    sample_rows: SampleRows = None,
     quiet: Quiet = False,
     as_json: AsJson = False,
 ) -> None:
-    """Learn a file and keep what was learned in a model file, to draw rows from later."""
+    """Learn a file or database and keep what was learned in a model file, to draw rows from later."""
     from verosim import run
 
     options = _options(model, set_, k, unit, holdout, orphans)
     with progress_bar(quiet) as progress:
         done = run.learn_file(
-            source, out, schema=schema, seed=seed, options=options, start=start, report=report, progress=progress
+            source, out, schema=schema, seed=seed, options=options, start=start, report=report,
+            pick=picked(schema_name, tables, sample_rows), progress=progress,
         )  # fmt: skip
     if as_json:
         say_json({**_outcome(done), "explain": done.synthesizer.explain()})
@@ -159,37 +172,39 @@ def sample(
     fair: Annotated[str | None, typer.Option(help="A target made independent of others: income: sex, race.")] = None,
     temperature: Annotated[float, typer.Option(help="Below 1 more typical rows, above 1 more variety.")] = 1.0,
     m: Replicates = None,
+    replace_: Replace = False,
     quiet: Quiet = False,
     as_json: AsJson = False,
 ) -> None:
     """Draw rows from a model file."""
-    from verosim import files, run
+    from verosim import run
     from verosim.control import Control
 
     only_one(as_json, out)
     control = Control.of_text(where, balance, edges, fair, temperature)
     synthesizer = run.load(model_file)
-    out = out or run.default_output(synthesizer, model_file)
+    place = out or run.default_output(synthesizer, model_file)
     sizes = synthesizer.sizes(rows, scale)
-    run.check_targets((model_file,), out)
-    files.check_writable(out)
+    run.check_targets((model_file,), place)
+    run.check_place(place, replace_)
     with progress_bar(quiet) as progress:
         outs = run.write_samples(
-            synthesizer, out, sizes, m=m, seed=seed, workers=workers, control=control, progress=progress
-        )
+            synthesizer, place, sizes, m=m, seed=seed, workers=workers, control=control, replace_tables=replace_,
+            progress=progress,
+        )  # fmt: skip
     if as_json:
-        wrote = {"out": str(out)} if m is None else {"out": list(map(str, outs))}
+        wrote = {"out": shown(place)} if m is None else {"out": list(map(shown, outs))}
         say_json({**wrote, "rows": sizes, "effects": list(synthesizer.effects)})
     elif not quiet:
         for effect in synthesizer.effects:
-            printer(out)(effect)
-        printer(out)(f"wrote {sum(sizes.values()):,} rows to {', '.join(map(shown, outs))}")
+            printer(place)(effect)
+        printer(place)(f"wrote {sum(sizes.values()):,} rows to {', '.join(map(shown, outs))}")
 
 
 @app.command(epilog="Example: verosim complete adult.verosim some-columns.csv --out whole-rows.csv")
 def complete(
     model_file: ModelFile,
-    given: Annotated[Path, typer.Argument(help="A file with some of the columns.")],
+    given: Annotated[str, typer.Argument(help="A file with some of the columns.")],
     out: Out = None,
     seed: OwnSeed = None,
     quiet: Quiet = False,
@@ -270,6 +285,9 @@ def inspect(
     source: Source,
     out: Annotated[Path | None, typer.Option("--out", "-o", help="The schema file to write (yaml or json).")] = None,
     schema: SchemaFile = None,
+    schema_name: SchemaName = None,
+    tables: Tables = None,
+    sample_rows: SampleRows = None,
     recipe: Annotated[
         Path | None, typer.Option(help="Write a recipe of data like these here: each column drawn apart.")
     ] = None,
@@ -284,8 +302,8 @@ def inspect(
             run.check_targets((source,), target)
     with progress_bar(quiet) as progress:
         progress(0.0, "looking at the columns")
-        opened = run.open_data(source)
-        found = run.described(opened.dataset, schema)
+        opened = run.open_data(source, picked(schema_name, tables, sample_rows))
+        found = run.described(opened, schema)
     wrote = _write_schema(found, source, out)
     if recipe is not None:
         wrote += f"\n{_write_recipe(opened.dataset, found, recipe)}"
@@ -305,7 +323,7 @@ def _write_recipe(dataset: Any, found: Any, path: Path) -> str:
     return f"wrote {path}\nnext: edit it, then verosim generate {path}"
 
 
-def _write_schema(found: Any, source: Path, out: Path | None) -> str:
+def _write_schema(found: Any, source: str, out: Path | None) -> str:
     """Write the schema where it was asked for, or beside the data, but not over one that a person may have edited."""
     from verosim import run
 
@@ -315,7 +333,7 @@ def _write_schema(found: Any, source: Path, out: Path | None) -> str:
     if out is None and path.exists() and path.read_bytes() != found.to_text(path.suffix).encode():
         return f"kept {path}, which says otherwise; --out {path} writes over it, --schema {path} reads it"
     run.save_schema(found, path)
-    return f"wrote {shown(path)}\nnext: edit it, then verosim synth {source} --schema {path}"
+    return f"wrote {shown(path)}\nnext: edit it, then verosim synth {shown(source)} --schema {path}"
 
 
 def _outcome(done: Outcome) -> dict[str, Any]:

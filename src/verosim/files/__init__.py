@@ -4,6 +4,7 @@
     parquet arrow      columnar.py    types as they are (also .feather, .ipc)
     xlsx               workbook.py    one sheet a table
     json jsonl         objects.py     one object a row (also .ndjson)
+                       nested.py      documents of objects and lists, as related tables
     a folder           here           one file a table
 
 Text formats may also be packed: `.csv.gz`, `.jsonl.zst`. `-` is standard input or output. What is written appears whole
@@ -117,9 +118,7 @@ def _tables(
         frame, layout, notes = delimited.read(data, name, table, format=kind, header=header)
         return {table: frame}, layout, notes
     if kind in ("json", "jsonl"):
-        frames, notes = objects.read(data, name, table, kind)
-        wrapped = {t: Layout(kind) for t in frames} if list(frames) != [table] else {}
-        return frames, Layout(kind, tables=wrapped), notes
+        return objects.read(data, name, table, kind)
     if kind == "xlsx":
         frames, sheets, notes = workbook.read(data, name, table)
         return frames, Layout(kind, tables={t: Layout(kind, file=s) for t, s in sheets.items()}), notes
@@ -183,9 +182,9 @@ def write(
         _write_folder(chunks, Path(path), layout, format)
         return
     kind, compression = _format(
-        path, format or (layout.format if str(path) == STANDARD and layout.format != "folder" else None)
+        path, format or (layout.format if str(path) == STANDARD and layout.format in FORMATS.values() else None)
     )
-    if len(chunks) != 1 and kind not in ("xlsx", "json"):
+    if len(chunks) != 1 and kind not in ("xlsx", "json") and not (kind == "jsonl" and layout.nested):
         raise ArgumentError(f"{path}: {len(chunks)} tables do not fit one {kind} file; name a folder, .xlsx or .json.")
     with disk.atomic(path) as out:
         _write_tables(chunks, out, _fitting(layout, kind, compression))
@@ -209,7 +208,9 @@ def _write_tables(chunks: Mapping[str, Iterator[pl.DataFrame]], out: BinaryIO, l
         columnar.write(first, out, layout.format)
     else:
         with disk.packed(out, layout.compression) as sink:
-            if layout.format == "json":
+            if layout.format in ("json", "jsonl") and layout.nested:
+                objects.write_documents(chunks, sink, layout)
+            elif layout.format == "json":
                 objects.write_json(chunks, sink, wrapped=len(chunks) > 1 or name in layout.tables)
             elif layout.format == "jsonl":
                 objects.write_lines(first, sink, name)
@@ -224,14 +225,17 @@ def _write_folder(
     made = not folder.exists()
     if made:
         disk.make_folder(folder)
+    together: dict[Path, tuple[Layout, dict[str, Iterator[pl.DataFrame]]]] = {}  # sheets, or the tables of documents
+    for name, part in chunks.items():
+        shape = layout.tables.get(name, Layout(layout.format if layout.format in FORMATS.values() else "csv"))
+        path = _inside(folder, shape.file or f"{name}.{shape.format}")
+        together.setdefault(path, (shape, {}))[1][name] = part
     try:
         with contextlib.ExitStack() as stack:  # closes, and so renames, only when all are written
-            for name, part in chunks.items():
-                shape = layout.tables.get(name, Layout(layout.format if layout.format in FORMATS.values() else "csv"))
-                path = _inside(folder, shape.file or f"{name}.{shape.format}")
+            for path, (shape, parts) in together.items():
                 kind, compression = _format(path, format)
                 out = stack.enter_context(disk.atomic(path))
-                _write_tables({name: part}, out, _fitting(shape, kind, compression))
+                _write_tables(parts, out, _fitting(shape, kind, compression))
     except BaseException:
         if made:
             with contextlib.suppress(OSError):

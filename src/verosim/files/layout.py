@@ -24,7 +24,7 @@ class ColumnLayout:
 class Layout:
     """How a file looked. What a format does not have keeps its default."""
 
-    format: str = "csv"  # one of verosim.files.FORMATS, or "folder"
+    format: str = "csv"  # one of verosim.files.FORMATS, or "folder", or "database"
     compression: str | None = None  # gzip or zstd
     delimiter: str = ","  # csv, tsv, txt: this one and all below
     line_end: str = "\n"
@@ -35,6 +35,8 @@ class Layout:
     columns: Mapping[str, ColumnLayout] = field(default_factory=dict)
     tables: Mapping[str, Layout] = field(default_factory=dict)  # a folder's files or a workbook's sheets, by table
     file: str | None = None  # in a folder: the name of this table's file
+    structure: Mapping[str, Any] = field(default_factory=dict)  # types and keys: see verosim.databases.structure
+    nested: Mapping[str, Any] = field(default_factory=dict)  # json, jsonl: shapes of documents (nested.py) by table
 
     def __post_init__(self) -> None:
         if (

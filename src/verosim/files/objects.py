@@ -1,18 +1,20 @@
-"""JSON and JSON lines: one object a row, plain values only; nothing is retyped in silence."""
+"""JSON and JSON lines: an object a row, or a document of objects and lists (nested.py); nothing is retyped unsaid."""
 
 from __future__ import annotations
 
 import io
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import islice
 from typing import Any, Final
 
 import polars as pl
 
 from verosim.errors import ArgumentError, DataError, FileError
+from verosim.files import nested
 from verosim.files.disk import Sink
+from verosim.files.layout import Layout
 from verosim.forms import default_form
 
 Row = dict[str, Any]
@@ -28,10 +30,10 @@ _WHOLE: Final[tuple[tuple[pl.DataType, int, int], ...]] = (  # type, least, firs
 # ------------------------------------------------------------------------------------------------- reading
 
 
-def read(data: bytes, name: str, table: str, format: str) -> tuple[dict[str, pl.DataFrame], list[str]]:
-    """Tables by name and notes: from lines of objects, a list of objects, or `{"table": [objects]}`.
+def read(data: bytes, name: str, table: str, format: str) -> tuple[dict[str, pl.DataFrame], Layout, list[str]]:
+    """Tables by name, their layout and notes: from lines of objects, a list of objects, or `{"table": [objects]}`.
 
-    FileError where it is not JSON; DataError for nested values, columns of mixed kinds and keys that stand twice.
+    FileError where it is not JSON; DataError for columns of mixed kinds and keys that stand twice.
     """
     try:
         text = data.decode("utf-8-sig")
@@ -40,13 +42,13 @@ def read(data: bytes, name: str, table: str, format: str) -> tuple[dict[str, pl.
     if not text.strip():
         raise FileError(f"{name}: is empty; JSON objects were wanted.")
     if format == "jsonl":
-        return _tables({table: _lines(text, name, table)})
+        return _tables(lambda: {table: _lines(text, name, table)}, format, table)
     top = _decode(_decoder(table), text, name)
     if isinstance(top, Mapping) and top and all(isinstance(v, list) for v in top.values()):
-        return _tables({str(k): iter(v) for k, v in top.items()})
+        return _tables(lambda: {str(k): iter(v) for k, v in top.items()}, format, table)
     if not isinstance(top, list):
         raise DataError("a list of objects, or an object of such lists, was wanted at the top.", table=table)
-    return _tables({table: iter(top)})
+    return _tables(lambda: {table: iter(top)}, format, table)
 
 
 def _lines(text: str, name: str, table: str) -> Iterator[Any]:
@@ -92,13 +94,42 @@ def _decode(decoder: json.JSONDecoder, text: str, name: str, line: int | None = 
         raise FileError(f"{place}: is not JSON that can be read ({error}).") from None
 
 
-def _tables(rows: Mapping[str, Iterator[Any]]) -> tuple[dict[str, pl.DataFrame], list[str]]:
+class _Nested(Exception):
+    """A value is an object or a list."""
+
+
+def _tables(
+    rows: Callable[[], Mapping[str, Iterator[Any]]], format: str, table: str
+) -> tuple[dict[str, pl.DataFrame], Layout, list[str]]:
+    """Each table's objects as a frame; as several where they hold objects and lists, which are then read again."""
     notes: list[str] = []
-    frames = {}
-    for table, items in rows.items():
-        frames[table], more = _frame(items, table)
-        notes += more
-    return frames, notes
+    frames: dict[str, pl.DataFrame] = {}
+    shapes, keys = {}, list[Any]()
+    for name, items in rows().items():
+        try:
+            frames[name], more = _frame(items, name)
+            notes += more
+        except _Nested:
+            parts, shape, structure = _documents(list(rows()[name]), name)
+            frames |= parts
+            shapes[name] = shape.to_dict()
+            keys += structure["tables"]
+    wrapped = {name: Layout(format) for name in rows()} if list(rows()) != [table] else {}
+    known = {"dialect": "", "tables": keys} if keys else {}
+    return frames, Layout(format, tables=wrapped, nested=shapes, structure=known), notes
+
+
+def _documents(items: list[Any], table: str) -> tuple[dict[str, pl.DataFrame], nested.Field, dict[str, Any]]:
+    _check_objects(items, table, 0)
+    try:
+        return nested.split(items, table, lambda name, values, of: _join(name, [_series(name, values, of, 0)], of))
+    except RecursionError:
+        raise DataError("its objects are nested too deep.", table=table) from None
+
+
+def _check_objects(batch: list[Any], table: str, start: int) -> None:
+    if (odd := next((i for i, row in enumerate(batch) if type(row) is not dict), None)) is not None:
+        raise DataError(f"an object was wanted, not {str(batch[odd])[:40]!r}.", table=table, row=start + odd)
 
 
 def _frame(items: Iterator[Any], table: str) -> tuple[pl.DataFrame, list[str]]:
@@ -107,8 +138,7 @@ def _frame(items: Iterator[Any], table: str) -> tuple[pl.DataFrame, list[str]]:
     has: Counter[str] = Counter()
     n = 0
     while batch := list(islice(items, _BATCH)):
-        if (odd := next((i for i, row in enumerate(batch) if type(row) is not dict), None)) is not None:
-            raise DataError(f"an object was wanted, not {str(batch[odd])[:40]!r}.", table=table, row=n + odd)
+        _check_objects(batch, table, n)
         for keys, rows in Counter(map(tuple, batch)).items():
             has.update(dict.fromkeys(keys, rows))
         for name in has:
@@ -123,9 +153,7 @@ def _series(name: str, values: list[Any], table: str, start: int) -> pl.Series:
     """Values of one kind; `start` is the row of the first."""
     types = set(map(type, values)) - {type(None)}
     if types & {list, dict}:
-        row = start + next(i for i, v in enumerate(values) if isinstance(v, list | dict))
-        fix = "Flatten them to columns of their own."
-        raise DataError("holds nested values.", table=table, column=name, row=row, fix=fix)
+        raise _Nested
     kinds = {_KINDS[t] for t in types}
     if len(kinds) > 1:
         known = [(i, _KINDS[type(v)]) for i, v in enumerate(values) if v is not None]
@@ -201,10 +229,35 @@ def write_json(tables: Mapping[str, Iterable[pl.DataFrame]], out: Sink, wrapped:
     out.write(b"}\n" if wrapped else b"\n")
 
 
+def write_documents(tables: Mapping[str, Iterable[pl.DataFrame]], out: Sink, layout: Layout) -> None:
+    """Documents of objects and lists, of tables that are held as a whole; tables beside them as ever."""
+    shapes = {name: nested.Field.from_dict(shape) for name, shape in layout.nested.items()}
+    frames = {name: _plainly(pl.concat(list(chunks)), name) for name, chunks in tables.items()}
+    within = {name for shape in shapes.values() for name in shape.tables()}
+    roots = [name for name in frames if name not in within]
+    wrapped = layout.format == "json" and (len(roots) > 1 or bool(layout.tables))
+    if layout.format == "jsonl" and len(roots) > 1:
+        raise ArgumentError(f"{len(roots)} tables do not fit one jsonl file; name a folder or .json.")
+    out.write(b"{" if wrapped else b"")
+    for i, name in enumerate(roots):
+        rows = nested.join(frames, name, shapes[name]) if name in shapes else frames[name].to_dicts()
+        lines = (json.dumps(row, ensure_ascii=False, allow_nan=False).encode() for row in rows)
+        if layout.format == "jsonl":
+            out.write(b"".join(line + b"\n" for line in lines))
+        else:
+            out.write((b"," if i else b"") + json.dumps(name, ensure_ascii=False).encode() + b": " if wrapped else b"")
+            out.write(b"[\n" + b",\n".join(lines) + b"\n]")
+    out.write({"jsonl": b""}.get(layout.format, b"}\n" if wrapped else b"\n"))
+
+
 def _objects(frame: pl.DataFrame, table: str) -> bytes:
     buffer = io.BytesIO()
-    pl.DataFrame({series.name: _plain(series, table) for series in frame}, height=frame.height).write_ndjson(buffer)
+    _plainly(frame, table).write_ndjson(buffer)
     return buffer.getvalue()
+
+
+def _plainly(frame: pl.DataFrame, table: str) -> pl.DataFrame:
+    return pl.DataFrame({series.name: _plain(series, table) for series in frame}, height=frame.height)
 
 
 def _plain(series: pl.Series, table: str) -> pl.Series:
