@@ -583,10 +583,10 @@ def test_no_rights_are_said(make) -> None:
     ],
 )
 def test_what_comes_of_a_database_lies_beside_it_and_has_its_name(place: str, name: str) -> None:
-    from verosim import run
+    from verosim import targets
 
-    assert run.beside(place, "synthetic") == Path(name)
-    assert run.beside(place, "report", ".json").name == "clinic.report.json"
+    assert targets.beside(place, "synthetic") == Path(name)
+    assert targets.beside(place, "report", ".json").name == "clinic.report.json"
 
 
 def test_one_database_has_many_names(tmp_path: Path) -> None:
