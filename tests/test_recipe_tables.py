@@ -76,14 +76,14 @@ def test_children_belong_to_their_parents() -> None:
 
 def test_threads_blocks_and_heads_agree() -> None:
     recipe = Recipe.parse(SHOP)
-    whole = recipe.sample(20_000, seed=5)
-    many = recipe.sample(20_000, seed=5, workers=2)
+    whole = recipe.sample(70_000, seed=5)
+    many = recipe.sample(70_000, seed=5, workers=2)
     few = recipe.sample(50, seed=5)
     for name, frame in whole.items():
         assert many[name].equals(frame)
         assert few[name].equals(frame.head(few[name].height)) or name == "people"
-        assert pl.concat(recipe.blocks(name, 20_000, 5)).equals(frame)
-        late = pl.concat(recipe.blocks(name, 20_000, 5, first=2))
+        assert pl.concat(recipe.blocks(name, 70_000, 5)).equals(frame)
+        late = pl.concat(recipe.blocks(name, 70_000, 5, first=1))
         assert late.equals(frame.tail(late.height))
         assert late.height
     assert few["people"].equals(whole["people"].head(50))

@@ -13,12 +13,12 @@ from typing import Any, Final
 import polars as pl
 
 from verosim import files
-from verosim.draws import BLOCK
 from verosim.errors import ArgumentError, FileError
 from verosim.files import Layout
 from verosim.files.disk import STANDARD, atomic, load, make_folder
 from verosim.models import Progress, silent
 from verosim.recipe import Recipe, crew, reading
+from verosim.recipe.nouns import BLOCK
 from verosim.recipe.running import Run
 from verosim.workers import fitting
 

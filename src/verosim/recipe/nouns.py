@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from verosim.recipe.planning import Scope
     from verosim.recipe.running import Block, Run
 
+BLOCK: Final = 1 << 15  # rows of a table that are drawn together: so many that Python's own time does not count
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 Number = int | float

@@ -16,14 +16,13 @@ from typing import Final
 import polars as pl
 
 from verosim import expressions, rules
-from verosim.draws import BLOCK
 from verosim.errors import MissingExtraError, SchemaError, VerosimError, did_you_mean
 from verosim.expressions import Expression, Random
 from verosim.recipe.correlation import check_correlation
 from verosim.recipe.finishing import CASE, EDGE_CASE, finished
 from verosim.recipe.kinds import CaseLabel, Learned
 from verosim.recipe.kinds.nested import VALUE
-from verosim.recipe.nouns import Column, Correlation, Maker, Table
+from verosim.recipe.nouns import BLOCK, Column, Correlation, Maker, Table
 from verosim.recipe.quantiles import FAMILIES
 from verosim.schema import Column as SchemaColumn
 from verosim.schema import Table as SchemaTable
@@ -196,7 +195,7 @@ class Plan(Mapping[str, TablePlan]):
                 raise self.scopes[child].wrong(f"a number was wanted, not {maker.dtype}.", "count")
             expected *= maker.typical if maker.typical is not None else USUAL
             above = self.tables[parent].span
-            self.tables[child].span = min(above, BLOCK >> min(13, max(0, ceil(log2(max(expected, 1))))))
+            self.tables[child].span = min(above, max(1, BLOCK >> max(0, ceil(log2(max(expected, 1))))))
 
 
 def counted(table: str) -> str:
