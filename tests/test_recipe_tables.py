@@ -309,8 +309,14 @@ def test_skeletons_from_a_live_database(tmp_path: Path) -> None:
 
     with sqlite3.connect(tmp_path / "x.db") as db:
         db.executescript(SQL.replace("serial", "integer"))
-    recipe = Recipe.parse(skeleton.text(skeleton.from_database(f"sqlite:///{tmp_path / 'x.db'}")))
-    assert recipe.sample(50)["orders"].columns == ["id", "customer_id", "total"]
+    plain = skeleton.from_database(tmp_path / "x.db")
+    assert plain == skeleton.from_database(f"sqlite:///{tmp_path / 'x.db'}")
+    data = Recipe.parse(skeleton.text(plain)).sample(50)
+    assert data["orders"].columns == ["id", "customer_id", "total"]
+    assert data["orders"]["customer_id"].drop_nulls().is_in(data["customers"]["id"].implode()).all()
+    assert set(data["customers"]["tier"].drop_nulls()) == {"a", "b"}
+    with pytest.raises(vs.FileError, match="no such file"):
+        skeleton.from_database(tmp_path / "y.db")
 
 
 def test_skeletons_of_data_leave_out_what_few_hold() -> None:

@@ -113,11 +113,12 @@ def recipe(
 
 
 def _skeleton(source: str) -> dict[str, Any]:
+    from verosim import databases
     from verosim.files.disk import load
     from verosim.recipe import skeleton
     from verosim.schema import parse_yaml
 
-    if "://" in source:
+    if databases.is_database(source):
         return skeleton.from_database(source)
     path, _, name = source.rpartition(":") if ".py:" in source else (source, "", "")
     suffix = Path(path).suffix.lower()
