@@ -36,7 +36,8 @@ class Maker:
     make: Callable[[Block], pl.Series]
     of: Callable[[Block, Floats], pl.Series] | None = None  # values from uniforms: `make` is this of the block's own
     at: Callable[[Run, Ints], pl.Series] | None = None  # values from row numbers alone: of keys
-    capacity: int | str | None = None  # how many different values there are, where none may stand twice; or a table
+    # how many different values there are, where none may stand twice; or a table; or to be found out
+    capacity: int | str | Callable[[Run], int] | None = None
     fixed: bool = False  # stays as it is when a row is drawn anew because it breaks a rule
     across: bool = False  # depends on other rows: made when the rows are settled
     typical: float | None = None  # the mean of a count

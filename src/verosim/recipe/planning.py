@@ -18,6 +18,7 @@ import polars as pl
 from verosim import expressions, rules
 from verosim.errors import MissingExtraError, SchemaError, VerosimError, did_you_mean
 from verosim.expressions import Expression, Random
+from verosim.recipe import beyond
 from verosim.recipe.correlation import check_correlation
 from verosim.recipe.finishing import CASE, EDGE_CASE, finished
 from verosim.recipe.kinds import CaseLabel, Learned
@@ -216,6 +217,11 @@ class Scope(Mapping[str, pl.DataType]):
         return self.planned.name
 
     @property
+    def busy(self) -> str | None:
+        """The column that is being planned."""
+        return self._busy[-1] if self._busy else None
+
+    @property
     def locale(self) -> str:
         return self.planned.table.locale or self.plan.locale
 
@@ -296,7 +302,7 @@ class Scope(Mapping[str, pl.DataType]):
         """An expression over this table's columns, with the random functions."""
         if not isinstance(text, str):
             raise SchemaError(f"an expression was wanted, not {text!r}.")
-        return expressions.compile(text, self, RANDOM)
+        return expressions.compile(beyond.within(text, self), self, RANDOM)
 
     def condition(self, text: object) -> Expression:
         found = self.expression(text)
@@ -378,6 +384,13 @@ def _behind(planned: TablePlan, columns: list[str]) -> set[str]:
 def _rules(scope: Scope) -> Iterable[rules.Rule]:
     """The rules of a table, parsed over its columns with the bounds that their distributions have."""
     columns = []
+    specs = []
+    for number, spec in enumerate(scope.planned.table.rules):
+        known = {*scope.planned.columns}
+        specs.append(beyond.in_rule(spec, scope))
+        for name in [n for n in scope.planned.columns if n not in known]:
+            scope.places[name] = (*scope.where, "rules", number)
+            scope.maker(name)
     for name in scope:
         dtype = scope[name]
         kind = scope.planned.columns[name].kind
@@ -387,7 +400,7 @@ def _rules(scope: Scope) -> Iterable[rules.Rule]:
         low, high = (b if isinstance(b, int | float) and dtype.is_numeric() else None for b in (low, high))
         columns.append(SchemaColumn(name, "text", dtype_name(dtype), minimum=low, maximum=high))
     table = SchemaTable(scope.table, tuple(columns))
-    for number, spec in enumerate(scope.planned.table.rules):
+    for number, spec in enumerate(specs):
         try:
             rules.parse([spec], table)
         except SchemaError as error:
@@ -395,6 +408,6 @@ def _rules(scope: Scope) -> Iterable[rules.Rule]:
                 str(error).replace("rule 1", f"rule {number + 1}"), (*scope.where, "rules", number)
             ) from error
     try:
-        return rules.parse(scope.planned.table.rules, table)
+        return rules.parse(specs, table)
     except SchemaError as error:
         raise PlacedError(str(error), (*scope.where, "rules")) from error

@@ -59,7 +59,7 @@ class Run:
         limited = {c: m.capacity for c, m in self.plan.tables[name].makers.items() if m.capacity is not None}
         rows = self.rows(name) if limited else 0
         for column, room in limited.items():
-            capacity = self.rows(room) if isinstance(room, str) else room
+            capacity = self.rows(room) if isinstance(room, str) else room if isinstance(room, int) else room(self)
             if capacity < rows and "\0" not in column:
                 raise ArgumentError(
                     f"table {name!r}, column {column!r}: there are {capacity:,} different values, and {rows:,} rows "
