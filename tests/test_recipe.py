@@ -14,10 +14,11 @@ from scipy import stats
 
 import verosim as vs
 from verosim import Recipe
+from verosim.normal import normal_quantile, normal_share
 from verosim.recipe import reading
 from verosim.recipe.kinds import KINDS, Regex
 from verosim.recipe.nouns import BLOCK
-from verosim.recipe.quantiles import FAMILIES, cut, normal_quantile, normal_share, truncated
+from verosim.recipe.quantiles import FAMILIES, cut, truncated
 
 EXAMPLES = Path(__file__).parents[1] / "examples" / "recipes"
 ROWS = BLOCK + 5000  # more than a block

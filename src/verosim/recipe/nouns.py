@@ -17,6 +17,8 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from verosim.errors import SchemaError
+
 if TYPE_CHECKING:
     from verosim.recipe.planning import Scope
     from verosim.recipe.running import Block, Run
@@ -24,8 +26,17 @@ if TYPE_CHECKING:
 BLOCK: Final = 1 << 15  # rows of a table that are drawn together: so many that Python's own time does not count
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
+Where = tuple[str | int, ...]  # the way to a place in the file: ("tables", "orders", "columns", "total")
 Number = int | float
 Term = int | float | str  # a number, or an expression over the table's columns
+
+
+class PlacedError(SchemaError):
+    """An error of which the place in the file is known."""
+
+    def __init__(self, message: str, where: Where) -> None:
+        super().__init__(message)
+        self.where = where
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,11 +20,11 @@ import polars as pl
 from verosim.draws import scattered, stream
 from verosim.errors import ArgumentError, DataError, RuleError
 from verosim.expressions import Expression
+from verosim.normal import TINY
 from verosim.providers.packs import taken
 from verosim.recipe.correlation import correlated
 from verosim.recipe.nouns import BLOCK, Floats, Ints, Maker, listed
 from verosim.recipe.planning import Plan, counted
-from verosim.recipe.quantiles import TINY
 from verosim.recipe.sampling import values_of
 
 T = TypeVar("T")

@@ -20,11 +20,11 @@ import numpy.typing as npt
 import polars as pl
 
 from verosim.errors import DataError, SchemaError, did_you_mean
+from verosim.normal import normal_quantile
 from verosim.providers.packs import taken
 from verosim.recipe.kinds.plain import OTHERWISE, Scalar, plain_series, shares_of
 from verosim.recipe.kinds.times import DAY, SECOND, WORDS, moment
 from verosim.recipe.nouns import Column, Floats, Ints, Kind, Maker, Number, Term, listed
-from verosim.recipe.quantiles import normal_quantile
 
 if TYPE_CHECKING:
     from verosim.expressions import Expression
