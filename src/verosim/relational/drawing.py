@@ -14,6 +14,7 @@ from typing import Final
 import numpy as np
 import polars as pl
 
+from verosim.distinct import with_spare
 from verosim.draws import BLOCK, stream
 from verosim.errors import DataError, RuleError
 from verosim.keys import NONE, Ints
@@ -26,7 +27,7 @@ from verosim.relational.links import Places, above, rooted, set_apart
 from verosim.relational.real import looked_up
 from verosim.schema import parse_dtype
 
-TRIES: Final = 200  # times that rows which repeat a sibling's key are drawn again
+TRIES: Final = 40  # times that rows which repeat a sibling's key are drawn again, before they get what is left
 Rows = Callable[[str, int, int], Iterator[pl.DataFrame]]  # table, rows, seed -> its rows, for tables without an owner
 
 
@@ -217,19 +218,31 @@ class Drawing:
         for attempt in range(TRIES if names else 0):
             key = frame.select(names).with_columns(pl.Series("owner of the row", owners))
             bad = np.flatnonzero(~key.select(pl.struct(pl.all()).is_first_distinct()).to_series().to_numpy())
-            if not len(bad):
+            if not len(bad) or learned.model is None:
                 break
-            if attempt == TRIES - 1 or learned.model is None:
-                raise RuleError(
-                    f"table {name!r}: no new values of {', '.join(names)} are left, by which the rows of one owner are "
-                    "told apart. Ask for fewer rows, or for more of the rows that own them."
-                )
+            if attempt == TRIES - 1:
+                frame = self._spare(name, frame, owners, bad, number)
+                break
             seed = int(stream(self.seed, name, number, "distinct", attempt).integers(2**62))
             again = learned.model.block(number, seed, given=context[bad], first=first)
             again = again.with_columns(frame[bad][column] for column in ids)
             order = np.arange(frame.height)
             order[bad] = frame.height + np.arange(len(bad))
             frame = pl.concat([frame, again])[order]
+        return frame
+
+    def _spare(self, name: str, frame: pl.DataFrame, owners: Ints, bad: Ints, number: int) -> pl.DataFrame:
+        """The rows of a block, `bad` ones with what is left of the key by which rows of one owner are told apart."""
+        learned, rng = self.tables[name], stream(self.seed, name, number, "spare")
+        for owner in np.unique(owners[bad]).tolist():
+            mine = np.flatnonzero(owners == owner)
+            family = with_spare(frame[mine], learned.distinct, learned.table, (), rng)
+            if family is None:
+                raise RuleError(
+                    f"table {name!r}: no new values of {', '.join(learned.distinct)} are left, by which the rows of "
+                    "one owner are told apart. Ask for fewer rows, or for more of the rows that own them."
+                )
+            frame = frame.with_columns(frame[n].clone().scatter(mine, family[n]) for n in learned.distinct)
         return frame
 
     def _named_rows(

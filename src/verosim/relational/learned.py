@@ -175,9 +175,10 @@ class Learned:
         columns, self.labels, self.constant = list[pl.Series](), {}, {}
         for link in real.graph.of(self.table.name, REFERENCE, LATE):
             named = real.rows[link.name]
-            values = np.append(groups[link.name], NONE)[np.where(named < 0, -1, named)]
             if link.acyclic and (depth := depths(named)) is not None:
                 values = np.minimum(depth, DEEPEST)
+            else:
+                values = np.append(groups[link.name], NONE)[np.where(named < 0, -1, named)]
             if len(np.unique(values)) < 2:
                 self.constant[link.name] = int(values.max(initial=NONE))
                 continue
