@@ -13,9 +13,10 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 
-from verosim.keys import Ints
+from verosim.keys import NONE, Ints
 from verosim.relational.graph import Graph, Link
 from verosim.relational.signals import (
     as_numbers,
@@ -53,6 +54,13 @@ def together(*frames: pl.DataFrame) -> pl.DataFrame:
 def chosen(frame: pl.DataFrame, rows: Ints) -> pl.DataFrame:
     """The rows of these numbers; a frame without columns stays as it is."""
     return frame[rows] if frame.width else frame
+
+
+def gathered(column: pl.Series, rows: Ints) -> pl.Series:
+    """The values of a column in these rows (n,); null for numbers below 0, which are of no row."""
+    if not len(column):
+        return pl.Series(column.name, [None] * len(rows), column.dtype)
+    return column.gather(pl.Series(np.maximum(rows, 0)).set(pl.Series(rows < 0), None))
 
 
 def prefixed(table: str, column: str) -> str:
@@ -147,9 +155,8 @@ def given(
 ) -> pl.DataFrame:
     """What rows are drawn given, whose owners have the numbers `rows` (n,), below 0 for none, and `place` (n,)
     siblings before them. profile, over, summaries: of all owners: their own, their owners', and what they own."""
-    at = pl.Series(np.where(rows < 0, 0, rows)).set(pl.Series(rows < 0), None)
     parts = [profile.select(known.owner), over.select(known.above), summaries.select(known.family)]
-    columns = [c.gather(at) for part in parts for c in part.get_columns()]
+    columns = [gathered(c, rows) for part in parts for c in part.get_columns()]
     frame = [*columns, pl.Series(known.place, place, pl.Int64)]
     return pl.DataFrame([c.alias(name) for c, name in zip(frame, known.table.names, strict=True)])
 
@@ -162,3 +169,23 @@ def places(owners: Ints, order: Ints) -> Ints:
     out = np.empty(len(owners), np.int64)
     out[by] = np.arange(len(owners)) - first
     return out
+
+
+def befores(owners: Ints, order: Ints) -> Ints:
+    """(n,) the row of the same owner that stands before each; NONE for the first, and for rows of nobody."""
+    by = np.lexsort((order, owners))
+    first = np.diff(owners[by], prepend=NONE - 1) != 0
+    out = np.full(len(owners), NONE)
+    out[by[1:]] = np.where(first[1:] | (owners[by[1:]] < 0), NONE, by[:-1])
+    return out
+
+
+def source(before: Ints, repeats: npt.NDArray[np.bool_]) -> Ints:
+    """(n,) whose value each row has, where those that `repeats` (n,) have that of the row before them, if there is one.
+
+    before: (n,) numbers of rows that stand anywhere above, or NONE.
+    """
+    at = np.where(repeats & (before >= 0), before, np.arange(len(before)))
+    while not np.array_equal(at, further := at[at]):  # twice as far each time
+        at = further
+    return at

@@ -17,13 +17,13 @@ import polars as pl
 from verosim.distinct import with_spare
 from verosim.draws import BLOCK, stream
 from verosim.errors import DataError, RuleError
-from verosim.keys import NONE, Ints
+from verosim.keys import NONE, Ints, comparable
 from verosim.providers import learn_pattern, make_ids
-from verosim.relational.context import count_name, given, places, said, together
+from verosim.relational.context import befores, count_name, gathered, given, places, said, source, together
 from verosim.relational.counts import Counts
 from verosim.relational.graph import COPIED, LATE, OWNER, REFERENCE, Graph, Link
 from verosim.relational.learned import Learned
-from verosim.relational.links import Places, above, rooted, set_apart
+from verosim.relational.links import Places, above, agreeing, rooted, set_apart
 from verosim.relational.real import looked_up
 from verosim.schema import parse_dtype
 
@@ -148,6 +148,9 @@ class Drawing:
                     rows = above(depth, parent.counts[link.name], rng)
                 else:
                     rows = self._place(link).take(wanted, rng)
+                others = {n for other in self.graph.of(name) if other != link for n in other.key.columns}
+                keys = {n: drawn.frame[n] for n in others if drawn.frame[n].null_count() < drawn.frame.height}
+                rows = self._agreeing(link, rows, keys, rng)
                 drawn.named[link.name] = rows
                 drawn.frame = self._put(drawn.frame, link, rows)
             drawn.finished = True
@@ -252,6 +255,7 @@ class Drawing:
         learned, wanted = self.tables[name], dict[str, Ints]()
         rng = stream(self.seed, name, first, "links")
         owner = self.graph.owner(name)
+        keys = self._key(owner, named[owner.name]) if owner else {}
         for link in self.graph.of(name, REFERENCE, LATE):
             groups = self._wanted(learned, link, frame)
             if link.role == LATE:
@@ -260,7 +264,8 @@ class Drawing:
             rows = self._place(link).take(groups, rng)
             if link.apart and owner:
                 rows = set_apart(named[owner.name], rows, self.held(link.parent).counts[link.name], rng)
-            named[link.name] = rows
+            named[link.name] = self._agreeing(link, rows, keys, rng)
+            keys = self._key(link, named[link.name]) | keys
         if owner:
             parent = self.held(owner.parent)
             mine = named[owner.name]
@@ -270,14 +275,45 @@ class Drawing:
                 named[link.name] = (
                     np.where(mine >= 0, theirs[np.maximum(mine, 0)], some) if theirs is not None else some
                 )
-            at = pl.Series(np.maximum(mine, 0)).set(pl.Series(mine < 0), None)
-            copies = [parent.frame[theirs].gather(at).alias(own) for own, theirs in learned.copies.items()]
-            frame = frame.with_columns(copies)
             if learned.serial and place is not None:
                 own, begin = learned.serial
                 column = learned.table[own]
                 frame = frame.with_columns(pl.Series(own, place + begin).cast(parse_dtype(column.dtype)))
-        return frame, named, wanted
+        return self._copied(name, frame, named), named, wanted
+
+    def _copied(self, name: str, frame: pl.DataFrame, named: Mapping[str, Ints]) -> pl.DataFrame:
+        """The rows with the columns that repeat one of the row that a key names, or of the row before."""
+        owner = self.graph.owner(name)
+        owners = named[owner.name] if owner else np.full(frame.height, NONE)
+        before = befores(owners, np.arange(frame.height))
+        for copy in self.tables[name].copies:
+            marked = (frame[copy.mark] == 1).fill_null(False).to_numpy() if copy.mark else np.ones(frame.height, bool)
+            if copy.steady:
+                marked = marked[source(before, before >= 0)]
+            if copy.key:
+                rows = named[copy.key]
+                values = gathered(self.held(self.graph.named(copy.key).parent).frame[copy.other], rows)
+                values = values.zip_with(pl.Series(marked & (rows >= 0)), frame[copy.column]) if copy.mark else values
+            else:
+                values = frame[copy.column].gather(source(before, marked))
+            frame = frame.with_columns(values.alias(copy.column))
+        return frame
+
+    def _key(self, link: Link, rows: Ints) -> dict[str, pl.Series]:
+        """The columns of a key that names these rows (n,)."""
+        parent, pairs = self.held(link.parent).frame, zip(link.key.columns, link.key.parent_columns, strict=True)
+        return {own: gathered(parent[theirs], rows) for own, theirs in pairs}
+
+    def _agreeing(self, link: Link, rows: Ints, keys: Mapping[str, pl.Series], rng: np.random.Generator) -> Ints:
+        """The rows (n,) that a key names, so that columns that it shares with `keys` say the same."""
+        pairs = [p for p in zip(link.key.columns, link.key.parent_columns, strict=True) if p[0] in keys]
+        if not pairs or not len(rows):
+            return rows
+        parent = self.held(link.parent)
+        sides = [pl.DataFrame({own: comparable(keys[own]) for own, _ in pairs})]
+        sides.append(pl.DataFrame({own: comparable(parent.frame[theirs]) for own, theirs in pairs}))
+        codes = pl.concat(sides).select(pl.struct(pl.all()).rank("dense")).to_series().to_numpy().astype(np.int64)
+        return agreeing(rows, codes[: len(rows)], codes[len(rows) :], parent.counts[link.name], rng)
 
     def _wanted(self, learned: Learned, link: Link, frame: pl.DataFrame) -> Ints:
         """(n,) the group that each row names by a key, NONE for none."""
@@ -314,12 +350,11 @@ class Drawing:
     def _put(self, frame: pl.DataFrame, link: Link, rows: Ints) -> pl.DataFrame:
         """The frame with the key of the parent's rows (n,); null for NONE."""
         parent, table = self.held(link.parent).frame, self.tables[link.child].table
-        at = pl.Series(np.maximum(rows, 0)).set(pl.Series(rows < 0), None)
         columns = []
         for own, theirs in zip(link.key.columns, link.key.parent_columns, strict=True):
             wanted = parse_dtype(table[own].dtype, table[own].levels)
             try:
-                columns.append(parent[theirs].gather(at).cast(wanted).alias(own))
+                columns.append(gathered(parent[theirs], rows).cast(wanted).alias(own))
             except pl.exceptions.PolarsError as error:
                 fix = f"Give {link.parent}.{theirs} and {link.child}.{own} one type."
                 raise DataError(

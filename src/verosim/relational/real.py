@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 
 from verosim.keys import Ints
-from verosim.relational.context import Known, Shared, given, prefixed, said, shared_by, summary
+from verosim.relational.context import Known, Shared, gathered, given, prefixed, said, shared_by, summary
 from verosim.relational.graph import LATE, OWNER, REFERENCE, Frames, Graph, Link
 from verosim.schema import Schema
 
@@ -31,8 +31,7 @@ def people_in(dataset: Frames, graph: Graph, rows: Mapping[str, Ints]) -> dict[s
 
 def looked_up(owner: Link, profile: pl.DataFrame, rows: Ints) -> pl.DataFrame:
     """The owners' profiles beside their children, by prefixed names. rows: (n,) numbers of owners, below 0 for none."""
-    at = pl.Series(np.maximum(rows, 0)).set(pl.Series(rows < 0), None)
-    return pl.DataFrame([c.gather(at).alias(prefixed(owner.parent, c.name)) for c in profile.get_columns()])
+    return pl.DataFrame([gathered(c, rows).alias(prefixed(owner.parent, c.name)) for c in profile.get_columns()])
 
 
 @dataclass(frozen=True, slots=True)
