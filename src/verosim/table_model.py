@@ -267,8 +267,8 @@ class TableModel:
         for attempt in range(_TRIES):
             bad = np.flatnonzero(_repeats(frame, self.unique_rules, seen))
             if not len(bad):
-                for known, (hashes, complete) in zip(seen, _keys(frame, self.unique_rules), strict=True):
-                    known.update(hashes[complete].tolist())
+                for known, (keys, complete) in zip(seen, _keys(frame, self.unique_rules), strict=True):
+                    known.update(keys[complete].tolist())
                 return frame
             parts = np.unique(bad // _PART)
             others = []
@@ -383,11 +383,11 @@ def _keys(frame: pl.DataFrame, rules: Iterable[Unique]) -> Iterator[tuple[Array,
 def _repeats(frame: pl.DataFrame, rules: Iterable[Unique], seen: Iterable[set[int]]) -> Array:
     """(n,) which rows repeat an earlier row of the frame, or one already seen."""
     bad = np.zeros(frame.height, bool)
-    for known, (hashes, complete) in zip(seen, _keys(frame, rules), strict=True):
+    for known, (keys, complete) in zip(seen, _keys(frame, rules), strict=True):
         again = np.ones(frame.height, bool)
-        again[np.unique(hashes, return_index=True)[1]] = False
+        again[np.unique(keys, return_index=True)[1]] = False
         if known:
-            again |= np.fromiter((h in known for h in hashes.tolist()), bool, len(hashes))
+            again |= np.fromiter((key in known for key in keys.tolist()), bool, len(keys))
         bad |= again & complete
     return bad
 

@@ -62,7 +62,8 @@ class Counts:
         sizes = np.array([parents[cell == c].sum() for c in order], np.int64)
         low = np.array([values[cell == c].min() for c in order], np.int64)
         means = np.array([np.average(values[cell == c], weights=parents[cell == c]) for c in order])
-        return cls(low, np.maximum(np.rint(2 * means - low).astype(np.int64), low), sizes, int(alone), float(np.mean(counts)))
+        high = np.maximum(np.rint(2 * means - low).astype(np.int64), low)
+        return cls(low, high, sizes, int(alone), float(np.mean(counts)))
 
     def like(self, wanted: Array, rng: np.random.Generator) -> Ints:
         """(p,) the learned numbers of children, in the order that `wanted` (p,) puts the parents in."""
@@ -105,7 +106,8 @@ class Counts:
     def restore(cls, arrays: Mapping[str, Array]) -> Self:
         low, high, parents, most = (saved_array(arrays, n, np.int64) for n in ("low", "high", "parents", "most"))
         mean = saved_array(arrays, "mean", np.float64)
-        good = len(mean) == 1 and len(low) == len(high) == len(parents) and len(most) == 1 and (high >= low).all() and (low >= 0).all()
+        good = len(mean) == len(most) == 1 and len(low) == len(high) == len(parents)
+        good = good and (high >= low).all() and (low >= 0).all()
         if not good or (parents <= 0).any():
             raise ModelFileError("the saved numbers of children are damaged.")
         return cls(low, high, parents, int(most[0]), float(mean[0]))

@@ -25,6 +25,7 @@ from verosim.relational.graph import COPIED, LATE, OWNER, REFERENCE, Graph, Link
 from verosim.relational.learned import Learned
 from verosim.relational.links import Places, above, agreeing, rooted, set_apart
 from verosim.relational.real import looked_up
+from verosim.relational.totals import Sums, put
 from verosim.schema import parse_dtype
 
 TRIES: Final = 40  # times that rows which repeat a sibling's key are drawn again, before they get what is left
@@ -38,6 +39,7 @@ class Drawn:
     frame: pl.DataFrame
     named: dict[str, Ints]  # of each of its keys that is assigned: the parent's rows
     wanted: dict[str, Ints]  # of each late key: the groups
+    profile: pl.DataFrame  # the columns that say something, as they were drawn
     over: pl.DataFrame  # the profiles of the owners
     summaries: pl.DataFrame = field(default_factory=pl.DataFrame)
     counts: dict[str, Ints] = field(default_factory=dict)  # of each key that names its rows: how often
@@ -67,7 +69,7 @@ class Drawing:
 
     def blocks(self, name: str) -> Iterator[pl.DataFrame]:
         """The rows of one table; for none one frame without any."""
-        if not self.graph.into(name) and not self.graph.of(name, LATE) and self.tables[name].kept is None:
+        if self._alone(name):
             yield from (self._with_keys(name, *block) for block in self._blocks(name))
             return
         frame = self._finished(name).frame
@@ -88,7 +90,7 @@ class Drawing:
         assert frame is not None
         owner = self.graph.owner(name)
         over = looked_up(owner, pl.DataFrame(), np.zeros(0, np.int64)) if owner else pl.DataFrame()
-        return Drawn(frame, {}, {}, over, finished=True)
+        return Drawn(frame, {}, {}, frame.select(self._said(name)), over, finished=True)
 
     def _all(self, name: str) -> Drawn:
         blocks = list(self._blocks(name))
@@ -97,10 +99,15 @@ class Drawing:
         wanted = {key: np.concatenate([b[2][key] for b in blocks]) for key in blocks[0][2]}
         owner = self.graph.owner(name)
         over = looked_up(owner, self._profile(owner.parent), named[owner.name]) if owner else pl.DataFrame()
-        return Drawn(pl.concat(frames), named, wanted, over, finished=not wanted)
+        frame = pl.concat(frames)
+        return Drawn(frame, named, wanted, frame.select(self._said(name)), over)
+
+    def _said(self, name: str) -> list[str]:
+        return [c.name for c in said(self.tables[name].table)]
 
     def _profile(self, name: str) -> pl.DataFrame:
-        return self.held(name).frame.select(c.name for c in said(self.tables[name].table))
+        """What children are drawn given: as the rows were drawn, for what children come to is known after them."""
+        return self.held(name).profile
 
     def _sum_up(self, name: str) -> None:
         """Draw how often each row is named, and what its children have in common."""
@@ -137,9 +144,10 @@ class Drawing:
         return round(self.sizes.get(link.child, 0) * self.tables[link.child].named[link.name])
 
     def _finished(self, name: str) -> Drawn:
-        """A table with its late keys as well."""
+        """A table with its late keys, and what its children come to."""
         drawn = self.held(name)
         if not drawn.finished:
+            drawn.finished = True
             for link in self.graph.of(name, LATE):
                 parent, rng = self.held(link.parent), stream(self.seed, link.name, "late")
                 wanted = drawn.wanted[link.name]
@@ -153,14 +161,37 @@ class Drawing:
                 rows = self._agreeing(link, rows, keys, rng)
                 drawn.named[link.name] = rows
                 drawn.frame = self._put(drawn.frame, link, rows)
-            drawn.finished = True
+            self._add_up(name, drawn)
         return drawn
+
+    def _add_up(self, name: str, drawn: Drawn) -> None:
+        """Put what the children of each row come to in place of what was drawn for it."""
+        table = self.tables[name].table
+        for rule, key in self.tables[name].totals.items():
+            sums = Sums(rule, drawn.frame.height)
+            for children, rows in self._naming(rule.table, key):
+                sums.add(children, rows)
+            drawn.frame = put(drawn.frame, rule, sums, table)
+
+    def _naming(self, name: str, key: str) -> Iterator[tuple[pl.DataFrame, Ints]]:
+        """A table's rows, and whom they name by a key. A table that is not held is drawn twice: here, and to go out."""
+        if self._alone(name):
+            yield from ((frame, named[key]) for frame, named, _ in self._blocks(name))
+        else:
+            drawn = self._finished(name)
+            yield drawn.frame, drawn.named[key]
+
+    def _alone(self, name: str) -> bool:
+        """Whether a table goes out block by block, for nobody names its rows."""
+        return not self.graph.into(name) and not self.graph.of(name, LATE) and self.tables[name].kept is None
 
     # ------------------------------------------------------------------------------------------- blocks
 
     def _blocks(self, name: str) -> Iterator[tuple[pl.DataFrame, dict[str, Ints], dict[str, Ints]]]:
         """A table's drawn columns, the parents' rows of each key, and the groups wanted of late keys."""
         learned, owner = self.tables[name], self.graph.owner(name)
+        for link in self.graph.of(name):
+            self._places.pop(link.name, None)  # as if nothing had been drawn before
         if owner:
             self.held(owner.parent)  # by which the number of rows may be known
         n = self.sizes[name]
@@ -292,12 +323,17 @@ class Drawing:
                 marked = marked[source(before, before >= 0)]
             if copy.key:
                 rows = named[copy.key]
-                values = gathered(self.held(self.graph.named(copy.key).parent).frame[copy.other], rows)
+                values = gathered(self._column(self.graph.named(copy.key).parent, copy.other), rows)
                 values = values.zip_with(pl.Series(marked & (rows >= 0)), frame[copy.column]) if copy.mark else values
             else:
                 values = frame[copy.column].gather(source(before, marked))
             frame = frame.with_columns(values.alias(copy.column))
         return frame
+
+    def _column(self, name: str, column: str) -> pl.Series:
+        """A column of a table that is held, with what its children come to."""
+        totals = any(rule.column == column for rule in self.tables[name].totals)
+        return (self._finished(name) if totals else self.held(name)).frame[column]
 
     def _key(self, link: Link, rows: Ints) -> dict[str, pl.Series]:
         """The columns of a key that names these rows (n,)."""

@@ -32,7 +32,7 @@ from verosim.relational.graph import FEW, LATE, OWNER, REFERENCE, SURE, Link, de
 from verosim.relational.links import Groups, told_of
 from verosim.relational.real import Real
 from verosim.relational.signals import signals
-from verosim.rules import Rule, learn, parse
+from verosim.rules import Aggregate, Rule, learn, parse
 from verosim.schema import Column, Table
 from verosim.table_model import Given, Options, TableModel
 
@@ -80,6 +80,7 @@ class Learned:
     shared: tuple[Shared, ...] = ()  # what its children have in common
     counts: Mapping[str, Counts] = field(default_factory=dict)  # of each key that names the table's rows
     groups: Mapping[str, Groups] = field(default_factory=dict)
+    totals: Mapping[Aggregate, str] = field(default_factory=dict)  # rules about sums of children, and by which key
     kept: pl.DataFrame | None = None  # the rows themselves ...
     kept_counts: Mapping[str, Ints] = field(default_factory=dict)  # ... and how often each key names them
 
@@ -96,6 +97,7 @@ class Learned:
             new._look_at_order(real, owner)
             new.known = known_of(owner, real.schema, real.graph, real.shared[owner.name])
         if not new.table.keep:
+            new.totals = real.totals[name]
             new._look_at_copies(real)
         return new
 
@@ -112,7 +114,7 @@ class Learned:
         """The drawn columns of a primary key whose other columns name the owner."""
         key, keys = self.table.primary_key, {n for key in self.table.foreign_keys for n in key.columns}
         drawn = [n for n in key if n not in self._decided()]
-        told = self.known is not None and not self.serial and not self.grid 
+        told = self.known is not None and not self.serial and not self.grid
         return drawn if told and 0 < len(drawn) < len(key) and {*key} - {*drawn} <= keys else []
 
     # ------------------------------------------------------------------------------------- named by others
@@ -172,7 +174,8 @@ class Learned:
             for column in free:
                 share, other = _copied(frame[column], real.dataset[link.parent], real.rows[link.name])
                 mark = "" if share >= SURE else beside(f"{column}: as {prefixed(link.parent, other)}", self.table.names)
-                if share > found.get(column, (0.0,))[0] and not (mark and column in ruled):
+                held = (mark and column in ruled) or real.sums(link.parent, other, name)
+                if share > found.get(column, (0.0,))[0] and not held:
                     new = Copy(column, link.name, other, mark)
                     found[column] = share, replace(new, steady=link == owner and _steady(self._mark(new, real), before))
         sure = {copy.column for _, copy in found.values() if not copy.mark}
@@ -265,7 +268,7 @@ class Learned:
     def _rules(self, whole: pl.DataFrame, own: Sequence[Column], others: Sequence[Column]) -> list[Rule]:
         """The table's rules about columns that are drawn, and orders of times between a row and its owner's."""
         here = {c.name for c in (*own, *others)}
-        rules = [rule for rule in self._told() if {*rule.columns} <= here]
+        rules = [rule for rule in self._told() if {*rule.columns} <= here and not isinstance(rule, Aggregate)]
         both = Table(self.table.name, tuple(c for c in (*own, *others) if c.kind in _TIMES))
         mine, known = {c.name for c in own}, {frozenset(rule.columns) for rule in rules}
         across = (r for r in learn(whole.select(both.names), both) if {*r.columns} & mine and {*r.columns} - mine)
@@ -292,6 +295,7 @@ class Learned:
     def state(self) -> State:
         meta: dict[str, Any] = {n: getattr(self, n) for n in ("rows", "bare", "serial", "grid", "order")}
         meta |= {n: dict(getattr(self, n)) for n in ("labels", "constant", "named", "dangling")}
+        meta["totals"] = [[rule.spec(), key] for rule, key in self.totals.items()]
         meta["copies"] = [[c.column, c.key, c.other, c.mark, c.steady] for c in self.copies]
         meta["shared"] = [[s.link, s.column, s.level] for s in self.shared]
         arrays = dict[str, Array]()
@@ -322,7 +326,10 @@ class Learned:
         new = cls(table, int(meta["rows"]), known=known, order=str(meta["order"]), bare=bool(meta["bare"]))
         new.serial = (str(meta["serial"][0]), int(meta["serial"][1])) if meta["serial"] else None
         new.grid = (str(meta["grid"][0]), int(meta["grid"][1])) if meta["grid"] else None
-        new.copies = tuple(Copy(*map(str, copy[:4]), steady=bool(copy[4])) for copy in meta["copies"])
+        rules = parse((spec for spec, _ in meta["totals"]), table)
+        keys = (str(key) for _, key in meta["totals"])
+        new.totals = {r: key for r, key in zip(rules, keys, strict=True) if isinstance(r, Aggregate)}
+        new.copies = tuple(Copy(str(a), str(b), str(c), str(d), bool(e)) for a, b, c, d, e in meta["copies"])
         new.labels = {str(a): str(b) for a, b in meta["labels"].items()}
         new.constant = {str(a): int(b) for a, b in meta["constant"].items()}
         new.named = {str(a): float(b) for a, b in meta["named"].items()}
