@@ -123,7 +123,7 @@ def _trimmed(counts: Ints, total: int, most: int, rng: np.random.Generator) -> I
         counts += np.minimum(extra, most - counts) if most else extra
     if missing < 0:
         stubs = np.repeat(np.arange(len(counts)), counts)
-        by = np.log(counts[stubs]) + rng.gumbel(size=len(stubs))  # chance in proportion, none twice
+        by = 2 * np.log(counts[stubs]) + rng.gumbel(size=len(stubs))  # chance in proportion, none twice
         gone = stubs[np.argpartition(-by, -missing - 1)[:-missing]]
         counts -= np.bincount(gone, minlength=len(counts))
     return counts

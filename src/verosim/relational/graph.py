@@ -191,7 +191,8 @@ def _candidates(table: Table, dataset: Frames, schema: Schema, rows: Mapping[str
 def _may_own(table: Table, key: ForeignKey, dataset: Frames, schema: Schema, rows: Mapping[str, Ints]) -> bool:
     mostly = bool((rows[name_of(table.name, key)] >= 0).mean() >= 0.5) if dataset[table.name].height else True
     few = dataset[table.name].height >= FEW and dataset[key.parent].height < FEW
-    few = few and not {*key.columns} < {*table.primary_key}  # a part of the key: rows are told apart within a parent
+    told = {*table.primary_key} - {n for k in table.foreign_keys for n in k.columns}
+    few = few and not (told and {*key.columns} < {*table.primary_key})  # rows are told apart within a parent
     return key.parent != table.name and mostly and not few and not schema[key.parent].keep and not table.keep
 
 
