@@ -53,9 +53,13 @@ class Counts:
             return cls(none, none, none, int(alone))
         common = parents >= k
         cell = _cells(parents, k)
-        for last in range(cell[-1], -1, -1):  # a run of too few parents takes the number of its neighbour
-            own = cell == last
-            if parents[own].sum() < k and common.any():
+        for last in range(cell[-1], -1, -1):  # too few parents join a run of others, or take their neighbour's number
+            own, before = cell == last, cell == last - 1
+            if parents[own].sum() >= k:
+                continue
+            if before.any() and not common[before].any():
+                cell[own] = last - 1
+            elif common.any():
                 near = np.flatnonzero(common)[np.abs(values[common] - values[own].mean()).argmin()]
                 values[own], cell[own] = values[near], cell[near]
         order = np.unique(cell)
