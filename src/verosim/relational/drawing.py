@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Final
 
 import numpy as np
@@ -19,7 +20,7 @@ from verosim.draws import BLOCK, stream
 from verosim.errors import DataError, RuleError
 from verosim.keys import NONE, Ints, comparable
 from verosim.providers import learn_pattern, make_ids
-from verosim.relational.context import befores, count_name, gathered, given, places, said, source, together
+from verosim.relational.context import befores, count_name, gathered, given, places, said, source, together, with_before
 from verosim.relational.counts import Counts
 from verosim.relational.graph import COPIED, LATE, OWNER, REFERENCE, Graph, Link
 from verosim.relational.learned import Learned
@@ -28,6 +29,7 @@ from verosim.relational.real import looked_up
 from verosim.relational.totals import Sums, put
 from verosim.schema import parse_dtype
 
+LONG: Final = 256  # siblings that are drawn one after the other, each given the one before
 TRIES: Final = 40  # times that rows which repeat a sibling's key are drawn again, before they get what is left
 Rows = Callable[[str, int, int], Iterator[pl.DataFrame]]  # table, rows, seed -> its rows, for tables without an owner
 
@@ -231,7 +233,7 @@ class Drawing:
             if learned.model is None:
                 (frame,) = _bare(len(mine))
             else:
-                frame = learned.model.block(number, self.seed, given=context, first=first)
+                frame, context = self._in_turn(name, context, np.where(mine < 0, 0, place), number, first)
                 if seen:
                     frame = learned.model.without_repeats(frame, number, seen, self.seed, context, first)
                 frame = self._distinct(name, frame, mine, context, number, first)
@@ -240,6 +242,31 @@ class Drawing:
             elif learned.order and learned.order in frame.columns:
                 frame = _by_time(frame, mine, learned)
             yield self._named_rows(name, frame, {owner.name: mine}, first, place)
+
+    def _in_turn(
+        self, name: str, context: pl.DataFrame, place: Ints, number: int, first: int
+    ) -> tuple[pl.DataFrame, pl.DataFrame]:
+        """The rows of a block, and what they are drawn given; where that is the sibling before as well, all first
+        siblings, then all second ones, and so on."""
+        learned = self.tables[name]
+        assert learned.model is not None
+        assert learned.known is not None
+        if not learned.known.before:
+            return learned.model.block(number, self.seed, given=context, first=first), context
+        frames, contexts, done = list[pl.DataFrame](), list[pl.DataFrame](), 0
+        drawn, at = self._none(name)[0], np.full(len(place), NONE)  # of the turn before: its rows, and where each is
+        turns = list(_turns(place))
+        for turn, mine in enumerate(turns):
+            contexts.append(
+                with_before(learned.known, context[mine], drawn, np.where(place[mine] > 0, at[mine - 1], NONE))
+            )
+            drawn = learned.model.block(number + (turn << 40), self.seed, given=contexts[-1], first=first + done)
+            frames.append(drawn)
+            at[:], at[mine] = NONE, np.arange(len(mine))
+            done += len(mine)
+        whole, order = pl.concat(frames), np.argsort(np.concatenate(turns))
+        ids = [c.name for c in learned.table.columns if c.kind == "id" and c.name in whole.columns]
+        return whole[order].with_columns(whole[n] for n in ids), pl.concat(contexts)[order]
 
     def _distinct(
         self, name: str, frame: pl.DataFrame, owners: Ints, context: pl.DataFrame, number: int, first: int
@@ -442,6 +469,13 @@ def _families(owners: Ints) -> Iterator[tuple[int, int]]:
         first = last
 
 
+def _turns(place: Ints) -> Iterator[Ints]:
+    """The rows (n,) by their place among siblings: those of place 0, of place 1, ...; past LONG many places at once."""
+    order, last = np.argsort(place, kind="stable"), int(place.max(initial=0)) + 1
+    starts = np.searchsorted(place[order], [*range(min(last, LONG)), *range(LONG, last, LONG), last])
+    yield from (order[a:b] for a, b in pairwise(starts.tolist()) if b > a)
+
+
 def _on_grid(frame: pl.DataFrame, place: Ints, column: str, step: int) -> pl.DataFrame:
     """The times of each owner's rows from that of its first row (place 0) on, by equal steps."""
     series = frame[column]
@@ -451,7 +485,10 @@ def _on_grid(frame: pl.DataFrame, place: Ints, column: str, step: int) -> pl.Dat
 
 
 def _by_time(frame: pl.DataFrame, owners: Ints, learned: Learned) -> pl.DataFrame:
-    """The rows of each owner in the order of time; ids stay where they are."""
+    """The rows of each owner in the order of time; ids stay where they are, and all else but the time where each row
+    was drawn given the one before."""
     order = np.lexsort((frame[learned.order].rank("ordinal").fill_null(0).to_numpy(), owners))
+    if learned.in_turn:
+        return frame.with_columns(frame[learned.order][order])
     ids = [c.name for c in learned.table.columns if c.kind == "id" and c.name in frame.columns]
     return frame[order].with_columns(frame[name] for name in ids)

@@ -14,6 +14,7 @@ from verosim.errors import ModelFileError
 from verosim.keys import NONE, Ints
 from verosim.models import Array, Floats, Progress, State, part, silent
 from verosim.relational.context import (
+    SUMMARIES,
     Known,
     Shared,
     befores,
@@ -26,12 +27,13 @@ from verosim.relational.context import (
     said,
     summary_table,
     together,
+    with_before,
 )
 from verosim.relational.counts import Counts
 from verosim.relational.graph import FEW, LATE, OWNER, REFERENCE, SURE, Link, depths
 from verosim.relational.links import Groups, told_of
 from verosim.relational.real import Real
-from verosim.relational.signals import signals
+from verosim.relational.signals import carried_on, signals
 from verosim.rules import Aggregate, Rule, learn, parse
 from verosim.schema import Column, Table
 from verosim.table_model import Given, Options, TableModel
@@ -40,6 +42,7 @@ DEEPEST: Final = 60  # steps below the top that are told apart in a table that n
 CHECKED: Final = 20  # rows from which what always holds is taken for a law
 OFTEN: Final = 0.5  # share of the rows that repeat a column of a row that they name, from which that is learned
 RARE: Final = 0.05  # share of the differences to be expected by chance up to which a column repeats another always
+GOING: Final = 0.15  # correlation with the row before, within an owner's rows, from which a column goes on
 STEADY: Final = 0.3  # share of the changes to be expected by chance up to which a mark is one of the owner
 _NEVER: Final = ("id", "constant", "empty")  # kinds of columns that repeat no other's
 _TIMES: Final = ("date", "datetime")
@@ -95,7 +98,8 @@ class Learned:
             new.kept = real.dataset[name]
         elif owner:
             new._look_at_order(real, owner)
-            new.known = known_of(owner, real.schema, real.graph, real.shared[owner.name])
+            going = new._going_on(real, owner)
+            new.known = known_of(owner, real.schema, real.graph, real.shared[owner.name], going)
         if not new.table.keep:
             new.totals = real.totals[name]
             new._look_at_copies(real)
@@ -108,6 +112,13 @@ class Learned:
         people = pl.Series(real.people[self.table.name][real.train[self.table.name]])
         self._fit_rows(real, groups, options, seed, people, progress)
         self._fit_summary(real, options, seed, people)
+
+    @property
+    def in_turn(self) -> bool:
+        """Whether the times of an owner's rows go on from one to the next, and no rule ties them to other columns."""
+        if self.model is None or self.known is None or self.order not in self.known.before:
+            return False
+        return not any(self.order in rule.columns for rule in parse(self.model.table.rules, self.model.table))
 
     @property
     def distinct(self) -> list[str]:
@@ -128,7 +139,9 @@ class Learned:
             self.kept_counts = counts
         else:
             k = 1 if self.rows < FEW else options.k  # how often an entry of a list is used tells of no one person
-            self.counts = {link.name: Counts.fit(counts[link.name], k, link.alone) for link in links}  # sizes are of all
+            self.counts = {
+                link.name: Counts.fit(counts[link.name], k, link.alone) for link in links
+            }  # sizes are of all
             self.shared = tuple(s for link in links for s in real.shared.get(link.name, ()))
         groups = dict[str, Groups]()
         for link in links:
@@ -162,6 +175,16 @@ class Learned:
         times = [c.name for c in free if c.kind in _TIMES and frame[c.name].dtype.is_temporal()]
         self.order = self.serial[0] if self.serial else next(iter(times), "")
         self.grid = next((g for name in times if (g := _grid(frame[name], rows))), None)
+
+    def _going_on(self, real: Real, owner: Link) -> list[str]:
+        """The columns that go on from one row of an owner to its next, as a balance does; with them their times."""
+        frame, before, rows = real.dataset[self.table.name], self._before(real), real.rows[owner.name]
+        keys = {n for key in self.table.foreign_keys for n in key.columns} | {self.serial[0] if self.serial else ""}
+        measures = [s for s in signals(frame, self.table) if s.level is None and s.column not in keys | {self.order}]
+        found = {s.column: carried_on(s.values, rows, before) for s in measures}
+        best = sorted((n for n in found if found[n] >= GOING), key=lambda n: -found[n])[:SUMMARIES]
+        timed = best and self.order and not self.serial and not self.grid
+        return [*best, *([self.order] if timed else [])]
 
     def _look_at_copies(self, real: Real) -> None:
         """Columns that repeat one of a row that is named, or of the sibling before: in all rows, or in many."""
@@ -263,7 +286,8 @@ class Learned:
         owner = real.graph.owner(self.table.name)
         if self.known is None or owner is None:
             return pl.DataFrame()
-        return real.context(self.known, owner, places(real.rows[owner.name], self._order(real)))
+        context = real.context(self.known, owner, places(real.rows[owner.name], self._order(real)))
+        return with_before(self.known, context, real.dataset[self.table.name], self._before(real))
 
     def _rules(self, whole: pl.DataFrame, own: Sequence[Column], others: Sequence[Column]) -> list[Rule]:
         """The table's rules about columns that are drawn, and orders of times between a row and its owner's."""
@@ -295,6 +319,7 @@ class Learned:
     def state(self) -> State:
         meta: dict[str, Any] = {n: getattr(self, n) for n in ("rows", "bare", "serial", "grid", "order")}
         meta |= {n: dict(getattr(self, n)) for n in ("labels", "constant", "named", "dangling")}
+        meta["before"] = list(self.known.before) if self.known else []
         meta["totals"] = [[rule.spec(), key] for rule, key in self.totals.items()]
         meta["copies"] = [[c.column, c.key, c.other, c.mark, c.steady] for c in self.copies]
         meta["shared"] = [[s.link, s.column, s.level] for s in self.shared]
