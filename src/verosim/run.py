@@ -19,7 +19,18 @@ from verosim import databases, files, rules
 from verosim.control import Control
 from verosim.databases import Pick, is_database, named, shown
 from verosim.errors import ArgumentError, FileError, RuleError
-from verosim.evaluation import FIRST, FULL, Case, Parts, Report, TableReport, measure
+from verosim.evaluation import (
+    FIRST,
+    FIRST_BETWEEN,
+    FULL,
+    FULL_BETWEEN,
+    Case,
+    Family,
+    Report,
+    TableReport,
+    measure,
+    measure_between,
+)
 from verosim.files import Layout, disk
 from verosim.files.disk import STANDARD, atomic, check_writable
 from verosim.frames import Shape, enter, loosen
@@ -85,8 +96,8 @@ def synth(
     check_targets((source, schema, start), out, report)
     check_place(out, replace_tables)
     opened = open_data(source, pick)
-    parts = FIRST if report is None else FULL
-    synthesizer, found = learn(opened, schema, seed, options or Options(), stage(progress, 0.0, 0.8), start, parts)
+    options, full = options or Options(), report is not None
+    synthesizer, found = learn(opened, schema, seed, options, stage(progress, 0.0, 0.8), start, full)
     sizes = synthesizer.sizes(rows, scale)
     part = stage(progress, 0.8, 1.0)
     lost = write(synthesizer, out, sizes, seed=seed, workers=workers, replace_tables=replace_tables, progress=part)
@@ -218,9 +229,9 @@ def learn(
     options: Options,
     progress: Progress = silent,
     start: Any = None,
-    parts: Parts = FIRST,
+    full: bool = False,
 ) -> tuple[Synthesizer, Report]:
-    """Fit, and measure against the hold-out."""
+    """Fit, and measure against the hold-out. full: all that a page shows, not only whether it went well."""
     progress(0.0, "looking at the columns")
     found, before = described(opened, schema), to_start_from(start, opened.dataset)
     part = stage(progress, 0.05, 0.8)
@@ -228,9 +239,9 @@ def learn(
     synthesizer.layout, synthesizer.entry = opened.layout, opened.notes
     if opened.shape is not None:
         synthesizer.shape = opened.shape.tell(lambda name, column: rare_values(opened.dataset[name], column, options))
-    report = measured(synthesizer, opened.dataset, parts, stage(progress, 0.8, 1.0))
+    report = measured(synthesizer, opened.dataset, full, stage(progress, 0.8, 1.0))
     synthesizer.report = report.bare().to_dict()
-    return synthesizer, replace(report, notes=tuple(synthesizer.notes))
+    return synthesizer, replace(report, notes=(*report.notes, *synthesizer.notes))
 
 
 def to_start_from(start: Any, dataset: Mapping[str, pl.DataFrame]) -> dict[str, pl.DataFrame]:
@@ -247,21 +258,28 @@ def to_start_from(start: Any, dataset: Mapping[str, pl.DataFrame]) -> dict[str, 
 
 
 def measured(
-    synthesizer: Synthesizer, dataset: Mapping[str, pl.DataFrame], parts: Parts, progress: Progress = silent
+    synthesizer: Synthesizer, dataset: Mapping[str, pl.DataFrame], full: bool, progress: Progress = silent
 ) -> Report:
-    """Each table measured by these parts: synthetic rows beside those learned from and the hold-out."""
-    train, held = split(dataset, synthesizer.options, synthesizer.seed_, synthesizer.schema_)
-    tables, streams = {}, _sampled(synthesizer, train)
+    """Each table measured, and what lies between them: synthetic rows beside those learned from and the hold-out."""
+    schema, seed = synthesizer.schema_, synthesizer.seed_
+    train, held = split(dataset, synthesizer.options, seed, schema)
+    tables, new, streams = {}, dict[str, pl.DataFrame](), _sampled(synthesizer, train)
     for number, (name, frame) in enumerate(train.items()):
         try:
-            drawn = pl.concat(streams(name))
+            new[name] = pl.concat(streams(name))
         except RuleError as error:  # fewer rows may still be drawn
             rows = {"train": frame.height, "holdout": held[name].height, "synthetic": 0}
-            tables[name] = TableReport(name, rows, synthesizer.seed_, (), {}, (f"not measured: {error}",))
+            tables[name] = TableReport(name, rows, seed, (), {}, (f"not measured: {error}",))
             continue
-        case = Case.of(frame, held[name], drawn, synthesizer.schema_[name], seed=synthesizer.seed_)
-        tables[name] = measure(case, parts, stage(progress, number / len(train), (number + 1) / len(train)))
-    return Report(tables)
+        case = Case.of(frame, held[name], new[name], schema[name], seed=seed)
+        part = stage(progress, number / (len(train) + 1), (number + 1) / (len(train) + 1))
+        tables[name] = measure(case, FULL if full else FIRST, part)
+    if synthesizer.database_ is None or len(new) < len(train):
+        return Report(tables)
+    family = Family.of(train, held, new, schema, seed=seed)
+    part = stage(progress, len(train) / (len(train) + 1), 1.0)
+    between = measure_between(family, FULL_BETWEEN if full else FIRST_BETWEEN, part)
+    return Report(tables, between.measures, between.notes, between.details)
 
 
 def _sampled(synthesizer: Synthesizer, train: Mapping[str, pl.DataFrame]) -> Callable[[str], Iterable[pl.DataFrame]]:
