@@ -344,10 +344,8 @@ def _show_found(done: Outcome, show: Callable[..., None]) -> None:
     """How each table stands, and the first notes: a wide table has many."""
     from verosim.evaluation.terminal import brief
 
-    tables = done.report.tables.values()
-    for table in tables:
-        show(brief(table), soft_wrap=False)
-    notes = _together(done.report.notes) + [note for table in tables for note in table.notes]
+    show(brief(done.report), soft_wrap=False)
+    notes = _together(done.report.notes) + [note for table in done.report.tables.values() for note in table.notes]
     for note in notes[:SHOWN]:
         show(f"  note: {note}")
     if len(notes) > SHOWN:

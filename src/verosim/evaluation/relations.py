@@ -193,8 +193,8 @@ def _mean(like: Measure, found: Sequence[tuple[Measure, int]]) -> Measure:
     worst = max((m for m, _ in known), key=severity)
     floor = sum(n * (m.floor or 0.0) for m, n in judged) / sum(n for _, n in judged) if judged else None
     error = float(np.sqrt(sum((n * (m.error or 0.0)) ** 2 for m, n in judged))) / total if judged else None
-    where = "" if worst.grade in ("noise", "none") else f"{', '.join(worst.of)}: "
-    return like.found(value, error, floor, f"{where}{worst.verdict}", worst.grade)
+    where = "" if worst.grade in ("noise", "none") else f" ({', '.join(worst.of)})"
+    return like.found(value, error, floor, f"{worst.verdict}{where}", worst.grade)
 
 
 def _bars(counts: Sequence[Ints]) -> dict[str, Any]:
