@@ -16,7 +16,7 @@ from verosim.evaluation import FULL, FULL_BETWEEN, Case, Family, Report, measure
 from verosim.evaluation.matching import Tables, same_columns, same_tables, same_types
 from verosim.infer import infer
 from verosim.models import Progress, silent, stage
-from verosim.run import SEED, open_data
+from verosim.run import SEED, briefed, open_data
 from verosim.schema import Schema
 from verosim.table_model import whole
 
@@ -40,11 +40,12 @@ def evaluate(
     """
     whole("seed", seed, 0)
     progress(0.0, "looking at the columns")
-    dataset = open_data(real).dataset
+    opened, given = briefed(open_data(real), schema)
+    dataset = opened.dataset
     parts = {"synthetic": same_tables(dataset, open_data(synthetic).dataset, "synthetic")}
     if holdout is not None:
         parts["hold-out"] = same_tables(dataset, open_data(holdout).dataset, "hold-out")
-    found = infer(dataset, schema if schema is None or isinstance(schema, Schema) else Schema.load(schema))
+    found = infer(dataset, given)
     _check_asked(dataset, target, keys)
     tables, notes = {}, []
     sides: dict[str, dict[str, pl.DataFrame]] = {"real": {}, "hold-out": {}, "synthetic": {}}

@@ -16,6 +16,7 @@ from rich.table import Table as Grid
 from rich.text import Text
 
 from verosim import databases, files, rules
+from verosim.compat.sdv import Metadata, is_metadata
 from verosim.control import Control
 from verosim.databases import Pick, is_database, named, shown
 from verosim.errors import ArgumentError, FileError, RuleError
@@ -36,7 +37,7 @@ from verosim.files.disk import STANDARD, atomic, check_writable
 from verosim.frames import Shape, enter, loosen
 from verosim.infer import explain, infer
 from verosim.models import Progress, silent, stage
-from verosim.schema import Schema
+from verosim.schema import Schema, parse_yaml, read_text
 from verosim.synthesizer import Synthesizer, check_sizes, rare_values, split
 from verosim.table_model import Options
 from verosim.workers import fitting
@@ -54,6 +55,7 @@ class Opened:
     shape: Shape | None = None  # data in memory: what kind
     layout: Layout | None = None  # a file: how it looked
     notes: tuple[str, ...] = ()
+    about: tuple[str, ...] = ()  # files beside these data that say what they mean
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,7 +196,7 @@ def open_data(data: Any, pick: Pick | None = None) -> Opened:
         raise ArgumentError("tables are picked, and rows of them drawn, from a database alone.")
     if isinstance(data, str | Path):
         source = files.read(data)
-        return Opened(source.dataset, layout=source.layout, notes=source.notes)
+        return Opened(source.dataset, layout=source.layout, notes=source.notes, about=source.about)
     dataset, shape = loosen(*enter(data))
     return Opened(dataset, shape=shape, notes=shape.notes)
 
@@ -209,9 +211,22 @@ def without_bytes(dataset: Mapping[str, pl.DataFrame]) -> tuple[dict[str, pl.Dat
     return {name: frame.select(~pl.selectors.binary()) for name, frame in dataset.items()}, notes
 
 
+def briefed(opened: Opened, schema: Schema | str | Path | None) -> tuple[Opened, Schema | None]:
+    """The schema that is given: ours or metadata of SDV, a file or one that lies beside the data; notes on it."""
+    if isinstance(schema, Schema) or (schema is None and not opened.about):
+        return opened, schema
+    path = Path(opened.about[0]) if schema is None else Path(schema)
+    content = parse_yaml(read_text(path, "schema", "; `verosim inspect` writes one."))
+    if not is_metadata(content):
+        return opened, Schema.load(path)
+    metadata = Metadata.load(path)
+    note = f"{path.name}: kinds and keys of columns are those that it says (SDV metadata)"
+    return replace(opened, notes=(*opened.notes, note, *metadata.notes)), metadata.schema(opened.dataset)
+
+
 def described(opened: Opened, schema: Schema | str | Path | None) -> Schema:
     """The schema, guessed where it is not given; other tables get what their database says, and the rules they hold."""
-    given = schema if schema is None or isinstance(schema, Schema) else Schema.load(schema)
+    opened, given = briefed(opened, schema)
     found = infer(opened.dataset, given)
     structure = opened.layout.structure if opened.layout else {}
     told = databases.known(found, structure) if structure else found
@@ -233,6 +248,7 @@ def learn(
 ) -> tuple[Synthesizer, Report]:
     """Fit, and measure against the hold-out. full: all that a page shows, not only whether it went well."""
     progress(0.0, "looking at the columns")
+    opened, schema = briefed(opened, schema)
     found, before = described(opened, schema), to_start_from(start, opened.dataset)
     part = stage(progress, 0.05, 0.8)
     synthesizer = Synthesizer(options).fit(opened.dataset, found, seed, part, start=before)
