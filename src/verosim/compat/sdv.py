@@ -150,8 +150,8 @@ class Metadata:
         for column in guessed.columns:
             spec = said["columns"].get(column.name)
             read = column if spec is None else _column(column, spec, frame[column.name])
-            if column.name in {*primary, *foreign} and read.kind == "personal":
-                read = Column(read.name, "id", read.dtype)
+            if column.name in {*primary, *foreign}:  # a key is made anew, whatever it looks like
+                read = read if read.kind == "id" else Column(read.name, "id", read.dtype)
             columns.append(replace(read, unique=column.name in unique) if read.kind in ("id", "personal") else read)
         return Table(name, tuple(columns), tuple(primary), foreign_keys=keys)
 
