@@ -35,7 +35,7 @@ def with_constraints(schema: Schema, constraints: str | Path | Sequence[Mapping[
     for number, constraint in enumerate(constraints, 1):
         said = mapping(constraint, f"constraint {number}")
         kind = str(said.get("class_name") or said.get("constraint_class"))
-        parameters = dict(mapping(said.get("parameters") or said.get("constraint_parameters"), f"constraint {number}"))
+        parameters = dict(mapping(said.get("parameters", said.get("constraint_parameters")), f"constraint {number}"))
         name = parameters.pop("table_name", None) or said.get("table_name") or _home(schema, parameters, number)
         if kind not in RULES:
             notes.append(f"constraint {number}: {kind} is not known here, and does not hold")

@@ -150,7 +150,7 @@ class Metadata:
         for column in guessed.columns:
             spec = said["columns"].get(column.name)
             read = column if spec is None else _column(column, spec, frame[column.name])
-            if column.name in {*primary, *foreign}:  # a key is made anew, whatever it looks like
+            if column.name in foreign or [column.name] == primary:  # a key is made anew, whatever it looks like
                 read = read if read.kind == "id" else Column(read.name, "id", read.dtype)
             columns.append(replace(read, unique=column.name in unique) if read.kind in ("id", "personal") else read)
         return Table(name, tuple(columns), tuple(primary), foreign_keys=keys)
@@ -348,12 +348,16 @@ def _same(a: Mapping[str, Any], b: Mapping[str, Any]) -> bool:
     return all(a.get(name) == b.get(name) for name in OF_KEY)
 
 
+def _kept(spec: Mapping[str, Any], before: Mapping[str, Any]) -> dict[str, Any]:
+    if before.get("sdtype") != spec["sdtype"]:
+        return dict(spec)
+    both = {**before, **spec}
+    return {name: value for name, value in both.items() if name != "order" or "order_by" not in both}  # one of the two
+
+
 def _merged(table: Mapping[str, Any], before: Mapping[str, Any]) -> dict[str, Any]:
     """A table, with what stood in the file besides; a column that is of the same sdtype keeps all that was said."""
     olds = before.get("columns", {})
-    columns = {
-        name: {**spec, **olds[name]} if olds.get(name, {}).get("sdtype") == spec["sdtype"] else spec
-        for name, spec in table["columns"].items()
-    }
+    columns = {name: _kept(spec, olds.get(name, {})) for name, spec in table["columns"].items()}
     others = {name: value for name, value in before.items() if name not in ("columns", "primary_key", "alternate_keys")}
     return {**table, "columns": columns, **others}
