@@ -72,12 +72,13 @@ def synth(
     out: str | Path | None = None,
     *,
     schema: Schema | str | Path | None = None,
-    rows: int | None = None,
+    rows: int | Mapping[str, int] | None = None,
     scale: float | None = None,
     seed: int = SEED,
     options: Options | None = None,
     start: Any = None,
     report: str | Path | None = None,
+    keep: Iterable[str] = (),
     workers: int = 1,
     pick: Pick | None = None,
     replace_tables: bool = False,
@@ -85,9 +86,10 @@ def synth(
 ) -> Outcome:
     """Learn a file or database and write a synthetic one that looks like it, with a report: the whole path.
 
-    report: a page (.html, the default) or JSON. pick: what of a database is read. replace_tables: a database may hold
-    tables of these names, which are made anew. Raises an error of `verosim.errors` before any work where something
-    cannot be done; writes all or nothing.
+    rows: for several tables by name, the others in proportion. report: a page (.html, the default) or JSON. keep:
+    reference tables whose rows come out as they are. pick: what of a database is read. replace_tables: a database may
+    hold tables of these names, which are made anew. Raises an error of `verosim.errors` before any work where
+    something cannot be done; writes all or nothing.
     """
     check_sizes(rows, scale)
     out = out or beside(source, "synthetic")
@@ -97,7 +99,7 @@ def synth(
     check_place(out, replace_tables)
     opened = open_data(source, pick)
     options, full = options or Options(), report is not None
-    synthesizer, found = learn(opened, schema, seed, options, stage(progress, 0.0, 0.8), start, full)
+    synthesizer, found = learn(opened, schema, seed, options, stage(progress, 0.0, 0.8), start, full, keep)
     sizes = synthesizer.sizes(rows, scale)
     part = stage(progress, 0.8, 1.0)
     lost = write(synthesizer, out, sizes, seed=seed, workers=workers, replace_tables=replace_tables, progress=part)
@@ -113,6 +115,7 @@ def learn_file(
     options: Options | None = None,
     start: Any = None,
     report: str | Path | None = None,
+    keep: Iterable[str] = (),
     pick: Pick | None = None,
     progress: Progress = silent,
 ) -> Outcome:
@@ -123,7 +126,7 @@ def learn_file(
     check_targets((source, schema, start), out, report)
     check_writable(out)
     opened = open_data(source, pick)
-    synthesizer, found = learn(opened, schema, seed, options or Options(), progress, start)
+    synthesizer, found = learn(opened, schema, seed, options or Options(), progress, start, keep=keep)
     synthesizer.save(out)
     return _reported(synthesizer, {}, out, found, report)
 
@@ -155,10 +158,7 @@ def fit(
     first measure lies in `synthesizer.report`. The caller's data are not changed.
     """
     options = Options(model=model, settings=settings or {}, k=k, unit=unit, holdout=holdout, orphans=orphans)
-    opened, kept = open_data(data, pick), list(keep)
-    if kept:
-        schema = keeping(described(opened, schema), kept)
-    return learn(opened, schema, seed, options, progress, start)[0]
+    return learn(open_data(data, pick), schema, seed, options, progress, start, keep=keep)[0]
 
 
 def keeping(schema: Schema, names: Iterable[str]) -> Schema:
@@ -243,11 +243,12 @@ def learn(
     progress: Progress = silent,
     start: Any = None,
     full: bool = False,
+    keep: Iterable[str] = (),
 ) -> tuple[Synthesizer, Report]:
     """Fit, and measure against the hold-out. full: all that a page shows, not only whether it went well."""
     progress(0.0, "looking at the columns")
     opened, schema = briefed(opened, schema)
-    found, before = described(opened, schema), to_start_from(start, opened.dataset)
+    found, before = keeping(described(opened, schema), keep), to_start_from(start, opened.dataset)
     part = stage(progress, 0.05, 0.8)
     synthesizer = Synthesizer(options).fit(opened.dataset, found, seed, part, start=before)
     synthesizer.layout, synthesizer.entry = opened.layout, opened.notes
@@ -313,11 +314,13 @@ def write(
     seed: int | None = None,
     workers: int = 1,
     control: Control | None = None,
+    asked: str | None = None,
     replace_tables: bool = False,
     progress: Progress = silent,
 ) -> list[str]:
     """Draw rows, as asked, and write them as they come, looking like the file or database that was learned.
 
+    control: what is asked of the rows of the table `asked`; a lone table needs no name.
     -> notes on what a database cannot hold.
     """
     total, done = max(1, sum(sizes.values())), 0
@@ -329,7 +332,7 @@ def write(
             progress(done / total, f"{done:,} rows")
             yield block
 
-    streams = synthesizer.streams(sizes, seed, workers or fitting(max(sizes.values())), control)
+    streams = synthesizer.streams(sizes, seed, workers or fitting(max(sizes.values())), control, asked)
     frames = {name: counted(blocks) for name, blocks in streams.items()}
     return put(frames, out, synthesizer.layout, synthesizer.schema_, replace_tables)
 
@@ -343,6 +346,7 @@ def write_samples(
     seed: int | None = None,
     workers: int = 1,
     control: Control | None = None,
+    asked: str | None = None,
     replace_tables: bool = False,
     progress: Progress = silent,
 ) -> list[str | Path]:
@@ -352,8 +356,8 @@ def write_samples(
     for number, (path, own) in enumerate(zip(outs, seeds, strict=True)):
         part = stage(progress, number / len(outs), (number + 1) / len(outs))
         write(
-            synthesizer, path, sizes, seed=own, workers=workers, control=control, replace_tables=replace_tables,
-            progress=part,
+            synthesizer, path, sizes, seed=own, workers=workers, control=control, asked=asked,
+            replace_tables=replace_tables, progress=part,
         )  # fmt: skip
     return outs
 

@@ -325,13 +325,21 @@ def _spec(column: Column) -> dict[str, Any]:
         plain = column.dtype != "str" or (column.pattern or "uuid").startswith(("sequence", "uuid"))
         return {"sdtype": "id"} | ({} if plain else {"regex_format": column.pattern})
     if kind == "personal":
-        provider = (column.provider or "").partition(":")[0]
-        return {"sdtype": next((name for name, ours in FAKED.items() if ours == provider), provider), "pii": True}
+        return {"sdtype": _faker((column.provider or "").partition(":")[0]), "pii": True}
     if kind == "geo" and column.format in ("latitude", "longitude"):
         return {"sdtype": column.format, "pii": False}
     if kind in ("category", "boolean", "constant"):
         return {"sdtype": "boolean" if kind == "boolean" else "categorical"}
     return {"sdtype": "text"} if kind == "text" else {"sdtype": "unknown", "pii": False}
+
+
+def _faker(provider: str) -> str:
+    """The sdtype of a provider: of its own name, or the plainest that it stands for."""
+    return (
+        provider
+        if provider in FAKED
+        else ([name for name, ours in FAKED.items() if ours == provider] or [provider])[-1]
+    )
 
 
 def _relationship(table: str, key: ForeignKey) -> dict[str, Any]:
@@ -349,9 +357,10 @@ def _same(a: Mapping[str, Any], b: Mapping[str, Any]) -> bool:
 
 
 def _kept(spec: Mapping[str, Any], before: Mapping[str, Any]) -> dict[str, Any]:
-    if before.get("sdtype") != spec["sdtype"]:
+    old, new = before.get("sdtype"), spec["sdtype"]
+    if old != new and (old not in FAKED or FAKED[old] != FAKED.get(new)):
         return dict(spec)
-    both = {**before, **spec}
+    both = {**before, **spec, "sdtype": old}
     return {name: value for name, value in both.items() if name != "order" or "order_by" not in both}  # one of the two
 
 
