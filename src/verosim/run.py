@@ -34,7 +34,7 @@ from verosim.files.disk import STANDARD, check_writable
 from verosim.frames import Shape, enter, loosen
 from verosim.infer import infer
 from verosim.models import Progress, silent, stage
-from verosim.schema import Schema, parse_yaml, read_text
+from verosim.schema import Schema
 from verosim.synthesizer import Synthesizer, check_sizes, rare_values, split
 from verosim.table_model import Options
 from verosim.targets import beside, check_place, check_targets, numbered, put
@@ -214,8 +214,7 @@ def briefed(opened: Opened, schema: Schema | str | Path | None) -> tuple[Opened,
     if isinstance(schema, Schema) or (schema is None and not opened.about):
         return opened, schema
     path = Path(opened.about[0]) if schema is None else Path(schema)
-    content = parse_yaml(read_text(path, "schema", "; `verosim inspect` writes one."))
-    if not is_metadata(content):
+    if not is_metadata(path):
         return opened, Schema.load(path)
     metadata = Metadata.load(path)
     note = f"{path.name}: kinds and keys of columns are those that it says (SDV metadata)"

@@ -18,7 +18,7 @@ from typing import Any, Final, Self
 
 import polars as pl
 
-from verosim.errors import ArgumentError, SchemaError, did_you_mean
+from verosim.errors import ArgumentError, FileError, SchemaError, did_you_mean
 from verosim.files.disk import atomic
 from verosim.infer import infer
 from verosim.providers import capacity
@@ -58,9 +58,15 @@ TIMES: Final = ("date", "datetime", "time")
 UNTOLD: Final = ("constant", "empty")  # what a column of the data is, whatever was said of it
 
 
-def is_metadata(content: object) -> bool:
-    """Whether the content of a JSON file is metadata of SDV, of any version that is read."""
-    return isinstance(content, Mapping) and "METADATA_SPEC_VERSION" in content
+def is_metadata(path: str | Path) -> bool:
+    """Whether a file is metadata of SDV, whatever it says; not where it cannot be read."""
+    if Path(path).suffix.lower() != ".json":
+        return False
+    try:
+        content = parse_yaml(read_text(path, "metadata"))
+    except (FileError, SchemaError):
+        return False
+    return isinstance(content, Mapping) and bool({"METADATA_SPEC_VERSION", "relationships"} & {*content})
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +91,7 @@ class Metadata:
     def from_dict(cls, content: object) -> Self:
         """Of any version that is read: V1, MULTI_TABLE_V1, SINGLE_TABLE_V1. Raises SchemaError."""
         top = dict(mapping(content, "metadata"))
-        version = top.pop("METADATA_SPEC_VERSION", None)
+        version = top.pop("METADATA_SPEC_VERSION", VERSION)
         if version not in VERSIONS:
             raise SchemaError(f"METADATA_SPEC_VERSION {version!r}: {' or '.join(VERSIONS)} was wanted.")
         if version == "SINGLE_TABLE_V1":
