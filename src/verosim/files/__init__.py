@@ -166,19 +166,6 @@ def _describes(path: Path) -> bool:
     )
 
 
-def _describes(path: Path) -> bool:
-    """Whether a file beside the tables says what they mean: a schema of ours, or metadata of another system."""
-    if path.suffix.lower() != ".json" or path.stat().st_size > _METADATA:
-        return False
-    try:
-        data = json.loads(path.read_bytes())
-    except ValueError:
-        return False  # read as data, it says where it is wrong
-    return isinstance(data, dict) and (
-        "METADATA_SPEC_VERSION" in data or {"verosim", "tables"} <= {*data} or {"tables", "relationships"} <= {*data}
-    )
-
-
 # ------------------------------------------------------------------------------------------------- writing
 
 
