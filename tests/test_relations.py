@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ import pytest
 
 import verosim as vs
 from report_sample import HOSTILE
+from verosim.cli import main
 from verosim.evaluation import FULL_BETWEEN, Family, Findings, Measure, Report, measure_between, relations
 from verosim.evaluation.families import children, keys_of, named, paths
 from verosim.pages.layered import Arrow, Box, boxes
@@ -201,3 +203,44 @@ def test_names_of_any_kind_are_only_text(name: str) -> None:
     drawn = boxes([box], [arrow], name or "t", name)
     assert not {"<script", "<img", "<b>"} & set(re.findall(r"<\w+>?", drawn))
     assert set(re.findall(r"<(\w+)", drawn)) <= {"svg", "title", "desc", "g", "path", "rect", "text"}
+
+
+# ------------------------------------------------------------------------------------------------- the shell
+
+
+def verosim(*arguments: object) -> int:
+    with pytest.raises(SystemExit) as stopped:
+        main([str(a) for a in arguments])
+    return int(stopped.value.code or 0)
+
+
+def test_the_shell_sets_sizes_keeps_tables_and_asks_of_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    lands = pl.DataFrame({"land_id": [1, 2, 3], "land": ["Chile", "Peru", "Spain"]})
+    tables = shop(80, 1)
+    tables["customers"] = tables["customers"].with_columns(land_id=pl.col("customer_id") % 3 + 1)
+    (tmp_path / "shop").mkdir()
+    for name, frame in {**tables, "lands": lands}.items():
+        frame.write_csv(f"shop/{name}.csv")
+    assert verosim("inspect", "shop", "--out", "shop.yaml") == 0
+    printed = " ".join(capsys.readouterr().out.split())
+    assert "foreign keys: customer_id -> customers(customer_id)" in printed
+    assert "and the names agree" in printed
+    assert verosim("fit", "shop", "--model", "independent", "--keep", "lands", "--out", "m.verosim") == 0
+    asked = ("--rows", "customers=30", "--where", "age > 50", "--out", "new")
+    assert verosim("sample", "m.verosim", *asked) == 0
+    new = {name: pl.read_csv(f"new/{name}.csv") for name in ("customers", "orders", "lands")}
+    assert new["lands"].equals(lands)
+    assert new["customers"].height == 30
+    assert new["customers"]["age"].min() > 50  # type: ignore[operator]
+    assert new["orders"]["customer_id"].is_in(new["customers"]["customer_id"].implode()).all()
+    capsys.readouterr()
+    for wrong, said in [
+        (("--rows", "customers=x"), "--rows: a number was wanted"),
+        (("--rows", "customer=5"), "did you mean 'customers'?"),
+        (("--where", "age > 50"), "name it with its rows"),
+    ]:
+        assert verosim("sample", "m.verosim", *wrong) == 2
+        assert said in " ".join(capsys.readouterr().err.split())

@@ -22,7 +22,7 @@ from verosim.relational.real import people_in
 from verosim.schema import Column, ForeignKey, Schema, Table
 
 Key = tuple[str, ForeignKey]  # the table that has the key, and the key
-BOUNDS: Final = Limits(rows=5_000, pairs=200, floor_pairs=100, splits=8)  # many comparisons share the time of one
+BOUNDS: Final = Limits(rows=5_000, pairs=200, floor_pairs=100, splits=32)  # many comparisons share the time of one
 ABOVE: Final = " above"  # tells the parent's column from the child's, where both are of one table
 
 

@@ -277,16 +277,22 @@ def _trend(c: Comparison, pairs: Pairs, errors: Floats) -> Measure:
 
 
 def beside(
-    like: Measure, errors: Floats, real: Floor | None, place: Callable[[int], str], judged: Rows | slice = ALL
+    like: Measure,
+    errors: Floats,
+    real: Floor | None,
+    place: Callable[[int], str],
+    judged: Rows | slice = ALL,
+    sure: float = SURE,
 ) -> Measure:
     """The mean of `errors` beside its floor; the verdict names the place that exceeds its own floor most.
 
-    Errors are shares where the unit of the measure is %. judged: those that the floor was taken of.
+    Errors are shares where the unit of the measure is %. judged: those that the floor was taken of. sure: standard
+    errors above the floor before a verdict is given, more where the errors have a long tail.
     """
     value, scale = defined_mean(errors), 100 if like.unit == "%" else 1
     if real is None:
         return like.found(scale * value, None, None, "not judged: too few real rows", "none")
-    if value <= SLACK * real.mean + SURE * real.error:
+    if value <= SLACK * real.mean + sure * real.error:
         return like.found(scale * value, scale * real.error, scale * real.mean, WITHIN_NOISE)
     excess = np.nan_to_num(errors[judged] - real.each, nan=-1.0)
     times = f"{value / real.mean:.1f} times" if real.mean else "above"

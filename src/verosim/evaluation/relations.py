@@ -40,6 +40,9 @@ from verosim.relational.graph import Frames, name_of
 from verosim.schema import Column, ForeignKey, Schema, Table
 
 FOLDS: Final = 5  # of the detector: SyntheRela's
+SPLITS: Final = 64  # random pairs of real sets for the floor of cardinality, which costs little
+LONG: Final = 5.0  # standard errors that make a single Kolmogorov-Smirnov statistic sure: its tail is long
+CLUSTERED: Final = 4.0  # ... or a mean over pairs of columns that share a few rows above them
 PARENTS: Final = 20_000  # at most, whose children are compared
 LONGEST: Final = 60  # paths of two keys that are looked at; more are drawn by chance
 
@@ -164,16 +167,16 @@ def _cardinality(family: Family, like: Measure, counts: Sequence[Ints]) -> Measu
     chance = family.chance("parents", like.label)
     some = (chance.permutation(c)[:PARENTS].astype(np.float64) for c in counts)
     train, holdout, new = (pl.DataFrame({"rows": c}) for c in some)
-    c = compare(
-        train, holdout, new, Table(like.label, (Column("rows", "number", "float64"),)), family.limits, family.seed
-    )
+    table = Table(like.label, (Column("rows", "number", "float64"),))
+    c = compare(train, holdout, new, table, replace(family.limits, splits=SPLITS), family.seed)
     if reason := c.nothing():
         return like.absent(reason.replace("rows", "parents"))
     errors = shape_errors(c.columns, c.train, c.synthetic)
     splits = splits_of(c, "cardinality", lambda a, b: shape_errors(c.columns, a, b))
+    floor = splits.floor() if splits else None
     means = [float(x.mean()) for x in (counts[0], counts[2])]
     said = f"{means[1]:,.3g} children on average, real rows have {means[0]:,.3g}"
-    return _flipped(beside(like, errors, splits.floor() if splits else None, lambda _: said))
+    return _flipped(beside(like, errors, floor, lambda _: said, sure=LONG))
 
 
 def _flipped(m: Measure) -> Measure:
@@ -248,7 +251,7 @@ def _trend(family: Family, path: Sequence[Key], like: Measure) -> tuple[Measure,
     splits = splits_of(c, "trend floor", lambda a, b: trend_errors(c.columns, some, a, b), groups=kin.people[c.real])
     names = [column.name for column in c.columns]
     floor = splits.floor() if splits else None
-    said = beside(like, errors, floor, lambda i: " x ".join(names[k] for k in some[i]), judged)
+    said = beside(like, errors, floor, lambda i: " x ".join(names[k] for k in some[i]), judged, CLUSTERED)
     return said, int(np.isfinite(errors).sum())
 
 
