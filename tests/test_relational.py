@@ -228,6 +228,22 @@ def test_conditions_on_parents_go_down(fitted: vs.Synthesizer) -> None:
         fitted.sample({"orders": 20}, where={"total": 50.0})
 
 
+def test_a_database_is_drawn_around_rows_that_are_given(fitted: vs.Synthesizer) -> None:
+    given = pl.DataFrame({"customer_id": [7001, 7002, 7003] * 20, "rich": [True, True, False] * 20})
+    given = given.with_columns(customer_id=pl.Series(np.arange(7001, 7061)))
+    drawn = fitted.around(given, table="customers", seed=1)
+    assert drawn["customers"].select("customer_id", "rich").equals(given)
+    assert drawn["customers"]["city"].is_in(["Oslo", "Rome", "Lima"]).all()
+    assert keys_hold(drawn, fitted.schema_)
+    joined = drawn["orders"].join(given, on="customer_id")
+    assert joined.height == drawn["orders"].height > 120
+    assert ((joined["total"] > 200) == joined["rich"]).mean() > 0.8  # type: ignore[operator]
+    with pytest.raises(vs.ArgumentError, match="rows are owned"):
+        fitted.around(shop()["orders"], table="orders")
+    with pytest.raises(vs.DataError, match="two rows have one key"):
+        fitted.around(given.with_columns(customer_id=pl.lit(1)), table="customers")
+
+
 def test_more_rows_than_the_parents_have_room_for_are_refused() -> None:
     people = pl.DataFrame({"person_id": np.arange(100), "x": np.arange(100) % 7})
     cards = pl.DataFrame({"card_id": np.arange(60), "person_id": np.arange(60), "y": np.arange(60) % 5})

@@ -111,7 +111,7 @@ class Counts:
         low, high, parents, most = (saved_array(arrays, n, np.int64) for n in ("low", "high", "parents", "most"))
         mean = saved_array(arrays, "mean", np.float64)
         good = len(mean) == len(most) == 1 and len(low) == len(high) == len(parents)
-        good = good and (high >= low).all() and (low >= 0).all()
+        good = good and bool((high >= low).all() and (low >= 0).all())
         if not good or (parents <= 0).any():
             raise ModelFileError("the saved numbers of children are damaged.")
         return cls(low, high, parents, int(most[0]), float(mean[0]))
