@@ -21,7 +21,7 @@ from threadpoolctl import threadpool_limits
 from verosim import archive
 from verosim import workers as by_workers
 from verosim.control import Balance, Control, Controlled, derived
-from verosim.draws import stream
+from verosim.draws import BLOCK, stream
 from verosim.errors import (
     ArgumentError,
     DataError,
@@ -189,6 +189,33 @@ class Synthesizer:
         full = self._control(name).complete(given, self._seed(seed))
         learned = self.shape.tables.get(name) if self.shape else None
         return leave_completed(full, shape.tables[name], learned, name)
+
+    def around(self, frame: Any, *, table: str | None = None, seed: int | None = None) -> Any:
+        """A whole dataset around rows of one table: these rows, with the columns that they lack drawn, all that they
+        own, and other tables in proportion.
+
+        Raises ArgumentError for a table whose rows another one owns, DataError for values that cannot be.
+        """
+        name, given, _ = self._entered(frame, table)
+        if self.database_ is None or self.database_.graph.owner(name):
+            raise ArgumentError(
+                f"table {name!r} stands alone, or its rows are owned: give rows of one that owns others."
+            )
+        model, seed = self._table(name), self._seed(seed)
+        full = given if {*model.table.names} <= {*given.columns} else self._control(name).complete(given, seed)
+        key = [n for n in self.schema_[name].primary_key if n in given.columns]
+        if key and given.select(key).is_duplicated().any():
+            raise DataError("two rows have one key.", table=name, column=tuple(key), fix="Give each row its own.")
+
+        def rows(other: str, n: int, seed: int) -> Iterator[pl.DataFrame]:
+            if other != name:
+                return self._table(other).blocks(n, seed)
+            return (full[i : i + BLOCK].select(model.table.names) for i in range(0, max(n, 1), BLOCK))
+
+        sizes = self.database_.sizes({name: full.height})
+        drawing = self.database_.draw(sizes, seed, rows, self.database_.owned(name))
+        drawn = {other: pl.concat(drawing.blocks(other)) for other in self.schema_}
+        return {n: self.shape.leave_table(n, f) for n, f in drawn.items()} if self.shape else drawn
 
     def impute(self, frame: Any, m: int | None = None, *, table: str | None = None, seed: int | None = None) -> Any:
         """A frame with its missing cells drawn given all others, which stay; m: a list of so many, drawn apart."""
