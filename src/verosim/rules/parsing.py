@@ -127,7 +127,7 @@ def _from_mapping(spec: Mapping[str, Any], types: Types) -> Rule:
     name = spec.get("rule", "implication" if "when" in spec else None)
     if name is None:
         raise SchemaError(f"`rule` is missing; it is one of {', '.join(KINDS)}.")
-    if name not in KINDS:
+    if not isinstance(name, str) or name not in KINDS:
         raise SchemaError(f"unknown rule {name!r}; {did_you_mean(name, KINDS)}")
     kind = KINDS[name]
     known = {file_key(f.name): f for f in fields(kind) if f.metadata}
