@@ -63,7 +63,7 @@ class Run:
             if capacity < rows and "\0" not in column:
                 raise ArgumentError(
                     f"table {name!r}, column {column!r}: there are {capacity:,} different values, and {rows:,} rows "
-                    "are asked. Ask for fewer rows, or widen the pattern or range."
+                    "are asked. Ask for fewer rows, or widen the pattern, range or pool."
                 )
 
     # --------------------------------------------------------------------------------------------- places
