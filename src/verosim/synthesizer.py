@@ -166,15 +166,14 @@ class Synthesizer:
         more variety. m: a list of so many samples, by seeds derived from this one, the first by this one.
         """
         sizes, control = self.sizes(rows, scale), Control(where, balance, edges, fair, temperature)
-        named = list(rows) if isinstance(rows, Mapping) else list(sizes)
-        if control.any and len(named) > 1:
-            raise ArgumentError("what is asked of the rows is asked of one table: name one table, rows={table: n}.")
+        asked = next(iter(rows)) if isinstance(rows, Mapping) and len(rows) == 1 else None
         if m is not None:
-            seeds = self.seeds(m, seed)
-            return [self._sample(sizes, each, workers, control, named[0]) for each in seeds]
-        return self._sample(sizes, seed, workers, control, named[0])
+            return [self._sample(sizes, each, workers, control, asked) for each in self.seeds(m, seed)]
+        return self._sample(sizes, seed, workers, control, asked)
 
-    def _sample(self, sizes: Mapping[str, int], seed: int | None, workers: int, control: Control, asked: str) -> Any:
+    def _sample(
+        self, sizes: Mapping[str, int], seed: int | None, workers: int, control: Control, asked: str | None
+    ) -> Any:
         streams = self.streams(sizes, seed, workers, control, asked)
         drawn = {name: pl.concat(blocks) for name, blocks in streams.items()}
         frames = {n: self.shape.leave_table(n, f) for n, f in drawn.items()} if self.shape else dict(drawn)
@@ -272,8 +271,11 @@ class Synthesizer:
     ) -> dict[str, Iterator[pl.DataFrame]]:
         """The rows of several tables, a block at a time; their keys fit each other. sizes: see `sizes`.
 
-        control: what is asked of the table `asked`; the rows that it owns follow.
+        control: what is asked of the table `asked`, by default the only one; the rows that it owns follow.
         """
+        if control is not None and control.any and asked is None and len(sizes) > 1:
+            one = "name it with its rows, rows={table: n} or --rows table=n."
+            raise ArgumentError(f"what is asked of the rows is asked of one table: {one}")
         if self.database_ is None:
             return {name: self.blocks(name, n, seed, workers, control) for name, n in sizes.items()}
         control, seed = control or Control(), self._seed(seed)
