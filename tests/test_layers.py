@@ -11,8 +11,8 @@ import pytest
 SRC = Path(__file__).parents[1] / "src" / "verosim"
 
 LAYERS = [  # a package counts as one layer; inside it, modules may import each other
-    "errors", "draws", "models", "schema", "keys", "forms", "providers", "infer", "files", "frames", "expressions",
-    "rules", "databases", "codec", "starting", "archive", "table_model", "workers", "control", "relational",
+    "errors", "draws", "models", "schema", "keys", "forms", "timeline", "providers", "infer", "files", "frames",
+    "expressions", "rules", "databases", "codec", "starting", "archive", "table_model", "workers", "control", "relational",
     "synthesizer", "recipe", "pages", "simulation", "evaluation", "compat", "run", "generating", "augmenting",
     "comparing", "judging", "cli", "web",
 ]  # fmt: skip

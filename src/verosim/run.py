@@ -461,6 +461,8 @@ def schema_tables(schema: Schema) -> Group:
         for line in explain(Schema({name: table})):
             grid.add_row(*map(Text, (line.column, line.kind, line.detail, line.reason)))
         parts.append(grid)
+        if table.sequence:
+            parts.append(Text(f"a sequence: {table.sequence.reason or 'as the schema says'}"))
         found = rules.parse(table.rules, table)
         if found:
             parts.append("rules that hold in all rows:")
