@@ -18,6 +18,7 @@ from verosim.evaluation import (
     marginals,
     privacy,
     regression,
+    sequences,
     support,
     tables,
     usefulness,
@@ -33,10 +34,12 @@ Parts = Mapping[str, tuple[float, Part]]  # name -> its share of the time, and t
 
 FIRST: Final[Parts] = {  # what every fit is measured with
     "fidelity": (2.0, fidelity.assess),
+    "sequences": (3.0, sequences.assess),  # of tables whose rows are in order
     "copying": (0.7, copying.assess),
 }
 FULL: Final[Parts] = {  # a whole report
     "fidelity": FIRST["fidelity"],
+    "sequences": FIRST["sequences"],
     "marginals": (0.5, marginals.assess),
     "tables": (2.5, tables.assess),
     "support": (5.0, support.assess),

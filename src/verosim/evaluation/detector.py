@@ -118,21 +118,33 @@ def _boost(codes: Bytes, label: Bools, unseen: Bytes, o: Options) -> tuple[Float
     return out, gains
 
 
+def _folds(label: Bools, folds: int, rng: np.random.Generator) -> Ints:
+    """(n,) the fold of each: both labels are spread evenly."""
+    order = rng.permutation(len(label))
+    fold = np.empty(len(label), np.int64)
+    fold[order[np.argsort(label[order], kind="stable")]] = np.arange(len(label)) % folds
+    return fold
+
+
 def classify(
     codes: Bytes,
     label: Bools,
     folds: int,
     rng: np.random.Generator,
     options: Options = Options(),
+    groups: Ints | None = None,
 ) -> tuple[Floats, Floats]:
     """The log odds of `label` for each row, by trees fitted on the other folds, and what the features gained.
 
-    codes: (p, n) byte codes, label: (n,); both labels are spread evenly over the folds. -> (n,), (p, p): the gain of
-    the splits by the second feature right below a split by the first. The gain of first splits is on the diagonal.
+    codes: (p, n) byte codes, label: (n,); both labels are spread evenly over the folds. groups: (n,) rows that resemble
+    each other, and so stay in one fold; of one label each. -> (n,), (p, p): the gain of the splits by the second
+    feature right below a split by the first. The gain of first splits is on the diagonal.
     """
-    order = rng.permutation(len(label))
-    fold = np.empty(len(label), np.int64)
-    fold[order[np.argsort(label[order], kind="stable")]] = np.arange(len(label)) % folds
+    if groups is None:
+        fold = _folds(label, folds, rng)
+    else:
+        _, first, place = np.unique(groups, return_index=True, return_inverse=True)
+        fold = _folds(label[first], folds, rng)[place]
     out, gains = np.zeros(len(label)), np.zeros(2 * codes.shape[:1])
     for k in range(folds):
         seen, held = np.flatnonzero(fold != k), np.flatnonzero(fold == k)

@@ -22,7 +22,10 @@ STYLES: Final[dict[Grade, tuple[str, str]]] = {  # a sign, for those who do not 
 }  # fmt: skip
 
 
-HEADLINES: Final = ("shape", "trend", "auc_unseen", "usefulness", "dcr", "copies", "membership")
+HEADLINES: Final = (
+    "shape", "trend", "auc_unseen", "autocorrelation", "auc_windows", "auc_sequences", "n-grams", "usefulness", "dcr",
+    "copies", "copied sequences", "membership",
+)  # fmt: skip
 
 
 def brief(table: TableReport) -> RenderableType:
