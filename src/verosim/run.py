@@ -20,12 +20,12 @@ from verosim.control import Control
 from verosim.databases import Pick, is_database, named, shown
 from verosim.errors import ArgumentError, FileError, RuleError
 from verosim.evaluation import FIRST, FULL, Case, Parts, Report, TableReport, measure
-from verosim.files import Layout, disk
+from verosim.files import Layout, disk, xes
 from verosim.files.disk import STANDARD, atomic, check_writable
 from verosim.frames import Shape, enter, loosen
 from verosim.infer import explain, infer
 from verosim.models import Progress, silent, stage
-from verosim.schema import Schema
+from verosim.schema import Schema, Sequence
 from verosim.synthesizer import Synthesizer, check_sizes, rare_values, split
 from verosim.table_model import Options
 from verosim.workers import fitting
@@ -315,10 +315,21 @@ def put(
         return databases.write(frames, out, structure, schema=schema, replace=replace_tables)
     if len(frames) == 1 and not (layout and layout.format == "folder"):
         (name,) = frames
+        if schema and ".xes" in Path(out).suffixes:
+            layout = with_keys(layout or Layout("xes"), schema[name].sequence)
         files.write(frames[name], out, layout, table=name)
     else:
         files.write(frames, out, layout)
     return []
+
+
+def with_keys(layout: Layout, order: Sequence | None) -> Layout:
+    """The layout with the XES keys of the columns that have a part in an event log."""
+    if layout.format == "xes" or order is None:
+        return layout
+    found = {order.key: xes.CASE, order.activity: xes.ACTIVITY, order.time: xes.TIME, order.resource: xes.RESOURCE}
+    found |= {name: f"{xes.OF_CASE}{name}" for name in order.statics}
+    return replace(layout, keys={column: key for column, key in found.items() if column})
 
 
 def write_samples(

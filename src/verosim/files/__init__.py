@@ -5,6 +5,7 @@
     xlsx               workbook.py    one sheet a table
     json jsonl         objects.py     one object a row (also .ndjson)
                        nested.py      documents of objects and lists, as related tables
+    xes                xes.py         an event log, one row an event
     a folder           here           one file a table
 
 Text formats may also be packed: `.csv.gz`, `.jsonl.zst`. `-` is standard input or output. What is written appears whole
@@ -23,7 +24,7 @@ from typing import BinaryIO, Final
 import polars as pl
 
 from verosim.errors import ArgumentError, DataError, FileError, did_you_mean
-from verosim.files import columnar, delimited, disk, objects, workbook
+from verosim.files import columnar, delimited, disk, objects, workbook, xes
 from verosim.files.disk import STANDARD
 from verosim.files.layout import ColumnLayout, Layout
 
@@ -32,9 +33,10 @@ __all__ = ["FORMATS", "ColumnLayout", "Layout", "Source", "check_writable", "rea
 FORMATS: Final = {
     "csv": "csv", "tsv": "tsv", "tab": "tsv", "txt": "csv", "parquet": "parquet", "pq": "parquet", "arrow": "arrow",
     "feather": "arrow", "ipc": "arrow", "xlsx": "xlsx", "json": "json", "jsonl": "jsonl", "ndjson": "jsonl",
+    "xes": "xes",
 }  # fmt: skip  # suffix -> format
 _PACKED: Final = {"gz": "gzip", "zst": "zstd"}  # suffix -> compression
-_TEXT: Final = ("csv", "tsv", "json", "jsonl")  # formats that may be packed
+_TEXT: Final = ("csv", "tsv", "json", "jsonl", "xes")  # formats that may be packed
 Frames = pl.DataFrame | Iterable[pl.DataFrame]  # a table, whole or chunk by chunk
 
 
@@ -119,6 +121,9 @@ def _tables(
         return {table: frame}, layout, notes
     if kind in ("json", "jsonl"):
         return objects.read(data, name, table, kind)
+    if kind == "xes":
+        frame, notes = xes.read(data, name, table)
+        return {table: frame}, Layout(kind), notes
     if kind == "xlsx":
         frames, sheets, notes = workbook.read(data, name, table)
         return frames, Layout(kind, tables={t: Layout(kind, file=s) for t, s in sheets.items()}), notes
@@ -214,6 +219,8 @@ def _write_tables(chunks: Mapping[str, Iterator[pl.DataFrame]], out: BinaryIO, l
                 objects.write_json(chunks, sink, wrapped=len(chunks) > 1 or name in layout.tables)
             elif layout.format == "jsonl":
                 objects.write_lines(first, sink, name)
+            elif layout.format == "xes":
+                xes.write(first, sink, name, layout.keys)
             else:
                 delimited.write(first, sink, layout, name)
 
