@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import numpy as np
@@ -9,7 +10,7 @@ import polars as pl
 import pytest
 
 from verosim.draws import stream
-from verosim.evaluation import Case, TableReport, measure, sequences
+from verosim.evaluation import Case, Report, TableReport, measure, sequences
 from verosim.evaluation.sequences.windows import auc_error, frechet, nearest
 from verosim.schema import Column, Sequence, Table
 
@@ -187,3 +188,28 @@ def test_the_error_of_an_auc_counts_units() -> None:
     single = auc_error(score, label, np.arange(400))
     assert auc_error(np.repeat(score, 9), np.repeat(label, 9), np.repeat(np.arange(400), 9)) == pytest.approx(single)
     assert single == pytest.approx(np.sqrt(2 * 401 / (12 * 200 * 200)), rel=0.15)
+
+
+# ------------------------------------------------------------------------------------------- the page
+
+
+def test_the_page_shows_paths_memory_calendars_and_the_process() -> None:
+    hostile = "</script><b onmouseover=x>work"
+    frames = [
+        log(n, s).with_columns(pl.col("what").replace("work", hostile)) for n, s in ((200, 1), (100, 2), (200, 3))
+    ]
+    frames = [f.with_columns(cost=pl.int_range(pl.len()).cast(pl.Float64) % 7) for f in frames]
+    table = replace(LOG, columns=(*LOG.columns, Column("cost", "number", "float64")))
+    page = Report({"log": measure(Case.of(*frames, table), PARTS)}).page()
+    for title in ("Process map", "Paths of cost", "Autocorrelation of cost", "Spectrum of cost", "Rows of a sequence"):
+        assert f"<title>{title}</title>" in page, title
+    assert "Real rows by hour and weekday" in page
+    assert hostile not in page
+    assert "<b onmouseover" not in page
+
+
+def test_a_table_without_order_has_no_such_part() -> None:
+    frame = waves(300, 1)
+    report = measure(Case.of(frame, frame, frame, replace(SERIES, sequence=None)), PARTS)
+    assert report.measures == ()
+    assert "Process map" not in Report({"waves": report}).page()
