@@ -2,7 +2,7 @@
 
     places.py      what a URL says; drivers, passwords, connections, errors
     structure.py   tables, types, keys and constraints, kept as plain data
-    reflecting.py  a database -> its structure
+    reflecting.py  a database -> its structure; duckdb.py  the same for one that SQLAlchemy cannot ask
     values.py      values of a database <-> polars columns, exactly
     reading.py     rows out, of one moment; the source is never written to
     types.py       structure -> the tables of another database
