@@ -376,7 +376,7 @@ def impute_file(
 
 def _table_like(name: str, synthesizer: Synthesizer) -> str:
     """The learned table that a file's table is of: that of its name, or the only one."""
-    return name if name in synthesizer.tables_ else _only(synthesizer.tables_)[0]
+    return name if name in synthesizer.schema_ else _only(synthesizer.schema_)[0]
 
 
 def _only(tables: Mapping[str, Any]) -> tuple[str, Any]:

@@ -37,9 +37,9 @@ _RESOURCE: Final = frozenset({
     "resource", "user", "agent", "operator", "employee", "staff", "worker", "org", "group", "machine", "actor",
 })  # fmt: skip
 _KEY: Final = frozenset({
-    "id", "case", "customer", "patient", "user", "session", "client", "device", "sensor", "account", "subject", "person",
-    "key", "unit", "machine", "store", "item", "ticker", "symbol", "series", "entity", "name", "station", "country",
-    "household", "vehicle", "player", "trace", "order", "visit",
+    "id", "case", "customer", "patient", "user", "session", "client", "device", "sensor", "account", "subject",
+    "person", "key", "unit", "machine", "store", "item", "ticker", "symbol", "series", "entity", "name", "station",
+    "country", "household", "vehicle", "player", "trace", "order", "visit",
 })  # fmt: skip
 
 Bools = npt.NDArray[np.bool_]
