@@ -25,6 +25,7 @@ import verosim as vs
 from verosim import files
 from verosim.draws import stream
 from verosim.evaluation import Case, measure, sequences
+from verosim.infer import infer
 from verosim.schema import Schema, Sequence, Table
 from verosim.synthesizer import split
 
@@ -198,7 +199,7 @@ def _w1(a: np.ndarray, b: np.ndarray) -> float:
 
 def judge(name: str, quick: bool, model: str) -> dict[str, Any]:
     frame = globals()[name]()
-    dataset, schema = {name: frame}, vs.infer({name: frame})
+    dataset, schema = {name: frame}, infer({name: frame})
     table = schema[name]
     if name in LOGS and (table.sequence is None or table.sequence.activity is None):
         table = replace(table, sequence=LOGS[name])
