@@ -7,6 +7,7 @@
                        nested.py      documents of objects and lists, as related tables
     xes                xes.py         an event log, one row an event
     a folder           here           one file a table
+                       parts.py       part files, also in folders such as year=2024: one table
 
 Text formats may also be packed: `.csv.gz`, `.jsonl.zst`. `-` is standard input or output. What is written appears whole
 or not at all, chunk by chunk in bounded memory.
@@ -24,7 +25,7 @@ from typing import BinaryIO, Final
 import polars as pl
 
 from verosim.errors import ArgumentError, DataError, FileError, did_you_mean
-from verosim.files import columnar, delimited, disk, objects, workbook, xes
+from verosim.files import columnar, delimited, disk, objects, parts, workbook, xes
 from verosim.files.disk import STANDARD
 from verosim.files.layout import ColumnLayout, Layout
 
@@ -132,6 +133,8 @@ def _tables(
 
 def _read_folder(folder: Path, format: str | None, header: bool) -> Source:
     """One table a file, in the order of their names; files of other kinds are left out, with a note."""
+    if found := parts.files_of(folder, FORMATS):
+        return _read_parts(folder, found, format, header)
     files = sorted(p for p in folder.iterdir() if p.is_file() and not p.name.startswith("."))
     data = [p for p in files if any(s in _PACKED or s in FORMATS for s in [p.name.lower().rpartition(".")[2]])]
     if not data:
@@ -150,6 +153,21 @@ def _read_folder(folder: Path, format: str | None, header: bool) -> Source:
         notes += [f"{path.name}: {note}" for note in source.notes]
         digests |= source.digests
     return Source(tables, Layout("folder", tables=layouts), tuple(notes), digests)
+
+
+def _read_parts(folder: Path, files: list[Path], format: str | None, header: bool) -> Source:
+    """One table from its part files; the keys in the names of their folders are columns."""
+    name, sources = _table(Path(folder.resolve().name)), [_read_file(path, "part", format, header) for path in files]
+    keys = [parts.keys_of(path, folder) for path in files]
+    frames = [next(iter(source.dataset.values())) for source in sources]
+    frame = parts.together(frames, keys, [str(path.relative_to(folder)) for path in files], name)
+    digests = {digest_of: digest for source in sources for digest_of, digest in source.digests.items()}
+    said = f", with {', '.join(keys[0])} from the names of their folders" if keys[0] else ""
+    notes = dict.fromkeys(note for source in sources for note in source.notes)
+    layout = Layout(
+        "folder", tables={name: replace(sources[0].layout, file=f"part-0.{files[0].name.partition('.')[2]}")}
+    )
+    return Source({name: frame}, layout, (f"{len(files):,} part files are one table{said}", *notes), digests)
 
 
 # ------------------------------------------------------------------------------------------------- writing
