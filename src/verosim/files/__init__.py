@@ -164,9 +164,9 @@ def _read_parts(folder: Path, files: list[Path], format: str | None, header: boo
     digests = {digest_of: digest for source in sources for digest_of, digest in source.digests.items()}
     said = f", with {', '.join(keys[0])} from the names of their folders" if keys[0] else ""
     notes = dict.fromkeys(note for source in sources for note in source.notes)
-    layout = Layout(
-        "folder", tables={name: replace(sources[0].layout, file=f"part-0.{files[0].name.partition('.')[2]}")}
-    )
+    own = sources[0].layout
+    packed = next((f".{suffix}" for suffix, kind in _PACKED.items() if kind == own.compression), "")
+    layout = Layout("folder", tables={name: replace(own, file=f"part-0.{own.format}{packed}")})
     return Source({name: frame}, layout, (f"{len(files):,} part files are one table{said}", *notes), digests)
 
 
