@@ -73,7 +73,8 @@ def _found(table: Table, frame: pl.DataFrame) -> Sequence | None:
     times = list(_candidates(table, frame))
     for time in times:
         if not time.counts and (series := _long(time, table, frame)):
-            return series
+            keyed = _keyed(time, table, frame) if series.step else None
+            return keyed if keyed and keyed.step and _parted(frame[str(keyed.key)], time) else series
     for time in times:
         if keyed := _keyed(time, table, frame):
             return keyed
@@ -114,6 +115,14 @@ def _long(time: _Times, table: Table, frame: pl.DataFrame) -> Sequence | None:
         why = f"sorted by {time.name}, each once, and rows resemble the row before (correlation {alike:.2f})"
         return Sequence(time.name, reason=why)
     return None
+
+
+def _parted(key: pl.Series, time: _Times) -> bool:
+    """Whether the rows of each key stand together, and the steps that are missing are all between them."""
+    new, gaps = _begins(key), np.diff(time.ticks)
+    within = gaps[~new[1:]]
+    parted = int(new.sum()) == key.n_unique() <= len(key) // 3
+    return parted and len(within) > 0 and bool((gaps > within.max()).any() and np.ptp(within) == 0)
 
 
 def _unnamed(table: Table, frame: pl.DataFrame) -> Sequence | None:

@@ -93,7 +93,7 @@ class Course:
 
     def _outputs(self, arrays: Mapping[int, Array]) -> Floats:
         """(n, f) what of the remembering columns is compared."""
-        n = len(next(iter(arrays.values()))) if arrays else 0
+        n = len(next(iter(arrays.values()))) if arrays else len(self.place_)
         parts: list[Floats] = [np.zeros((n, 0))]
         for i in (*self._smooth, *self._others):
             field, array = self.fields_[i], arrays[i]

@@ -16,10 +16,10 @@ import numpy as np
 import polars as pl
 
 from verosim.codec import TableCodec
-from verosim.draws import BLOCK, stream
+from verosim.draws import BLOCK, scattered, stream
 from verosim.errors import ModelFileError
 from verosim.keys import Ints
-from verosim.models import Array, Codes, Field, Floats, Progress, State, part, silent, stage
+from verosim.models import Array, Codes, Field, Floats, Progress, State, part, saved_array, silent, stage
 from verosim.models.chain import Chain
 from verosim.models.chain import Options as Chained
 from verosim.models.features import to_codes
@@ -28,13 +28,17 @@ from verosim.models.trees import Tree, grow, pack, unpack
 from verosim.schema import Column, Table, parse_dtype
 from verosim.sequences.long import restored_clock, saved_clock
 from verosim.sequences.order import FEW, Clock, Runs, held_out, sequence_of
-from verosim.sequences.steps import Moving, Parts, Stepper, gaps_of, moving_of, rest_of
+from verosim.sequences.steps import Gap, Moving, Parts, Stepper, gaps_of, moving_of, rest_of
 from verosim.table_model import Options, TableModel, rules_of
 
 LENGTH: Final = "steps"
 TOGETHER: Final = 4 * BLOCK  # steps, about, of the sequences that advance together
+NAMED: Final = 0.95  # share of the cases of a level that go alike, from which it is but a name of what happened
+ASKED: Final = 24  # columns that a column of a step may depend on
 GROUPS: Final = 24  # levels of a column that may tell groups apart
 GROUPED: Final = 50  # cases in a group by which what happens next is told, at least
+SELDOM: Final = 0.5  # share of rows without a value, from which a column is not remembered
+AGAIN: Final = 8  # times that a step past the end is drawn again
 LONGEST: Final = 1_000_000  # steps after which any sequence ends
 
 
@@ -53,15 +57,18 @@ class Keyed:
     """cases: the model of a row a key. roster: the keys themselves where they are few, and names."""
 
     clock: Clock | None
-    end: int  # the last time that there was
+    first: int  # the first time that there was ...
+    end: int  # ... and the last
     moving: tuple[Moving, ...]  # columns drawn by their change
     parts: Parts  # the columns of a step
     told: TableCodec  # what is the same in a whole sequence
+    kept: list[int]  # fields of a step that are remembered
     stepper: Stepper
     chain: Chain
     acts: TableCodec  # of logs: the activities ...
     markov: Markov  # ... how they follow each other ...
-    groups: Tree  # ... and in which groups of cases
+    groups: Tree  # ... in which groups of cases ...
+    telling: list[int]  # ... told by these of `told`
 
     def __init__(self, table: Table, cases: TableModel | None, rows: int, sequences: int) -> None:
         self.table, self.cases, self.rows, self.sequences = table, cases, rows, sequences
@@ -81,7 +88,8 @@ class Keyed:
         new = cls(table, None, frame.height, int(whole.new.sum()))
         new.clock = clock
         timed = gaps_of(runs, clock, said.time)
-        new.end = int(clock.ticks(whole.frame[said.time]).max()) if clock and said.time else 0
+        ends = clock.ticks(whole.frame[said.time]) if clock and said.time else np.zeros(1, np.int64)
+        new.first, new.end = int(ends.min()), int(ends.max())
         apart = new._apart(runs, timed)
         steps = [c for c in table.columns if c.name not in (said.key, said.time, said.activity, *said.statics)]
         new.moving = tuple(moving_of(runs.frame, steps, runs.new))
@@ -155,14 +163,15 @@ class Keyed:
         self.told = self._told_codec(cases, options)
         told = self._tell(cases)
         activity = self._fit_activity(runs, told, options, seed, people) if said.activity else None
-        self.stepper = Stepper(self.parts.fields, told.fields, len(self.moving), self._activity_field)
+        codes = self.parts.encode(runs, gaps)
+        self.kept = [i for i, a in enumerate(codes.arrays) if np.mean(a < 0) < SELDOM]
+        self.stepper = Stepper(self.parts.fields, told.fields, len(self.moving), self._activity_field, self.kept)
         hours = None
         if timed is not None and self.clock is not None:
             hours = self.clock.hours(np.where(runs.new, timed[0], timed[0] - timed[1]))
         left = None if said.activity else (runs.lengths[runs.number] - runs.place).astype(float)
         values = [frame[m.column.name].cast(pl.Float64).to_numpy() for m in self.moving]
         levels = [m.scaled(np.where(runs.new, v, np.roll(v, 1))) for m, v in zip(self.moving, values, strict=True)]
-        codes = self.parts.encode(runs, gaps)
         if timed is None:
             since: Floats = np.zeros(len(runs.new))
         else:
@@ -170,7 +179,9 @@ class Keyed:
             since = self.elapsed(before - timed[0][np.flatnonzero(runs.new)][runs.number])
         known = told.take(runs.number).arrays
         given = self.stepper.history(codes, activity, known, runs, hours, since, left, levels)
-        self.chain = Chain(Chained(judged=False)).fit(codes, given, stream(seed, self.table.name, "steps"), progress)
+        self.chain = Chain(Chained(judged=False, max_features=ASKED)).fit(
+            codes, given, stream(seed, self.table.name, "steps"), progress
+        )
 
     def elapsed(self, ticks: Ints) -> Floats:
         """(n,) how long a sequence has gone on, on a scale from 0 to 1."""
@@ -196,6 +207,9 @@ class Keyed:
         np.add.at(counts, (runs.number, activity), 1.0)
         ends = np.eye(n)[activity[first + lengths - 1]]
         about = np.concatenate([np.minimum(counts, 5) / 2, ends], 1)
+        trace = np.zeros(len(first), np.uint64)
+        np.add.at(trace, runs.number, scattered(activity * 1_000_003 + runs.place))
+        self.telling = [i for i, a in enumerate(told.arrays) if not _named_by(a, trace)]
         X = self._told_features(told)
         tree, group = grow(
             X, about - about.mean(0), min_leaf=max(GROUPED, 4 * options.k), max_depth=4, min_gain=float(n)
@@ -215,7 +229,7 @@ class Keyed:
         """(F, s) uint16 of what is the same in a whole sequence. Levels past `GROUPS` tell too few cases apart."""
         rows = [
             to_codes(a, f) if f.ordered else a.astype(np.uint16)
-            for a, f in zip(told.arrays, told.fields, strict=True)
+            for a, f in ((told.arrays[i], told.fields[i]) for i in self.telling)
             if f.ordered or f.levels <= GROUPS
         ]
         return np.stack(rows) if rows else np.zeros((1, told.n), np.uint16)
@@ -329,11 +343,11 @@ class Keyed:
                 own = [c[new] for c in codes], None if acts is None else acts[new]
                 parts.append((alive[new], t, (*own, walk.ticks[alive[new]].copy(), [v[new] for v in values])))
             t += 1
-        return self._assembled(cases, parts, order, made, rng, seed)
+        return self._assembled(cases, parts, order, made, rng, seed, asked)
 
     def _assembled(
         self, cases: pl.DataFrame, parts: list[tuple[Array, int, Any]], order: Array, made: int,
-        rng: np.random.Generator, seed: int,
+        rng: np.random.Generator, seed: int, asked: Asked,
     ) -> pl.DataFrame:  # fmt: skip
         """The rows of all steps, in the order of the sequences."""
         said = sequence_of(self.table)
@@ -341,7 +355,7 @@ class Keyed:
         when = np.repeat([p[1] for p in parts], [len(p[0]) for p in parts]) if parts else who
         sort = np.lexsort((when, order[who]))
         owner = who[sort]
-        n_moved = len(self.parts.moved.fields)
+        n_moved = self.parts.n_moved
         still = self.parts.still
         arrays = [np.concatenate([p[2][0][n_moved + i] for p in parts])[sort] for i in range(len(still.fields))]
         rows = made + np.arange(len(owner))
@@ -356,7 +370,9 @@ class Keyed:
                 for c in self.acts.decode(Codes(self.acts.fields, (acts,), len(owner)), rows, rng, seed).get_columns()
             }
         if self.clock is not None and said.time:
-            columns[said.time] = self.clock.series(np.concatenate([p[2][2] for p in parts])[sort] if parts else who)
+            ticks = np.concatenate([p[2][2] for p in parts])[sort]
+            bound = asked.ticks is None and asked.length is None and asked.begin is None
+            columns[said.time] = self.clock.series(self._inside(ticks, owner) if bound else ticks)
         for j, m in enumerate(self.moving):
             values = np.concatenate([p[2][3][j] for p in parts])[sort] if parts else np.zeros(0)
             columns[m.column.name] = pl.Series(m.column.name, values).cast(cases[m.column.name].dtype)
@@ -364,10 +380,30 @@ class Keyed:
             columns[name] = cases[name][owner]
         return pl.DataFrame([columns[name].alias(name) for name in self.table.names])
 
+    def _inside(self, ticks: Ints, owner: Array) -> Ints:
+        """The times of whole sequences, of which those past the end of what was observed came weeks before."""
+        assert self.clock is not None
+        last = np.full(int(owner.max(initial=-1)) + 1, self.first)
+        np.maximum.at(last, owner, ticks)
+        hours = self.clock.hours(np.arange(2))
+        week = 1 if hours is None else max(1, round(168 / max(float(hours[1] - hours[0]), 1e-12)))
+        week = week if week * 8 <= self.end - self.first else 1
+        late = np.maximum(last - self.end, 0)
+        earlier = ticks - (-(-late // week) * week)[owner]
+        begin = np.full(len(last), self.end)
+        np.minimum.at(begin, owner, earlier)
+        return earlier + np.maximum(self.first - begin, 0)[owner]  # as long as all there was: from its beginning on
+
     # ---------------------------------------------------------------------------------------------- model file
 
     def state(self) -> State:
-        meta: dict[str, Any] = {"rows": self.rows, "sequences": self.sequences, "end": self.end, "pace": self.pace}
+        meta: dict[str, Any] = {
+            "rows": self.rows,
+            "sequences": self.sequences,
+            "first": self.first,
+            "end": self.end,
+            "pace": self.pace,
+        }
         arrays = dict[str, Array]()
         said = sequence_of(self.table)
         models: list[tuple[str, Any]] = [
@@ -383,10 +419,14 @@ class Keyed:
             arrays |= {f"{name}/{n}": a for n, a in own.items()}
         if said.activity:
             arrays |= {f"groups/{n}": a for n, a in pack([self.groups]).items()}
+            meta["telling"] = self.telling
         if self.clock:
             meta["clock"] = saved_clock(self.clock)
+        meta["kept"] = self.kept
         meta["moving"] = [[m.column.name, m.low, m.high, m.digits] for m in self.moving]
-        meta["gap"] = self.parts.gap is not None
+        if self.parts.gap:
+            gap = self.parts.gap
+            meta["gap"], arrays["often"] = [gap.low, gap.high, gap.step], gap.often
         if self.roster is not None:
             meta["roster"] = self.roster.with_columns(pl.selectors.temporal().to_physical()).write_json()
         return meta, arrays
@@ -399,21 +439,23 @@ class Keyed:
         cases = TableModel.restore(known, meta["cases"], part(arrays, "cases/")) if "cases" in meta else None
         new = cls(table, cases, int(meta["rows"]), int(meta["sequences"]))
         new.pace = max(1.0, float(meta["pace"]))
-        new.end, new.clock = int(meta["end"]), restored_clock(table, meta.get("clock"))
+        new.first, new.end, new.clock = int(meta["first"]), int(meta["end"]), restored_clock(table, meta.get("clock"))
         new.moving = tuple(
             Moving(table[str(n)], float(a), float(b), None if d is None else int(d)) for n, a, b, d in meta["moving"]
         )
         still, moved, told = (TableCodec.restore(meta[n], part(arrays, f"{n}/")) for n in ("still", "moved", "told"))
-        gap = moved.table.columns[0] if meta["gap"] else None
+        gap = _gap(meta["gap"], saved_array(arrays, "often", np.int64)) if "gap" in meta else None
         new.parts, new.told = Parts(still, moved, gap, new.moving), told
         if said.activity:
             new.acts = TableCodec.restore(meta["acts"], part(arrays, "acts/"))
+            new.telling = [int(i) for i in meta["telling"]]
             new.markov = Markov.restore(meta["markov"], part(arrays, "markov/"))
             (new.groups,) = unpack(part(arrays, "groups/"), [max(1, len(told.fields))])
             if new.markov.n_symbols_ != new.acts.fields[0].levels:
                 raise ModelFileError("the parts of the sequences do not fit each other.")
         new.chain = Chain.restore(meta["chain"], part(arrays, "chain/"))
-        new.stepper = Stepper(new.parts.fields, told.fields, len(new.moving), new._activity_field)
+        new.kept = [int(i) for i in meta["kept"]]
+        new.stepper = Stepper(new.parts.fields, told.fields, len(new.moving), new._activity_field, new.kept)
         wanted = [*(f.name for f in new.stepper.given), *(f.name for f in new.parts.fields)]
         if [f.name for f in new.chain.fields_] != wanted:
             raise ModelFileError("the parts of the sequences do not fit each other.")
@@ -422,6 +464,19 @@ class Keyed:
             rows = pl.DataFrame(json.loads(str(meta["roster"])), infer_schema_length=None)
             new.roster = rows.with_columns(pl.col(n).cast(types[n]) for n in rows.columns)
         return new
+
+
+def _named_by(values: Array, trace: Array) -> bool:
+    """Whether a column (s,) but names what happened, as a number of the variant does: it is no cause of it."""
+    _, value = np.unique(values, return_inverse=True)
+    _, kind = np.unique(trace, return_inverse=True)
+    pairs, counts = np.unique(value * (int(kind.max()) + 1) + kind, return_counts=True)
+    cases = np.bincount(value)
+    most = np.zeros(len(cases), np.int64)
+    np.maximum.at(most, pairs // (int(kind.max()) + 1), counts)
+    several = cases >= 2
+    told, usual = most[several].sum() / max(cases[several].sum(), 1), np.bincount(kind).max() / len(kind)
+    return bool(several.any() and told > NAMED and usual < NAMED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -499,16 +554,18 @@ class _Walk:
         told = [a[alive] for a in self.told.arrays]
         place, since = np.full(len(alive), float(t)), model.elapsed(self.ticks[alive] - self.born[alive])
         given = model.stepper.sight(self.state, told, hours, place, since, left, levels, acts)
-        drawn = model.chain.sample(len(alive), given, rng, asked.temperature)
-        codes = list(drawn.arrays)
+        free = model.clock is None or asked.ticks is not None or asked.length is not None or lead is not None or not t
+        codes = list(model.chain.sample(len(alive), given, rng, asked.temperature).arrays)
+        if not free and model.parts.gap is not None:
+            self._in_time(codes, given, alive, rng, asked)
         if lead is not None:
             led, rows = lead.at(alive, t)
             for code, given_code in zip(codes, lead.codes, strict=True):
                 code[led] = given_code[rows]
-        gap, changes = model.parts.changes(codes, rng, seed)
+        changes = model.parts.changes(codes, rng, seed)
         if t:
             even = model.clock is not None and model.parts.gap is None
-            self.ticks[alive] += 1 if even else gap
+            self.ticks[alive] += 1 if even else model.parts.gaps(codes)
             for v, m, change in zip(self.values, model.moving, changes, strict=True):
                 v[alive] = m.bounded(v[alive] + change)
         if lead is not None and len(led):
@@ -518,14 +575,24 @@ class _Walk:
         self.state = model.stepper.after(self.state, codes, acts)
         if acts is not None:
             self.history[alive] = np.concatenate([acts[:, None], self.history[alive, :-1]], 1)
-        free = model.clock is None or asked.ticks is not None or asked.length is not None or lead is not None or not t
-        kept = np.ones(len(alive), bool) if free else self.ticks[alive] <= model.end
-        if not kept.all():  # past the end of what was observed
+        span = model.end - model.first
+        kept = np.ones(len(alive), bool) if free else self.ticks[alive] - self.born[alive] <= span
+        if not kept.all():  # longer than all that was observed
             lengths[alive[~kept]] = 0
             codes, alive = [c[kept] for c in codes], alive[kept]
             acts = acts if acts is None else acts[kept]
             self._narrow(alive)
         return alive, codes, acts, [v[alive].copy() for v in self.values]
+
+    def _in_time(self, codes: list[Array], given: Codes, alive: Array, rng: np.random.Generator, asked: Asked) -> None:
+        """Steps past the end of what was observed are drawn again, in their places: nobody would have seen them."""
+        for _ in range(AGAIN):
+            late = np.flatnonzero(self.ticks[alive] + self.model.parts.gaps(codes) > self.model.end)
+            if not len(late):
+                return
+            others = self.model.chain.sample(len(late), given.take(late), rng, asked.temperature)
+            for code, other in zip(codes, others.arrays, strict=True):
+                code[late] = other
 
     def _unended(self, alive: Array, acts: Array, rng: np.random.Generator) -> Array:
         """What happens next where a sequence may not end yet: drawn again, at last from all there is."""
@@ -550,3 +617,10 @@ class _Walk:
         for parts in (self.state.last, self.state.before, self.state.sums, self.state.counts):
             parts[:] = [a[keep] for a in parts]
         self.at = self.at[keep]
+
+
+def _gap(said: Any, often: Array) -> Gap:
+    low, high, step = map(int, said)
+    if not low < high or step < 1:
+        raise ModelFileError("the saved gaps in time are damaged.")
+    return Gap(low, high, step, often)

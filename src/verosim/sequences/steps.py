@@ -21,6 +21,7 @@ from verosim.schema import Column, Table
 from verosim.sequences.order import Clock, Runs
 
 SMOOTH: Final = 0.9  # correlation with the row before, from which a column is drawn by its change
+OFTEN: Final = 25  # rows of one gap, from which it comes out exactly
 LEVELS: Final = 20  # different values that such a column must have
 
 
@@ -79,6 +80,50 @@ def moving_of(frame: pl.DataFrame, columns: Sequence[Column], new: Array) -> lis
     return out
 
 
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """The time from a row to the next <-> positions that lie as its logarithm does, so that long gaps are told apart.
+
+    low, high: the shortest and the longest, in multiples of `step`. often: (a,) gaps of so many rows that they stay.
+    """
+
+    low: int
+    high: int
+    step: int
+    often: Ints
+
+    @classmethod
+    def of(cls, gaps: Ints) -> Self:
+        """gaps: (n,) of rows that have a row before."""
+        if not len(gaps):
+            return cls(0, 1, 1, np.zeros(0, np.int64))
+        step = whole_step(pl.Series(gaps)) or 1
+        values, counts = np.unique(gaps // step, return_counts=True)
+        often = values[counts >= OFTEN]
+        apart = np.diff(often, append=values[-1] + 2) > 1  # neighbours on the scale would run into each other
+        often = often[(often <= 8) | (apart & np.append(True, apart[:-1]))] if len(often) else often
+        return cls(int(values[0]), max(int(values[-1]), int(values[0]) + 1), step, often.astype(np.int64))
+
+    def _position(self, counts: Floats) -> Floats:
+        top = np.log1p(self.high - self.low + 1)
+        return np.asarray(np.log1p(np.maximum(counts - self.low, 0) + 0.5) / (top + 1.0))
+
+    @property
+    def field(self) -> Field:
+        own = self.often.astype(float)
+        atoms = np.stack([self._position(own - 0.25), self._position(own + 0.25)], 1)
+        return Field("gap in time", atoms=atoms)
+
+    def encode(self, gaps: Ints) -> Floats:
+        return self._position(gaps / self.step)
+
+    def decode(self, codes: Floats) -> Ints:
+        """(n,) gaps."""
+        top = np.log1p(self.high - self.low + 1)
+        counts = np.expm1(codes * (top + 1.0)) - 0.5 + self.low
+        return np.clip(np.rint(counts), self.low, self.high).astype(np.int64) * self.step
+
+
 @dataclass(slots=True)
 class State:
     """Where the sequences stand, s of them: the codes of the last steps, and what has been summed up."""
@@ -96,21 +141,20 @@ class State:
 class Stepper:
     """From the state of sequences to the fields that the next step is drawn given, and on."""
 
-    def __init__(self, fields: Sequence[Field], told: Sequence[Field], moving: int, activity: Field | None) -> None:
-        self.drawn = tuple(fields)  # of a step, but for the activity
-        self.seen = (*fields, activity) if activity else tuple(fields)
+    def __init__(
+        self, fields: Sequence[Field], told: Sequence[Field], moving: int, activity: Field | None, kept: Sequence[int]
+    ) -> None:
+        """fields: of a step, but for the activity. kept: those of them that are remembered."""
+        self.kept = list(kept)
+        remembered = [fields[i] for i in kept]
+        self.seen = (*remembered, activity) if activity else tuple(remembered)
         self.told, self.moving, self.activity = tuple(told), moving, activity
         lags = [_lagged(f, " before") for f in self.seen]
         older = [_lagged(f, " before that") for f in self.seen]
         means = [Field(f"mean {f.name}", marks=1) for f in self.seen if f.ordered]
         levels = [Field(f"level {i}") for i in range(moving)]
-        times = [
-            Field("hour", marks=1),
-            Field("weekday", 8),
-            Field("season", marks=1),
-            Field("place"),
-            Field("left", marks=1),
-        ]
+        calendar = [Field("hour", marks=1), Field("weekday", 8), Field("season", marks=1)]
+        times = [*calendar, Field("place"), Field("elapsed"), Field("left", marks=1)]
         now = [activity] if activity else []
         self.given = (*now, *told, *times, *levels, *lags, *older, *means)
 
@@ -134,23 +178,13 @@ class Stepper:
         ends = np.full(s, -1.0) if left is None else left / (left + 8.0)
         means = [np.where(n > 0, a / np.maximum(n, 1), -1.0) for a, n in zip(state.sums, state.counts, strict=True)]
         now = [] if activity is None else [activity.astype(np.int32)]
-        arrays = (
-            *now,
-            *told,
-            *calendar,
-            place / (place + 8.0),
-            since,
-            ends,
-            *levels,
-            *state.last,
-            *state.before,
-            *means,
-        )
+        times = (*calendar, place / (place + 8.0), since, ends)
+        arrays = (*now, *told, *times, *levels, *state.last, *state.before, *means)
         return Codes(self.given, arrays, s)
 
     def after(self, state: State, drawn: Sequence[Array], activity: Array | None) -> State:
         """The state once a step was drawn."""
-        codes = [*drawn, *([] if activity is None else [activity.astype(np.int32)])]
+        codes = [*(drawn[i] for i in self.kept), *([] if activity is None else [activity.astype(np.int32)])]
         ordered = [c for c, f in zip(codes, self.seen, strict=True) if f.ordered]
         sums = [a + np.maximum(c, 0.0) for a, c in zip(state.sums, ordered, strict=True)]
         counts = [n + (c >= 0) for n, c in zip(state.counts, ordered, strict=True)]
@@ -162,7 +196,7 @@ class Stepper:
     ) -> Codes:  # fmt: skip
         """The same for all steps of real sequences at once. levels: of the step before."""
         place, new = runs.place, runs.new
-        seen = [*codes.arrays, *([] if activity is None else [activity.astype(np.int32)])]
+        seen = [*(codes.arrays[i] for i in self.kept), *([] if activity is None else [activity.astype(np.int32)])]
         none = self.start(1).last
         last = [_shifted(a, 1, place, e[0]) for a, e in zip(seen, none, strict=True)]
         before = [_shifted(a, 2, place, e[0]) for a, e in zip(seen, none, strict=True)]
@@ -194,60 +228,70 @@ def _before(values: Floats, new: Array) -> Floats:
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """The columns of a step: drawn as they are (`still`), or by what changes (`moved`: gaps in time, changes)."""
+    """The columns of a step: the gap in time, what changes (`moved`), and what is drawn as it is (`still`)."""
 
     still: TableCodec
     moved: TableCodec
-    gap: Column | None
+    gap: Gap | None
     moving: tuple[Moving, ...]
 
     @classmethod
     def fit(
         cls, runs: Runs, still: Table, gaps: Ints | None, moving: Sequence[Moving], k: int, people: pl.Series
     ) -> Self:
-        gap = None
-        columns = list[Column]()
-        if gaps is not None:
-            least, most = int(gaps[~runs.new].min(initial=0)), int(gaps[~runs.new].max(initial=0))
-            step = whole_step(pl.Series(gaps[~runs.new]))
-            gap = Column("gap in time", "number", "int64", minimum=least, maximum=most, step=step)
-            columns.append(gap)
-        columns += [m.change for m in moving]
-        table = Table(still.name, tuple(columns))
-        moved = TableCodec(table, k).fit(_moved_frame(runs, table, gaps, moving), people)
-        return cls(TableCodec(still, k).fit(runs.frame.select(still.names), people), moved, gap, tuple(moving))
+        """gaps: (n,) or None where all are alike, or there is no time. people: (n,) whose each row is."""
+        table = Table(still.name, tuple(m.change for m in moving))
+        moved = TableCodec(table, k).fit(_changes(runs, moving), people if moving else None)
+        codec = TableCodec(still, k).fit(runs.frame.select(still.names), people if still.columns else None)
+        return cls(codec, moved, None if gaps is None else Gap.of(gaps[~runs.new]), tuple(moving))
 
     @property
     def fields(self) -> tuple[Field, ...]:
-        return (*self.moved.fields, *self.still.fields)
+        own = (self.gap.field,) if self.gap else ()
+        return (*own, *self.moved.fields, *self.still.fields)
+
+    @property
+    def n_moved(self) -> int:
+        """How many of the fields stand before those drawn as they are."""
+        return len(self.moved.fields) + (self.gap is not None)
 
     def encode(self, runs: Runs, gaps: Ints | None) -> Codes:
-        frame = _moved_frame(runs, self.moved.table, gaps, self.moving)
-        rest = self.still.encode(runs.frame.select(self.still.table.names))
-        return self.moved.encode(frame).beside(rest)
+        gap = [self.gap.encode(gaps)[_any_other(runs.new)]] if self.gap and gaps is not None else []
+        moved = self.moved.encode(_changes(runs, self.moving)).arrays if self.moving else ()
+        still = self.still.encode(runs.frame.select(self.still.table.names)).arrays if self.still.fields else ()
+        return Codes(self.fields, (*gap, *moved, *still), len(runs.new))
 
-    def changes(self, arrays: Sequence[Array], rng: np.random.Generator, seed: int) -> tuple[Ints, list[Floats]]:
-        """What drawn codes say: the gap in time (n,), and the change of each moving column."""
-        n = len(self.moved.fields)
-        size = len(arrays[0]) if arrays else 0
-        codes = Codes(self.moved.fields, tuple(arrays[:n]), size)
-        frame = self.moved.decode(codes, np.arange(size), rng, seed) if n else pl.DataFrame()
-        gap = frame[self.gap.name].fill_null(0).to_numpy() if self.gap else np.zeros(size, np.int64)
-        return gap, [frame[m.change.name].fill_null(0).cast(pl.Float64).to_numpy() for m in self.moving]
+    def gaps(self, arrays: Sequence[Array]) -> Ints:
+        """(n,) the gaps that drawn codes say."""
+        return self.gap.decode(arrays[0]) if self.gap else np.zeros(len(arrays[0]) if len(arrays) else 0, np.int64)
+
+    def changes(self, arrays: Sequence[Array], rng: np.random.Generator, seed: int) -> list[Floats]:
+        """(n,) of each moving column, what drawn codes say it changes by."""
+        if not self.moving:
+            return []
+        first = self.gap is not None
+        codes = Codes(self.moved.fields, tuple(arrays[first : self.n_moved]), len(arrays[0]))
+        frame = self.moved.decode(codes, np.arange(codes.n), rng, seed)
+        return [frame[m.change.name].fill_null(0).cast(pl.Float64).to_numpy() for m in self.moving]
 
 
-def _moved_frame(runs: Runs, table: Table, gaps: Ints | None, moving: Sequence[Moving]) -> pl.DataFrame:
+def _changes(runs: Runs, moving: Sequence[Moving]) -> pl.DataFrame:
     columns = list[pl.Series]()
-    if gaps is not None:
-        columns.append(pl.Series("gap in time", gaps))
     for m in moving:
         values = runs.frame[m.column.name].cast(pl.Float64).to_numpy()
         change = np.diff(values, prepend=values[:1])
         series = pl.Series(m.change.name, change if m.digits is None else np.round(change, m.digits))
         columns.append(series.cast(pl.Int64) if m.digits == 0 else series)
-    there = pl.Series(~runs.new)
-    frame = pl.DataFrame(columns)
-    return frame.select(pl.when(there).then(pl.col(n)).alias(n) for n in table.names) if columns else frame
+    return pl.DataFrame(columns)[_any_other(runs.new)] if columns else pl.DataFrame()
+
+
+def _any_other(new: Array) -> Ints:
+    """(n,) each row itself, but for first rows some other row: the change of theirs says nothing."""
+    out, later = np.arange(len(new)), np.flatnonzero(~new)
+    if len(later):
+        first = np.flatnonzero(new)
+        out[first] = later[(first * 7919) % len(later)]
+    return out
 
 
 def rest_of(table: Table, names: Sequence[str]) -> Table:
