@@ -22,6 +22,7 @@ from verosim.files.disk import STANDARD, check_writable
 from verosim.frames import Shape, enter, loosen
 from verosim.infer import infer
 from verosim.models import Progress, silent, stage
+from verosim.relational import with_totals
 from verosim.schema import Schema
 from verosim.synthesizer import Synthesizer, check_sizes, rare_values, split
 from verosim.table_model import Options
@@ -206,7 +207,7 @@ def described(opened: Opened, schema: Schema | str | Path | None) -> Schema:
         if given is None or name not in given:
             learned = [rule.spec() for rule in rules.learn(frame, told[name])]
             found = found.with_table(replace(told[name], rules=(*told[name].rules, *learned)))
-    return found
+    return with_totals(opened.dataset, found, (name for name in opened.dataset if given is None or name not in given))
 
 
 def learn(
