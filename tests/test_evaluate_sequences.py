@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 
 from verosim.draws import stream
-from verosim.evaluation import Case, Report, TableReport, measure, sequences
+from verosim.evaluation import Case, Report, TableReport, fidelity, measure, sequences
 from verosim.evaluation.sequences.windows import auc_error, frechet, nearest
 from verosim.schema import Column, Sequence, Table
 
@@ -213,3 +213,20 @@ def test_a_table_without_order_has_no_such_part() -> None:
     report = measure(Case.of(frame, frame, frame, replace(SERIES, sequence=None)), PARTS)
     assert report.measures == ()
     assert "Process map" not in Report({"waves": report}).page()
+
+
+def test_the_floor_of_a_column_knows_that_rows_depend_on_each_other() -> None:
+    """A slow wave: two stretches of it differ by far more than as many rows by chance."""
+
+    def slow(n: int, seed: int) -> pl.DataFrame:
+        steps = stream(seed, "slow").normal(size=n)
+        return waves(n, seed).with_columns(a=pl.Series(np.convolve(steps, np.ones(400), "same")))
+
+    frames = [slow(n, seed) for n, seed in ((6000, 1), (3000, 2), (6000, 3))]
+    parts = {"fidelity": (1.0, fidelity.assess)}
+    with_order, without = (
+        measure(Case.of(*frames, table), parts)["shape"] for table in (SERIES, replace(SERIES, sequence=None))
+    )
+    assert without.grade != "noise"
+    assert with_order.grade == "noise"
+    assert with_order.floor > 3 * without.floor

@@ -63,11 +63,19 @@ def splits_of(
     def at(share: float) -> Floats:
         first = max(1, round(n * share))
         both = first + max(1, round(m * share))
-        orders = (rng.permutation(real)[:both] for _ in range(min(c.limits.splits, most or c.limits.splits)))
+        orders = (_shuffled(c, real, rng)[:both] for _ in range(min(c.limits.splits, most or c.limits.splits)))
         return np.array([errors(rows[:first], rows[first:]) for rows in orders])
 
     share = min(1.0, len(real) / (n + m))
     return Splits(at(share), at(share / 2) if share < 1 else None, share)
+
+
+def _shuffled(c: Comparison, rows: Rows, rng: np.random.Generator) -> Rows:
+    """The rows in an order by chance; those that depend on each other stay together."""
+    if c.groups is None:
+        return rng.permutation(rows)
+    groups = c.groups[rows]
+    return rows[np.argsort(rng.permutation(int(groups.max()) + 1)[groups], kind="stable")]
 
 
 def floor_of(

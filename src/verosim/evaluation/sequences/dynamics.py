@@ -6,7 +6,7 @@ Each measure is a statistic of sums over units, and the distance of that statist
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import isfinite
 from typing import Any, Final
 
@@ -80,7 +80,10 @@ def judged(
     if not np.isfinite(found).any():
         return Found(like.absent("nothing varies"), names)
     real = floor_of(p.units, f"{like.name} floor", errors)
-    return Found(beside(like, found, real, lambda i: names[i]), names, statistic)
+    measure = beside(like, found, real, lambda i: names[i])
+    if len(names) == 1:  # no other place
+        measure = replace(measure, verdict=measure.verdict.partition(": mostly")[0])
+    return Found(measure, names, statistic)
 
 
 def mean_gap(a: Floats, b: Floats) -> Floats:

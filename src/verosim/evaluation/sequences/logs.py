@@ -12,13 +12,14 @@ import numpy as np
 
 from verosim.evaluation.columns import Floats, Levels, Rows
 from verosim.evaluation.report import Findings, Measure
-from verosim.evaluation.sequences.dynamics import DAYS, HOURS, Found, clock, half_sum, judged
+from verosim.evaluation.sequences.dynamics import DAYS, HOURS, Found, clock, judged
 from verosim.evaluation.sequences.paths import Paths
 
 GRAMS: Final = 20_000  # different ones; the rarer are one
 GRID: Final = (np.arange(400) + 0.5) / 400  # quantiles that W1 is taken over
 NODES: Final = 24  # activities of a process map
 ARCS: Final = 60
+WEEK: Final = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 
 NGRAMS: Final = Measure("n-grams", "lower", about="distance of the shares of three activities in a row, from 0 to 1")
 CYCLE: Final = Measure("cycle time", "lower", about="W1 of the durations of cases, in hours")
@@ -106,9 +107,12 @@ def hours(p: Paths, like: Measure) -> Found:
 
     def statistic(units: Rows) -> Floats:
         total = counts[units].sum(axis=0)
-        return (total / max(total.sum(), 1.0))[None]
+        return total / max(total.sum(), 1.0)
 
-    return judged(p, like, ["when"], statistic, half_sum)
+    def distance(a: Floats, b: Floats) -> Floats:
+        return np.abs(a - b) * len(a) / 2  # their mean is the total variation
+
+    return judged(p, like, [f"{d} {h:02}h" for d in WEEK for h in range(HOURS)], statistic, distance)
 
 
 # ------------------------------------------------------------------------------------------- the process map
