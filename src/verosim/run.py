@@ -11,23 +11,23 @@ from pathlib import Path
 from typing import Any, Final
 
 import polars as pl
-from rich.console import Group
-from rich.table import Table as Grid
-from rich.text import Text
 
 from verosim import databases, files, rules
 from verosim.control import Control
 from verosim.databases import Pick, is_database, named, shown
-from verosim.errors import ArgumentError, FileError, RuleError
+from verosim.errors import ArgumentError, RuleError
 from verosim.evaluation import FIRST, FULL, Case, Parts, Report, TableReport, measure
-from verosim.files import Layout, disk
-from verosim.files.disk import STANDARD, atomic, check_writable
+from verosim.files import Layout
+from verosim.files.disk import STANDARD, check_writable
 from verosim.frames import Shape, enter, loosen
-from verosim.infer import explain, infer
+from verosim.infer import infer
 from verosim.models import Progress, silent, stage
+from verosim.relational import with_totals
 from verosim.schema import Schema
+from verosim.sequences import Course
 from verosim.synthesizer import Synthesizer, check_sizes, rare_values, split
 from verosim.table_model import Options
+from verosim.targets import beside, check_place, check_targets, numbered, put
 from verosim.workers import fitting
 
 MEASURED: Final = 20_000  # synthetic rows that the measure looks at, at most
@@ -208,7 +208,7 @@ def described(opened: Opened, schema: Schema | str | Path | None) -> Schema:
         if given is None or name not in given:
             learned = [rule.spec() for rule in rules.learn(frame, told[name])]
             found = found.with_table(replace(told[name], rules=(*told[name].rules, *learned)))
-    return found
+    return with_totals(opened.dataset, found, (name for name in opened.dataset if given is None or name not in given))
 
 
 def learn(
@@ -282,6 +282,7 @@ def write(
     workers: int = 1,
     control: Control | None = None,
     replace_tables: bool = False,
+    course: Course | None = None,
     progress: Progress = silent,
 ) -> list[str]:
     """Draw rows, as asked, and write them as they come, looking like the file or database that was learned.
@@ -297,28 +298,22 @@ def write(
             progress(done / total, f"{done:,} rows")
             yield block
 
-    streams = synthesizer.streams(sizes, seed, workers or fitting(max(sizes.values())), control)
+    if course is not None:
+        name = _only(sizes)[0]
+        streams = {name: synthesizer.course(name, course, None, seed, control)}
+    else:
+        streams = synthesizer.streams(sizes, seed, workers or fitting(max(sizes.values())), control)
     frames = {name: counted(blocks) for name, blocks in streams.items()}
     return put(frames, out, synthesizer.layout, synthesizer.schema_, replace_tables)
 
 
-def put(
-    frames: Mapping[str, Any],
-    out: str | Path,
-    layout: Layout | None,
-    schema: Schema | None = None,
-    replace_tables: bool = False,
-) -> list[str]:
-    """Tables, whole or block by block, into a file, a folder or a database. -> notes on what a database cannot hold."""
-    if is_database(out):
-        structure = layout.structure if layout else None
-        return databases.write(frames, out, structure, schema=schema, replace=replace_tables)
-    if len(frames) == 1 and not (layout and layout.format == "folder"):
-        (name,) = frames
-        files.write(frames[name], out, layout, table=name)
-    else:
-        files.write(frames, out, layout)
-    return []
+def course_of(
+    sequences: int | None = None, length: int | None = None, start: str | None = None, begin: str | Path | None = None
+) -> Course | None:
+    """What a command line asks of sequences; None where it is nothing. begin: a file of the rows they go on from."""
+    first = None if begin is None else _only(open_data(begin).dataset)[1]
+    course = Course(sequences, length, start, begin=first)
+    return course if course.any else None
 
 
 def write_samples(
@@ -331,6 +326,7 @@ def write_samples(
     workers: int = 1,
     control: Control | None = None,
     replace_tables: bool = False,
+    course: Course | None = None,
     progress: Progress = silent,
 ) -> list[str | Path]:
     """Write one sample, or m of them side by side, drawn apart: adult.synthetic.1.csv and so on. -> the files."""
@@ -340,7 +336,7 @@ def write_samples(
         part = stage(progress, number / len(outs), (number + 1) / len(outs))
         write(
             synthesizer, path, sizes, seed=own, workers=workers, control=control, replace_tables=replace_tables,
-            progress=part,
+            course=course, progress=part,
         )  # fmt: skip
     return outs
 
@@ -381,7 +377,7 @@ def impute_file(
     opened = open_data(source)
     name, frame = _only(opened.dataset)
     if model is None:
-        found = described(opened, schema)
+        found = unordered(described(opened, schema))
         whole = replace(options or Options(), holdout=0.0)
         synthesizer = Synthesizer(whole).fit(opened.dataset, found, seed, stage(progress, 0.0, 0.7))
     else:
@@ -395,13 +391,9 @@ def impute_file(
     return int(gone.item()), outs
 
 
-def numbered(out: str | Path, m: int) -> list[str | Path]:
-    """The names of m files: out.csv -> out.1.csv, out.2.csv ..."""
-    if str(out) == STANDARD:
-        raise ArgumentError("several files cannot go to standard output: give --out a name.")
-    if is_database(out) and databases.file_of(out) is None:
-        raise ArgumentError(f"{shown(out)}: several samples do not go into one database: give --out a file.")
-    return [beside(out, str(number)) for number in range(1, m + 1)]
+def unordered(schema: Schema) -> Schema:
+    """The schema whose rows stand alone: cells are filled row by row."""
+    return Schema({name: replace(table, sequence=None) for name, table in schema.items()})
 
 
 def _table_like(name: str, synthesizer: Synthesizer) -> str:
@@ -413,85 +405,6 @@ def _only(tables: Mapping[str, Any]) -> tuple[str, Any]:
     if len(tables) != 1:
         raise ArgumentError(f"one table was wanted, not {len(tables)}: {', '.join(tables)}.")
     return next(iter(tables.items()))
-
-
-def save_schema(schema: Schema, path: str | Path) -> None:
-    """Write a schema file as `Schema.save` does, whole or not at all."""
-    with atomic(path) as out:
-        out.write(schema.to_text(Path(path).suffix).encode())
-
-
-def beside(source: str | Path, what: str, suffix: str | None = None, folder: Path | None = None) -> Path:
-    """adult.csv.gz -> adult.synthetic.csv.gz, or adult.report.html; a folder adult -> adult-synthetic.
-
-    What comes of a database on a server is called by its name: postgresql://host/clinic -> clinic.synthetic.db.
-    """
-    if str(source) == STANDARD:
-        raise ArgumentError("data from standard input have no name: say where the output goes with --out.")
-    path = named(source)
-    folder = path.parent if folder is None else folder
-    stem, (head, _, end) = path.name, path.name.rpartition(".")
-    while head and end.lower() in (*files.FORMATS, *databases.SUFFIXES, "gz", "zst"):
-        stem, (head, _, end) = head, head.rpartition(".")
-    if suffix is None and path.is_dir():
-        return folder / f"{path.name}-{what}"  # a dot would make it the name of a file
-    return folder / f"{stem}.{what}{path.name[len(stem) :] if suffix is None else suffix}"
-
-
-def default_output(synthesizer: Synthesizer, model_file: str | Path) -> Path:
-    """adult.verosim -> adult.synthetic.csv, in the format of the file that was learned; Parquet for data in memory."""
-    layout, stem = synthesizer.layout, Path(model_file).with_suffix("")
-    if layout is None:
-        return stem.with_name(f"{stem.name}.synthetic.parquet")
-    if layout.format == "folder":
-        return stem.with_name(f"{stem.name}-synthetic")
-    if layout.format == "database":
-        return stem.with_name(f"{stem.name}.synthetic.db")
-    packed = {"gzip": ".gz", "zstd": ".zst"}.get(layout.compression or "", "")
-    return stem.with_name(f"{stem.name}.synthetic.{layout.format}{packed}")
-
-
-def schema_tables(schema: Schema) -> Group:
-    """The columns of a schema with the reason for each guess, and its rules, to be printed."""
-    parts: list[Any] = []
-    for name, table in schema.items():
-        grid = Grid(
-            "column", "kind", "detail", "why", title=Text(name), title_justify="left", box=None, header_style="bold"
-        )
-        for line in explain(Schema({name: table})):
-            grid.add_row(*map(Text, (line.column, line.kind, line.detail, line.reason)))
-        parts.append(grid)
-        if table.sequence:
-            parts.append(Text(f"a sequence: {table.sequence.reason or 'as the schema says'}"))
-        found = rules.parse(table.rules, table)
-        if found:
-            parts.append("rules that hold in all rows:")
-            parts += [Text(f"  {rule}" + (f"   ({rule.reason})" if rule.reason else "")) for rule in found]
-    return Group(*parts)
-
-
-def check_targets(sources: Iterable[Any], out: str | Path, report: str | Path | None = None) -> None:
-    """Raise FileError where an input is missing, an output would overwrite it, or the report cannot be written."""
-    read = [s for s in sources if isinstance(s, str | Path) and str(s) != STANDARD]
-    for source in read:
-        path = databases.file_of(source) if is_database(source) else Path(source)
-        if path is not None and not path.exists():
-            disk.load(path)  # says which name is near
-    for target in [out] if report is None else [out, report]:
-        if str(target) != STANDARD and any(databases.same(target, source) for source in read):
-            raise FileError(f"{shown(target)}: this is an input; write the output somewhere else.")
-    if report is not None:
-        if str(out) != STANDARD and databases.same(out, report):
-            raise FileError(f"{report}: the output and the report cannot be one file.")
-        check_writable(report)
-
-
-def check_place(out: str | Path, replace_tables: bool = False) -> None:
-    """Raise FileError where rows could not be written to this file or database: call it before long work."""
-    if is_database(out):
-        databases.check_target(out, replace_tables)
-    else:
-        files.check_writable(out)
 
 
 def _reported(
