@@ -24,6 +24,7 @@ from verosim.infer import infer
 from verosim.models import Progress, silent, stage
 from verosim.relational import with_totals
 from verosim.schema import Schema
+from verosim.sequences import Course
 from verosim.synthesizer import Synthesizer, check_sizes, rare_values, split
 from verosim.table_model import Options
 from verosim.targets import beside, check_place, check_targets, numbered, put
@@ -281,6 +282,7 @@ def write(
     workers: int = 1,
     control: Control | None = None,
     replace_tables: bool = False,
+    course: Course | None = None,
     progress: Progress = silent,
 ) -> list[str]:
     """Draw rows, as asked, and write them as they come, looking like the file or database that was learned.
@@ -296,9 +298,22 @@ def write(
             progress(done / total, f"{done:,} rows")
             yield block
 
-    streams = synthesizer.streams(sizes, seed, workers or fitting(max(sizes.values())), control)
+    if course is not None:
+        name = _only(sizes)[0]
+        streams = {name: synthesizer.course(name, course, None, seed, control)}
+    else:
+        streams = synthesizer.streams(sizes, seed, workers or fitting(max(sizes.values())), control)
     frames = {name: counted(blocks) for name, blocks in streams.items()}
     return put(frames, out, synthesizer.layout, synthesizer.schema_, replace_tables)
+
+
+def course_of(
+    sequences: int | None = None, length: int | None = None, start: str | None = None, begin: str | Path | None = None
+) -> Course | None:
+    """What a command line asks of sequences; None where it is nothing. begin: a file of the rows they go on from."""
+    first = None if begin is None else _only(open_data(begin).dataset)[1]
+    course = Course(sequences, length, start, begin=first)
+    return course if course.any else None
 
 
 def write_samples(
@@ -311,6 +326,7 @@ def write_samples(
     workers: int = 1,
     control: Control | None = None,
     replace_tables: bool = False,
+    course: Course | None = None,
     progress: Progress = silent,
 ) -> list[str | Path]:
     """Write one sample, or m of them side by side, drawn apart: adult.synthetic.1.csv and so on. -> the files."""
@@ -320,7 +336,7 @@ def write_samples(
         part = stage(progress, number / len(outs), (number + 1) / len(outs))
         write(
             synthesizer, path, sizes, seed=own, workers=workers, control=control, replace_tables=replace_tables,
-            progress=part,
+            course=course, progress=part,
         )  # fmt: skip
     return outs
 
@@ -361,7 +377,7 @@ def impute_file(
     opened = open_data(source)
     name, frame = _only(opened.dataset)
     if model is None:
-        found = described(opened, schema)
+        found = unordered(described(opened, schema))
         whole = replace(options or Options(), holdout=0.0)
         synthesizer = Synthesizer(whole).fit(opened.dataset, found, seed, stage(progress, 0.0, 0.7))
     else:
@@ -373,6 +389,11 @@ def impute_file(
         put({name: part}, path, opened.layout)
     gone = frame.null_count().sum_horizontal() - filled[0].null_count().sum_horizontal()
     return int(gone.item()), outs
+
+
+def unordered(schema: Schema) -> Schema:
+    """The schema whose rows stand alone: cells are filled row by row."""
+    return Schema({name: replace(table, sequence=None) for name, table in schema.items()})
 
 
 def _table_like(name: str, synthesizer: Synthesizer) -> str:

@@ -171,6 +171,10 @@ def sample(
     ] = None,
     fair: Annotated[str | None, typer.Option(help="A target made independent of others: income: sex, race.")] = None,
     temperature: Annotated[float, typer.Option(help="Below 1 more typical rows, above 1 more variety.")] = 1.0,
+    sequences: Annotated[int | None, typer.Option(min=1, help="How many whole sequences.")] = None,
+    length: Annotated[int | None, typer.Option(min=1, help="Rows of each sequence, or of a long series.")] = None,
+    start: Annotated[str | None, typer.Option(help="When sequences begin: 2025-06-01T00:00.")] = None,
+    begin: Annotated[str | None, typer.Option(help="A file of rows that sequences go on from.")] = None,
     m: Replicates = None,
     replace_: Replace = False,
     quiet: Quiet = False,
@@ -183,6 +187,7 @@ def sample(
     only_one(as_json, out)
     control = Control.of_text(where, balance, edges, fair, temperature)
     synthesizer = run.load(model_file)
+    course = run.course_of(sequences, length, start, begin)
     place = out or targets.default_output(synthesizer.layout, model_file)
     sizes = synthesizer.sizes(rows, scale)
     targets.check_targets((model_file,), place)
@@ -190,7 +195,7 @@ def sample(
     with progress_bar(quiet) as progress:
         outs = run.write_samples(
             synthesizer, place, sizes, m=m, seed=seed, workers=workers, control=control, replace_tables=replace_,
-            progress=progress,
+            course=course, progress=progress,
         )  # fmt: skip
     if as_json:
         wrote = {"out": shown(place)} if m is None else {"out": list(map(shown, outs))}

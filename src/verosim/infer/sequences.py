@@ -173,7 +173,7 @@ def _keyed(time: _Times, table: Table, frame: pl.DataFrame) -> Sequence | None:
     if time.name in statics:
         return None
     activity, resource = _log(table, frame, time, statics, name) if step is None else (None, None)
-    stand = "stand together, " if together else ""
+    stand = "stand together and " if together else ""
     why = f"the rows of each of {key.n_unique():,} values of {name} {stand}are sorted by {time.name}"
     why += f", {_every(step)}" if step else ""
     why += f"; {', '.join(statics[:3])}{' ...' * (len(statics) > 3)} stay the same" if statics else ""

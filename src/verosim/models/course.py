@@ -16,11 +16,11 @@ from typing import Any, Final, Self
 
 import numpy as np
 
-from verosim.draws import BLOCK
 from verosim.errors import ModelFileError
 from verosim.models import Array, Codes, Field, Floats, State, pack_fields, saved_array, unpack_fields
 from verosim.models.features import outputs
 
+TOGETHER: Final = 1024  # rows, at least, that are given together
 STEPS: Final = 2**30  # of a position, in a model file
 MEMORY: Final = 0.3  # correlation with the row before, from which a column has a memory ...
 SMOOTH: Final = 0.9  # ... and from which it moves rather than jumps
@@ -127,20 +127,23 @@ class Course:
     def draw(
         self, n: int, rng: np.random.Generator, begin: int = 0, first: Codes | None = None, temperature: float = 1.0
     ) -> Iterator[Codes]:
-        """n rows from the place `begin` on, block by block. first: the rows before them, at least one."""
+        """At least n rows from the place `begin` on, in whole blocks, so that fewer rows are the head of more.
+
+        first: the rows before them, at least one.
+        """
         clock, done = begin, 0
         state = self._state(first) if first is not None and first.n else None
         parts, held, last = list[tuple[Array, ...]](), 0, -1
         while done < n:
-            length = min(int(rng.integers(self._least, self._most + 1)), n - done)
+            length = int(rng.integers(self._least, self._most + 1))
             stretch, state, last = self._stretch(state, self._at(clock), length, last, rng, temperature)
             parts.append(stretch)
             got = len(stretch[0]) if stretch else length
-            clock, done, held = clock + got, done + got, held + got
-            if held >= BLOCK or done == n:
+            clock, held = clock + got, held + got
+            if held >= TOGETHER:
                 arrays = tuple(np.concatenate(column) for column in zip(*parts, strict=True))
                 yield Codes(self.fields_, arrays, held)
-                parts, held = [], 0
+                done, parts, held = done + held, [], 0
 
     def _at(self, clock: int) -> int:
         """The place of the real series that goes with a row: to its end, then back, then on again."""

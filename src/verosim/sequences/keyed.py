@@ -39,6 +39,7 @@ GROUPS: Final = 24  # levels of a column that may tell groups apart
 GROUPED: Final = 50  # cases in a group by which what happens next is told, at least
 SELDOM: Final = 0.5  # share of rows without a value, from which a column is not remembered
 AGAIN: Final = 8  # times that a step past the end is drawn again
+LEARNED: Final = 150_000  # steps that the trees learn from, at most
 LONGEST: Final = 1_000_000  # steps after which any sequence ends
 
 
@@ -163,25 +164,39 @@ class Keyed:
         self.told = self._told_codec(cases, options)
         told = self._tell(cases)
         activity = self._fit_activity(runs, told, options, seed, people) if said.activity else None
-        codes = self.parts.encode(runs, gaps)
+        some = _some(runs, stream(seed, self.table.name, "some"))
+        told = told.take(runs.number[some])
+        runs = Runs(frame[some], runs.order[some], runs.new[some])
+        timed = None if timed is None else (timed[0][some], timed[1][some])
+        self._fit_chain(
+            runs,
+            timed,
+            None if gaps is None else gaps[some],
+            told,
+            None if activity is None else activity[some],
+            seed,
+            progress,
+        )
+
+    def _fit_chain(
+        self, runs: Runs, timed: tuple[Ints, Ints] | None, gaps: Ints | None, told: Codes, activity: Array | None,
+        seed: int, progress: Progress,
+    ) -> None:  # fmt: skip
+        """The columns of a step given what came before. told, activity: of each row."""
+        codes, hours = self.parts.encode(runs, gaps), None
         self.kept = [i for i, a in enumerate(codes.arrays) if np.mean(a < 0) < SELDOM]
         self.stepper = Stepper(self.parts.fields, told.fields, len(self.moving), self._activity_field, self.kept)
-        hours = None
+        since: Floats = np.zeros(len(runs.new))
         if timed is not None and self.clock is not None:
-            hours = self.clock.hours(np.where(runs.new, timed[0], timed[0] - timed[1]))
-        left = None if said.activity else (runs.lengths[runs.number] - runs.place).astype(float)
-        values = [frame[m.column.name].cast(pl.Float64).to_numpy() for m in self.moving]
-        levels = [m.scaled(np.where(runs.new, v, np.roll(v, 1))) for m, v in zip(self.moving, values, strict=True)]
-        if timed is None:
-            since: Floats = np.zeros(len(runs.new))
-        else:
             before = np.where(runs.new, timed[0], timed[0] - timed[1])
+            hours = self.clock.hours(before)
             since = self.elapsed(before - timed[0][np.flatnonzero(runs.new)][runs.number])
-        known = told.take(runs.number).arrays
-        given = self.stepper.history(codes, activity, known, runs, hours, since, left, levels)
-        self.chain = Chain(Chained(judged=False, max_features=ASKED)).fit(
-            codes, given, stream(seed, self.table.name, "steps"), progress
-        )
+        left = None if activity is not None else (runs.lengths[runs.number] - runs.place).astype(float)
+        values = [runs.frame[m.column.name].cast(pl.Float64).to_numpy() for m in self.moving]
+        levels = [m.scaled(np.where(runs.new, v, np.roll(v, 1))) for m, v in zip(self.moving, values, strict=True)]
+        given = self.stepper.history(codes, activity, told.arrays, runs, hours, since, left, levels)
+        chain = Chain(Chained(judged=False, max_features=ASKED))
+        self.chain = chain.fit(codes, given, stream(seed, self.table.name, "steps"), progress)
 
     def elapsed(self, ticks: Ints) -> Floats:
         """(n,) how long a sequence has gone on, on a scale from 0 to 1."""
@@ -464,6 +479,15 @@ class Keyed:
             rows = pl.DataFrame(json.loads(str(meta["roster"])), infer_schema_length=None)
             new.roster = rows.with_columns(pl.col(n).cast(types[n]) for n in rows.columns)
         return new
+
+
+def _some(runs: Runs, rng: np.random.Generator) -> Array:
+    """The rows of all sequences, or of so many of them as have `LEARNED` rows."""
+    lengths = runs.lengths
+    order = rng.permutation(len(lengths))
+    chosen = np.zeros(len(lengths), bool)
+    chosen[order[: max(1, int(np.searchsorted(np.cumsum(lengths[order]), LEARNED, "right")))]] = True
+    return np.flatnonzero(chosen[runs.number])
 
 
 def _named_by(values: Array, trace: Array) -> bool:

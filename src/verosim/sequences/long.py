@@ -88,7 +88,7 @@ class Long:
         for number, codes in enumerate(self.course.draw(rows, rng, begin, before, temperature)):
             own = stream(seed, self.table.name, number, "decode")
             frame = self.measures.decode(codes, done + np.arange(codes.n), own, seed)
-            frame = self.reduction.restore(frame)
+            frame = self.reduction.restore(frame).head(rows - done)
             if self.clock is not None:
                 frame = frame.with_columns(self.clock.series(times[done : done + codes.n]))
             done += codes.n
