@@ -81,7 +81,7 @@ def judged(
         return Found(like.absent("nothing varies"), names)
     real = floor_of(p.units, f"{like.name} floor", errors)
     measure = beside(like, found, real, lambda i: names[i])
-    if len(names) == 1:  # no other place
+    if names == [like.name]:  # there is no other place
         measure = replace(measure, verdict=measure.verdict.partition(": mostly")[0])
     return Found(measure, names, statistic)
 
@@ -236,7 +236,7 @@ def steps(p: Paths) -> Found:
 def intervals(p: Paths, like: Measure) -> Found:
     """The distribution of the times between neighbours of a sequence."""
     known = np.isfinite(p.seconds)
-    return _differences(p, like, [("time", p.seconds, p.follows() & known & np.append(known[1:], False))])
+    return _differences(p, like, [(like.name, p.seconds, p.follows() & known & np.append(known[1:], False))])
 
 
 def _differences(p: Paths, like: Measure, of: list[tuple[str, Floats, Bools]]) -> Found:
