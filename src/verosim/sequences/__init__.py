@@ -4,6 +4,7 @@ order.py      the rows in their order; times as whole numbers; the hold-out
 measures.py   columns of a long series on linear scales
 long.py       one long series
 steps.py      one step of a keyed sequence, given those before
+walk.py       how sequences advance together
 keyed.py      many sequences, event logs among them
 control.py    what a call asks: how many, how long, from when, going on from what; anomalies
 """
