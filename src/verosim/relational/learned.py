@@ -115,9 +115,7 @@ class Learned:
             self.kept_counts = counts
         else:
             k = 1 if self.rows < FEW else options.k  # how often an entry of a list is used tells of no one person
-            self.counts = {
-                link.name: Counts.fit(counts[link.name], k, link.alone) for link in links
-            }  # sizes are of all
+            self.counts = {link.name: Counts.fit(counts[link.name][train], k, link.alone) for link in links}
             self.shared = tuple(s for link in links for s in real.shared.get(link.name, ()))
         groups = dict[str, Groups]()
         for link in links:
