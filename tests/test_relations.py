@@ -15,7 +15,7 @@ from report_sample import HOSTILE
 from verosim.cli import main
 from verosim.evaluation import FULL_BETWEEN, Family, Findings, Measure, Report, measure_between, relations
 from verosim.evaluation.families import children, keys_of, named, paths
-from verosim.pages.layered import Arrow, Box, boxes
+from verosim.pages.boxes import Arrow, Box, boxes
 
 Frames = dict[str, pl.DataFrame]
 
@@ -190,11 +190,11 @@ def test_boxes_never_overlap_and_lie_within_the_picture(seed: int) -> None:
     assert all(x >= 0 and y >= 0 and x + w <= width and y + h <= height for x, y, w, h in frames)
 
 
-def test_what_is_named_stands_to_the_left() -> None:
+def test_what_is_named_stands_to_the_right() -> None:
     chain: list[Any] = [Arrow(0, -1, 1), Arrow(1, -1, 2), Arrow(0, -1, 2)]
     drawn = boxes([Box("line"), Box("order"), Box("customer")], chain, "t", "a")
     x = [float(v) for v in re.findall(r'frame" x="([\d.]+)"', drawn)]
-    assert x[0] > x[1] > x[2]
+    assert x[0] < x[1] < x[2]
 
 
 @pytest.mark.parametrize("name", HOSTILE)

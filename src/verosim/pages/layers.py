@@ -62,11 +62,13 @@ class Layers:
 def layered(
     sizes: Mapping[str, tuple[float, float]], edges: Sequence[tuple[str, str]], *,
     across: bool = False, gap: float = 22.0, between: float = 46.0, most: int = 10**9,
+    ports: Mapping[int, tuple[float, float]] | None = None,
 ) -> Layers:  # fmt: skip
     """Places for boxes of these sizes (width, height), and ways for the edges between them.
 
     The first box is where walks begin, so name an initial one first. across: ranks from left to right, not from top to
     bottom. gap: room between boxes of a rank; between: room between ranks. most: boxes in a rank.
+    ports: of edges by number, how far along their boxes they leave and arrive; the others leave side by side.
     Edges may close cycles, join a box with itself, and be there several times; both ends have a size.
     """
     turned = {name: (h, w) if across else (w, h) for name, (w, h) in sizes.items()}  # (along the rank, through it)
@@ -76,7 +78,7 @@ def layered(
     graph = _Ranked(turned, _ranks(list(sizes), forward, most), forward)
     graph.order()
     graph.place(gap)
-    return _Drawing(graph, edges, back, across, between).layers()
+    return _Drawing(graph, edges, back, across, between, ports or {}).layers()
 
 
 # ------------------------------------------------------------------------------------------------ ranks
@@ -266,8 +268,9 @@ class _Drawing:
     """Boxes and ways of a graph whose nodes have their places."""
 
     def __init__(
-        self, graph: _Ranked, edges: Sequence[tuple[str, str]], back: set[int], across: bool, between: float
-    ) -> None:
+        self, graph: _Ranked, edges: Sequence[tuple[str, str]], back: set[int], across: bool, between: float,
+        ports: Mapping[int, tuple[float, float]],
+    ) -> None:  # fmt: skip
         self.graph, self.edges, self.back, self.across, self.between = graph, edges, back, across, between
         self.first = min((p - graph.sizes[i][0] / 2 for i, p in enumerate(graph.place_of)), default=0.0)
         self.level = {node: k for k, rank in enumerate(graph.ranks) for node in rank}
@@ -276,6 +279,7 @@ class _Drawing:
             self.tops.append(top)
             self.bottoms.append(top + max(graph.sizes[node][1] for node in rank))
             top = self.bottoms[-1] + between
+        self.given = ports
         self.ports = {False: self._ports(0), True: self._ports(-1)}
 
     def layers(self) -> Layers:
@@ -307,11 +311,16 @@ class _Drawing:
             room = self.graph.sizes[node][0] * 0.7
             for k, (_, i) in enumerate(sorted(ways)):
                 places[i] = self._place(node) + room * ((k + 1) / (len(ways) + 1) - 0.5)
+        for i, (leave, arrive) in self.given.items():
+            if i in self.graph.chains:
+                node = self.graph.chains[i][end]
+                along = leave if (end == 0) != (i in self.back) else arrive
+                places[i] = self._place(node) - self.graph.sizes[node][0] / 2 + along
         return places
 
     def _way(self, i: int, a: str, b: str, box: Box) -> Way:
         if a == b:
-            return self._loop(a, box)
+            return self._loop(a, box, self.given.get(i, (box.height * 0.3, box.height * 0.7)))
         chain = self.graph.chains[i]
         last = chain[0], chain[-1]
         points = [(self.ports[False][i], self.tops[self.level[last[0]]] + self.graph.sizes[last[0]][1])]
@@ -344,9 +353,9 @@ class _Drawing:
         x, y = self._turn(*point)
         return f"{at(x)} {at(y)}"
 
-    def _loop(self, name: str, box: Box) -> Way:
+    def _loop(self, name: str, box: Box, ports: tuple[float, float]) -> Way:
         """From a box to itself: out of its right side and back into it."""
-        x, top, low = box.x + box.width, box.y + box.height * 0.3, box.y + box.height * 0.7
+        x, top, low = box.x + box.width, box.y + ports[0], box.y + ports[1]
         out = x + 16
         line = f"M{at(x)} {at(top)}C{at(out)} {at(top - 4)} {at(out)} {at(low + 4)} {at(x + HEAD)} {at(low)}"
         half = HEAD / 2

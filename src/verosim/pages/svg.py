@@ -31,7 +31,7 @@ class Scale:
 
 def at(place: float) -> str:
     """A place in a drawing, in tenths: `12`, `12.5`."""
-    return f"{place + 0.0:.1f}".removesuffix(".0")
+    return f"{round(place, 1) + 0.0:.1f}".removesuffix(".0")  # no -0
 
 
 def path(points: Iterable[tuple[float, float]]) -> str:

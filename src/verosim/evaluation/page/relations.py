@@ -11,8 +11,8 @@ from markupsafe import Markup
 from verosim.evaluation.page.fidelity import SETS
 from verosim.evaluation.report import Grade, Measure
 from verosim.evaluation.words import GRADES, SEVERITY, number
+from verosim.pages.boxes import Arrow, Box, boxes
 from verosim.pages.charts import Series, bars
-from verosim.pages.layered import Arrow, Box, boxes
 from verosim.pages.svg import short
 
 Details = Mapping[str, Any]
