@@ -9,8 +9,8 @@ import pytest
 
 import verosim as vs
 from verosim.draws import stream
-from verosim.patients import demographics
-from verosim.patients.demographics import Demography, countries, of_country, of_file, pick, social_class
+from verosim.patients.life import demographics
+from verosim.patients.life.demographics import Demography, countries, of_country, of_file, pick, social_class
 
 N = 40_000
 

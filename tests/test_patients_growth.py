@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from verosim.draws import stream
-from verosim.patients.growth import (
+from verosim.patients.life.growth import (
     Bodies,
     Growing,
     bmi_of,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from verosim.patients import risks
+from verosim.patients.life import risks
 
 NO, YES = np.array([False]), np.array([True])
 

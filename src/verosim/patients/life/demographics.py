@@ -194,7 +194,7 @@ def _cumulative(shares: Floats) -> Floats:
 
 
 def _packed(name: str) -> bytes:
-    return (files("verosim.patients") / "data" / name).read_bytes()
+    return (files("verosim.patients.life") / "data" / name).read_bytes()
 
 
 # --------------------------------------------------------------------------------- the user's own places

@@ -97,7 +97,7 @@ def to_z(l: Floats, m: Floats, s: Floats, value: Floats) -> Floats:  # noqa: E74
 @lru_cache(8)
 def chart(name: str) -> Chart:
     """`height` (cm), `weight` (kg), `head` (cm), `bmi` by months of age; `weight_for_length` (kg) by cm."""
-    text = (files("verosim.patients") / "data" / "growth.csv").read_bytes()
+    text = (files("verosim.patients.life") / "data" / "growth.csv").read_bytes()
     rows = pl.read_csv(io.BytesIO(text)).filter(pl.col("chart") == name).sort("sex", "at")
     at = rows["at"].to_numpy()
     lms = rows.select("l", "m", "s").to_numpy().T.reshape(3, 2, -1)

@@ -18,7 +18,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from verosim.patients import risks
+from verosim.patients.life import risks
 from verosim.recipe.quantiles import normal_quantile, normal_share
 
 Floats = npt.NDArray[np.float64]
