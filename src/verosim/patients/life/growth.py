@@ -36,7 +36,9 @@ P95: Final = float(normal_quantile(np.array([0.95]))[0])
 class Growing:
     """How bodies change, beyond the charts."""
 
-    bmi_tie: float = 0.93  # correlation of the BMI's z with that of a year before (Freedman and others, 2005)
+    # correlation of the BMI's z with that of the year before, at 3 .. 20 (Freedman and others, Pediatrics 2005: about .9)
+    ties: tuple[float, ...] = (0.77, 0.84, 0.87, 0.89, 0.91) + (0.94,) * 13
+    drift: tuple[float, ...] = (0.0,) * 18  # how the mean z changes in each of those years
     heavier: float = 0.35  # mean z of the BMI at two years: today's children are heavier than the charts' (NHANES)
     gain: tuple[float, float] = (0.3, 0.9)  # kg a year from 20 (Hutfless and others, 2013: .5 to 1 kg)
     gain_until: float = 49.0
@@ -177,16 +179,16 @@ def grow(girls: Flags, normals: Floats, uniforms: Floats, options: Growing | Non
     """The growth of n people, from chance: normals (n, 21), uniforms (n, 2).
 
     The first two normals are the height and the weight at birth, which go together (correlation .6); the others lead
-    the BMI's z from year to year: z' = tie z + sqrt(1 - tie^2) e, about its own mean, so that it spreads no wider.
+    the BMI's z from year to year: z' = tie z + sqrt(1 - tie^2) e, so that it spreads no wider.
     """
     o = options or Growing()
     height = normals[:, 0]
     weight = 0.6 * height + 0.8 * normals[:, 1]
     z = np.empty((len(girls), GROWN - TODDLER + 1))
-    z[:, 0] = o.heavier + normals[:, 2]
-    for year in range(1, z.shape[1]):
-        e = np.sqrt(1 - o.bmi_tie**2) * normals[:, 2 + year]
-        z[:, year] = o.heavier + o.bmi_tie * (z[:, year - 1] - o.heavier) + e
+    z[:, 0] = normals[:, 2]
+    for year, tie in enumerate(o.ties, 1):
+        z[:, year] = tie * z[:, year - 1] + np.sqrt(1 - tie**2) * normals[:, 2 + year]
+    z += o.heavier + np.cumsum([0.0, *o.drift])
     gain = o.gain[0] + (o.gain[1] - o.gain[0]) * uniforms[:, 0]
     loss = o.loss[0] + (o.loss[1] - o.loss[0]) * uniforms[:, 1]
     return Bodies(girls, height, weight, z, gain, loss, o)

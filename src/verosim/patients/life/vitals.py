@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -25,7 +25,6 @@ Floats = npt.NDArray[np.float64]
 Flags = npt.NDArray[np.bool_]
 Ints = npt.NDArray[np.int64]
 Range = tuple[float, float]
-Normals = Callable[[str], Floats]  # topic: standard normals (k,), the same whenever asked for the same
 
 OWN: Final = 0.6  # share of a value's variance that is the person's for life, ...
 SEASON: Final = 0.25  # ... that is this month's; the rest is this day's
@@ -60,28 +59,41 @@ class Ranges:
     ejection: Range = (55, 70)  # %, left ventricle
 
 
-@dataclass(frozen=True, slots=True)
-class State:
+class Who(Protocol):
     """What a value depends on, of k people at one reading each: their bodies, their ailments, their drugs."""
 
-    age: Floats  # (k,) years
-    female: Flags
-    bmi: Floats
-    hypertension: Flags
-    controlled: Flags  # blood pressure
-    diabetes: Flags
-    prediabetes: Flags
-    severity: Ints  # of diabetes, 0 to 4
-    kidney: Ints  # stage of kidney disease, 0 to 5
-    pressure_drugs: Floats  # mmHg that drugs take off the systolic pressure
-    sugar_drugs: Floats  # % that drugs take off HbA1c
-    hypoxemia: Flags
+    @property
+    def age(self) -> Floats: ...  # (k,) years
+    @property
+    def female(self) -> Flags: ...
+    @property
+    def bmi(self) -> Floats: ...
+    @property
+    def hypertension(self) -> Flags: ...  # that nothing controls
+    @property
+    def diabetes(self) -> Flags: ...
+    @property
+    def prediabetes(self) -> Flags: ...
+    @property
+    def severity(self) -> Ints: ...  # of diabetes, 0 to 4
+    @property
+    def kidney(self) -> Ints: ...  # stage of kidney disease, 0 to 5
+    @property
+    def pressure_drugs(self) -> Floats: ...  # mmHg that drugs take off the systolic pressure
+    @property
+    def sugar_drugs(self) -> Floats: ...  # % that drugs take off HbA1c
+    @property
+    def hypoxemia(self) -> Flags: ...
+
+    def normals(self, topic: str) -> Floats:
+        """Standard normals (k,) of `name:life`, `name:month` or `name:day`, the same whenever asked for the same."""
+        ...
 
 
-def quantile(normals: Normals, topic: str) -> Floats:
-    """Uniforms (k,) with a memory: `topic:life`, `topic:month` and `topic:day` are their normals."""
+def quantile(who: Who, topic: str) -> Floats:
+    """Uniforms (k,) with a memory: what the person, the month and the day add."""
     parts = (OWN, SEASON, 1 - OWN - SEASON)
-    z = sum(np.sqrt(p) * normals(f"{topic}:{span}") for p, span in zip(parts, ("life", "month", "day"), strict=True))
+    z = sum(np.sqrt(p) * who.normals(f"{topic}:{span}") for p, span in zip(parts, ("life", "month", "day"), strict=True))
     return normal_share(np.asarray(z))
 
 
@@ -97,11 +109,11 @@ def step(ends: tuple[float, ...], which: Ints, u: Floats) -> Floats:
     return ladder[low] + (ladder[low + 1] - ladder[low]) * u
 
 
-def blood_pressure(who: State, normals: Normals, r: Ranges) -> tuple[Floats, Floats]:
+def blood_pressure(who: Who, r: Ranges) -> tuple[Floats, Floats]:
     """Systolic and diastolic (k,) in mmHg, which rise and fall together (correlation about .7)."""
-    u = quantile(normals, "pressure")
-    v = normal_share(0.7 * normal_quantile(u) + np.sqrt(1 - 0.49) * normals("diastolic:month"))
-    high = who.hypertension & ~who.controlled
+    u = quantile(who, "pressure")
+    v = normal_share(0.7 * normal_quantile(u) + np.sqrt(1 - 0.49) * who.normals("diastolic:month"))
+    high = who.hypertension
     young = np.clip(who.age / 18, 0.55, 1)  # a child's pressure grows with it (NHBPEP, Pediatrics 2004)
     systolic = np.where(high, between(r.systolic_high, u), between(r.systolic, u) * young)
     diastolic = np.where(high, between(r.diastolic_high, v), between(r.diastolic, v) * young)
@@ -110,9 +122,9 @@ def blood_pressure(who: State, normals: Normals, r: Ranges) -> tuple[Floats, Flo
     return systolic, np.minimum(diastolic, systolic - 15)
 
 
-def hba1c(who: State, normals: Normals, r: Ranges) -> Floats:
+def hba1c(who: Who, r: Ranges) -> Floats:
     """Glycated haemoglobin (k,) in %: normal, before diabetes, or with it, where it rises with the BMI."""
-    u = quantile(normals, "sugar")
+    u = quantile(who, "sugar")
     heavy = np.clip((who.bmi - 27) / 22, 0, 1)
     stage = np.where(who.diabetes, 2, np.where(who.prediabetes, 1, 0))
     ill = normal_share(0.8 * normal_quantile(u) + 1.5 * (heavy - 0.5))
@@ -120,72 +132,72 @@ def hba1c(who: State, normals: Normals, r: Ranges) -> Floats:
     return np.maximum(value - who.sugar_drugs, r.hba1c[0])  # treatment brings it to normal, not below
 
 
-def glucose(who: State, normals: Normals, r: Ranges) -> Floats:
+def glucose(who: Who, r: Ranges) -> Floats:
     """Fasting glucose (k,) in mg/dL: what HbA1c implies on average, less what meals add, and the day's own share."""
-    fasting = 0.85 * risks.mean_glucose(hba1c(who, normals, r))
-    return np.maximum(fasting * np.exp(r.glucose_spread * normals("glucose:day")), 55.0)
+    fasting = 0.85 * risks.mean_glucose(hba1c(who, r))
+    return np.maximum(fasting * np.exp(r.glucose_spread * who.normals("glucose:day")), 55.0)
 
 
-def lipids(who: State, normals: Normals, r: Ranges) -> tuple[Floats, Floats, Floats, Floats]:
+def lipids(who: Who, r: Ranges) -> tuple[Floats, Floats, Floats, Floats]:
     """Total cholesterol, triglycerides, HDL and LDL (k,) in mg/dL; high triglycerides go with low HDL."""
-    u = quantile(normals, "fat")
-    low = normal_share(-0.5 * normal_quantile(u) + np.sqrt(0.75) * normals("hdl:life"))
+    u = quantile(who, "fat")
+    low = normal_share(-0.5 * normal_quantile(u) + np.sqrt(0.75) * who.normals("hdl:life"))
     severity = np.where(who.diabetes | who.prediabetes, who.severity, 0)
-    total = step(r.cholesterol, severity, quantile(normals, "cholesterol"))
+    total = step(r.cholesterol, severity, quantile(who, "cholesterol"))
     fat = step(r.triglycerides, severity, u)
     hdl = step(r.hdl, severity, 1 - low)
     return total, fat, hdl, np.maximum(risks.ldl(total, hdl, fat), 25.0)
 
 
-def filtration(who: State, normals: Normals, r: Ranges) -> Floats:
+def filtration(who: Who, r: Ranges) -> Floats:
     """Estimated glomerular filtration (k,) in mL/min/1.73 m2, within the stage of kidney disease."""
-    u = quantile(normals, "kidney")
+    u = quantile(who, "kidney")
     healthy = np.clip(140 - 0.9 * who.age + 12 * normal_quantile(u), r.egfr[1], r.egfr[0])
     return np.where(who.kidney == 0, healthy, step(r.egfr, who.kidney, u))
 
 
-def creatinine(who: State, normals: Normals, r: Ranges) -> Floats:
+def creatinine(who: Who, r: Ranges) -> Floats:
     """Creatinine (k,) in mg/dL: that which gives the same reading's filtration."""
-    return risks.creatinine_of(filtration(who, normals, r), np.maximum(who.age, 18), who.female)
+    return risks.creatinine_of(filtration(who, r), np.maximum(who.age, 18), who.female)
 
 
-def microalbumin(who: State, normals: Normals, r: Ranges) -> Floats:
+def microalbumin(who: Who, r: Ranges) -> Floats:
     """Microalbumin to creatinine (k,) in mg/g, by the severity of the kidney's disease."""
-    return step(r.microalbumin, np.clip(who.kidney, 0, 3), quantile(normals, "albumin"))
+    return step(r.microalbumin, np.clip(who.kidney, 0, 3), quantile(who, "albumin"))
 
 
-def _plain(field: str) -> Callable[[State, Normals, Ranges], Floats]:
-    def value(who: State, normals: Normals, r: Ranges) -> Floats:
-        return between(getattr(r, field), quantile(normals, field))
+def _plain(field: str) -> Callable[[Who, Ranges], Floats]:
+    def value(who: Who, r: Ranges) -> Floats:
+        return between(getattr(r, field), quantile(who, field))
 
     return value
 
 
-def urea(who: State, normals: Normals, r: Ranges) -> Floats:
+def urea(who: Who, r: Ranges) -> Floats:
     """Urea nitrogen (k,) in mg/dL, which a failing kidney holds back."""
-    healthy = between(r.urea_nitrogen, quantile(normals, "urea_nitrogen"))
-    return healthy * np.clip(60 / filtration(who, normals, r), 1, 4)
+    healthy = between(r.urea_nitrogen, quantile(who, "urea_nitrogen"))
+    return healthy * np.clip(60 / filtration(who, r), 1, 4)
 
 
-def oxygen(who: State, normals: Normals, r: Ranges) -> Floats:
+def oxygen(who: Who, r: Ranges) -> Floats:
     """Saturation (k,) in %."""
-    u = quantile(normals, "oxygen")
+    u = quantile(who, "oxygen")
     return np.where(who.hypoxemia, between(r.oxygen_low, u), between(r.oxygen, u))
 
 
-VITALS: Final[dict[str, Callable[[State, Normals, Ranges], Floats]]] = {  # by the names that modules read them under
-    "Systolic Blood Pressure": lambda w, n, r: blood_pressure(w, n, r)[0],
-    "Diastolic Blood Pressure": lambda w, n, r: blood_pressure(w, n, r)[1],
+VITALS: Final[dict[str, Callable[[Who, Ranges], Floats]]] = {  # by the names that modules read them under
+    "Systolic Blood Pressure": lambda w, r: blood_pressure(w, r)[0],
+    "Diastolic Blood Pressure": lambda w, r: blood_pressure(w, r)[1],
     "Heart Rate": _plain("heart_rate"),
     "Respiration Rate": _plain("respiration"),
     "Oxygen Saturation": oxygen,
     "Body Temperature": _plain("temperature"),
     "Blood Glucose": hba1c,  # modules write HbA1c under this name
     "Glucose": glucose,
-    "Total Cholesterol": lambda w, n, r: lipids(w, n, r)[0],
-    "Triglycerides": lambda w, n, r: lipids(w, n, r)[1],
-    "HDL": lambda w, n, r: lipids(w, n, r)[2],
-    "LDL": lambda w, n, r: lipids(w, n, r)[3],
+    "Total Cholesterol": lambda w, r: lipids(w, r)[0],
+    "Triglycerides": lambda w, r: lipids(w, r)[1],
+    "HDL": lambda w, r: lipids(w, r)[2],
+    "LDL": lambda w, r: lipids(w, r)[3],
     "EGFR": filtration,
     "Creatinine": creatinine,
     "Microalbumin Creatinine Ratio": microalbumin,

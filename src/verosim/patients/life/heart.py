@@ -1,0 +1,73 @@
+"""Cardiovascular Disease: the risks of heart attack, stroke and atrial fibrillation, as attributes that modules draw by."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from verosim.patients.hooks import NOT_AGAIN
+from verosim.patients.life import risks
+from verosim.patients.life.bodies import Physique
+from verosim.patients.population import Array
+
+if TYPE_CHECKING:
+    from verosim.patients.world import World
+
+MONTH: Final = 30 / 3652.5  # of the ten years that the equations look ahead
+WEEK: Final = 7 / 3652.5
+IHD: Final = 5  # ischemic heart disease is found so many times as often as a heart attack strikes
+ADULT: Final = 20  # years
+YOUNG_STROKE: Final = {20: (0.002, 0.007), 40: (0.019, 0.022)}  # prevalence to 39 and to 59, men and women (AHA 2014)
+EVERY: Final = 26  # weeks between looks at the risk
+
+
+class Heart:
+    """The `Builtin` of that name: sets the risks from twenty years, twice a year."""
+
+    name = "Cardiovascular Disease"
+    attributes: Sequence[str] = (
+        "mi_risk", "ihd_risk", "stroke_risk", "atrial_fibrillation_risk", "smoker", "diabetes", "hypertension",
+        "coronary_heart_disease", "atrial_fibrillation",
+    )  # fmt: skip
+
+    def __init__(self, physique: Physique) -> None:
+        self.physique = physique
+
+    def begin(self, world: World, patients: Array) -> Array:
+        """Nothing happens before twenty years: the first run is the week after the birthday."""
+        people = world.people
+        return ((people.birthdays[patients, ADULT] - people.birth[patients]) // (7 * 86_400_000) + 1).astype(np.int32)
+
+    def run(self, world: World, patients: Array) -> Array:
+        people, time = world.people, world.people.now[patients]
+        age = people.age(patients, time).astype(np.float64)
+        read = lambda name: self.physique.read(world, patients, name, time)  # noqa: E731
+        flag = lambda name: world.attributes.flags(patients, name)  # noqa: E731
+        female, treated = ~people.male[patients], flag("hypertension")
+        systolic, smoker, diabetes = read("Systolic Blood Pressure"), flag("smoker"), flag("diabetes")
+        black = people.race[patients] == world.attributes.texts.find("black")
+        attack = risks.within(risks.ascvd(
+            age, female, black, read("Total Cholesterol"), np.maximum(read("HDL"), 10.0), systolic, treated, smoker, diabetes,
+        ), MONTH)  # fmt: skip
+        attack = np.where(age < 40, attack * ((age - ADULT + 1) / 21) ** 2, attack)  # the equations begin at forty
+        stroke = np.where(age < 54, _young(age, female), risks.stroke(
+            age, female, systolic, treated, diabetes, smoker, flag("coronary_heart_disease"), flag("atrial_fibrillation"),
+        ))  # fmt: skip
+        fibrillation = risks.atrial_fibrillation(age, female, read("BMI"), systolic, treated)
+        for name, values in {
+            "mi_risk": attack,
+            "ihd_risk": np.minimum(IHD * attack, 1.0),
+            "stroke_risk": risks.within(stroke, WEEK),
+            "atrial_fibrillation_risk": risks.within(fibrillation, WEEK),
+        }.items():
+            world.attributes.set_numbers(patients, name, values)
+        return np.where(age < 110, people.step[patients] + EVERY, NOT_AGAIN).astype(np.int32)
+
+
+def _young(age: Array, female: Array) -> Array:
+    """Ten years' chance (k,) of a stroke before Framingham's 54 years: from the prevalence of the age group."""
+    group = np.where(age < 40, 0, 1)
+    share = np.array(list(YOUNG_STROKE.values()))[group, female.astype(np.int64)]
+    return share / 2  # twenty years of it in ten
