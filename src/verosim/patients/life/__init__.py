@@ -21,7 +21,7 @@ from verosim.patients.life.heart import Heart
 from verosim.patients.life.insurance import Insurance
 from verosim.patients.life.lifecycle import Lifecycle
 from verosim.patients.life.mortality import Certificates, NaturalDeath
-from verosim.patients.life.persons import ATTRIBUTES, Births, Register
+from verosim.patients.life.persons import Births, Register
 from verosim.patients.life.quality import Quality
 from verosim.patients.life.resources import Resources
 from verosim.patients.life.totals import Totals
@@ -53,10 +53,9 @@ class Life:
         given = Resources(resources)
         places = given.path("geography/demographics.csv")
         demography = of_country(country) if places is None else of_file(places, country, state)
-        births, insurance = Births(demography, end), Insurance(given, demography.poverty)
+        insurance, immunizations = Insurance(given, demography.poverty), Immunizations(given)
+        births = Births(demography, end, immunizations.attributes)
         self.demographics, self.vitals = births, Physique(given)
-        immunizations = Immunizations(given)
-        births.attributes = (*ATTRIBUTES, *immunizations.attributes)
         self.visit_hooks = (immunizations,)
         self.builtins: Sequence[Builtin] = (
             insurance, Covid(), Heart(self.vitals), Lifecycle(self.vitals), WeightLoss(self.vitals),

@@ -10,7 +10,7 @@ from weakref import WeakKeyDictionary
 import numpy as np
 import polars as pl
 
-from verosim.patients.life.growth import GROWN, Bodies, Growing, bmi_percentile, chart, grow
+from verosim.patients.life.growth import GROWN, Bodies, Growing, bmi_percentile, chart, grow, no_bodies
 from verosim.patients.life.resources import Resources, growing, ranges
 from verosim.patients.life.vitals import VITALS, Flags, Floats, Ints, Ranges
 from verosim.patients.population import DAY, Array, Population, normal, salt
@@ -54,19 +54,20 @@ class Physique:
         given = resources or Resources()
         self.ranges, self.growing = ranges(given), growing(given)
         self.pressure_drugs = _pressure_drugs(given)
-        self._bodies: WeakKeyDictionary[Population, Bodies] = WeakKeyDictionary()
+        self._bodies: WeakKeyDictionary[Population, tuple[Bodies, Flags]] = WeakKeyDictionary()
 
     def read(self, world: World, patients: Array, name: str, time: Array) -> Array:
         """The value (k,) float64 of a vital sign at `time` (k,), rounded as instruments show it."""
         if name in VITALS:
             return np.round(VITALS[name](Reading(world, self, patients, time), self.ranges), 2)
         if name in PERCENTILES:
-            return self.percentile(world.people, patients, PERCENTILES[name], self.read(world, patients, PERCENTILES[name], time), time)
+            which = PERCENTILES[name]
+            return self.percentile(world.people, patients, which, self.measure(world, patients, which, time), time)
         return np.round(self.measure(world, patients, name, time), 2)
 
     def measure(self, world: World, patients: Array, name: str, time: Array) -> Floats:
         """Height (cm), weight (kg), BMI or head circumference (cm), as (k,)."""
-        bodies, months = self.bodies(world.people), age_months(world.people, patients, time)
+        bodies, months = self.bodies(world.people, patients), age_months(world.people, patients, time)
         if name == "Height":
             return bodies.height(patients, months)
         if name == "Head Circumference":
@@ -86,22 +87,28 @@ class Physique:
     def weight_for_length(self, world: World, patients: Array, time: Array) -> Floats:
         """How many % (k,) of infants of that sex and length weigh less."""
         weight, length = (self.measure(world, patients, name, time) for name in ("Weight", "Height"))
-        return np.round(100 * normal_share(chart("weight_for_length").z(~world.people.male[patients], length, weight)), 1)
+        return np.round(
+            100 * normal_share(chart("weight_for_length").z(~world.people.male[patients], length, weight)), 1
+        )
 
-    def bodies(self, people: Population) -> Bodies:
-        """The growth of a block's patients, worked out once."""
+    def bodies(self, people: Population, patients: Array) -> Bodies:
+        """The growth of a block's patients, worked out when one of them is first asked for."""
         if people not in self._bodies:
-            self._bodies[people] = bodies_of(people, self.growing)
-        return self._bodies[people]
+            self._bodies[people] = no_bodies(people.n, self.growing), np.zeros(people.n, bool)
+        bodies, known = self._bodies[people]
+        new = patients[~known[patients]]
+        if len(new):
+            bodies.put(new, bodies_of(people, new, self.growing))
+            known[new] = True
+        return bodies
 
 
-def bodies_of(people: Population, options: Growing) -> Bodies:
-    """Growth from the patients' own chance."""
-    everyone = np.arange(people.n)
-    draw = lambda topic, i: people.chance(everyone, salt(topic), i)  # noqa: E731
+def bodies_of(people: Population, patients: Array, options: Growing) -> Bodies:
+    """Growth (k,) from the patients' own chance."""
+    draw = lambda topic, i: people.chance(patients, salt(topic), i)  # noqa: E731
     normals = np.column_stack([normal(draw("growth", 2 * i), draw("growth", 2 * i + 1)) for i in range(21)])
     uniforms = np.column_stack([draw("weight", 0), draw("weight", 1)])
-    return grow(~people.male, normals, uniforms, options)
+    return grow(~people.male[patients], normals, uniforms, options)
 
 
 def age_months(people: Population, patients: Array, time: Array) -> Floats:

@@ -1,8 +1,8 @@
 """Claims: what of each visit and prescription the patient pays, what the insurers pay.
 
-A claim is an encounter with its procedures, reports, immunisations, devices and supplies, or a medication. Its lines are
-paid in the order of time within a year of insurance: a copay, then the deductible while it lasts, then the coinsurance,
-until the patient has paid the year's most; a supplement pays the patient's part of the rest.
+A claim is an encounter with its procedures, reports, immunisations, devices and supplies, or a medication. Its lines
+are paid in the order of time within a year of insurance: a copay, then the deductible while it lasts, then the
+coinsurance, until the patient has paid the year's most; a supplement pays the patient's part of the rest.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ def split(cost: Array, year: Array, copay: Array, deductible: Array, share: Arra
 
 
 class Claims:
-    """A `Finisher`: `extra["claims"]`, `extra["claim_lines"]`, columns `payer`, `covered`, `total_cost` of the record."""
+    """A `Finisher`: `extra["claims"]` and `["claim_lines"]`; columns `payer`, `covered`, `total_cost` of the record."""
 
     def __init__(self, plans: Plans) -> None:
         self.plans = plans
@@ -75,7 +75,9 @@ class Claims:
         )
         world.extra["claims"] = claims
         self._back(world, lines, claims)
-        world.extra["payers"] = pl.DataFrame({"payer": range(len(self.plans.payers) + 1), "name": [*self.plans.payers, NOBODY]})
+        world.extra["payers"] = pl.DataFrame(
+            {"payer": range(len(self.plans.payers) + 1), "name": [*self.plans.payers, NOBODY]}
+        )
 
     def _lines(self, world: World) -> pl.DataFrame:
         """Every priced row of the record as a line, with what is paid for it and by whom."""
@@ -108,7 +110,9 @@ class Claims:
         share = np.where(p.coinsurance > 0, 1 - p.coinsurance, 0.0)[plan]
         cost = lines["cost"].to_numpy()
         year = np.where(which == NONE, -1 - patient, which)  # a year of insurance is a row of `coverage`
-        of_claim = lines["table"].to_numpy() == lines["claim_table"].to_numpy()  # the copay is the claim's, not the line's
+        of_claim = (
+            lines["table"].to_numpy() == lines["claim_table"].to_numpy()
+        )  # the copay is the claim's, not the line's
         paid = split(
             cost, year,
             np.where(insured & of_claim, p.copay[plan], 0.0),

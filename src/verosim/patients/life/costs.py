@@ -119,7 +119,10 @@ def dispenses(world: World) -> Array:
     """How often each medication is handed out: once and its refills, or monthly while a chronic one is taken."""
     rows = world.record["medications"]
     refills = np.array([_refills(item.spec) for item in world.catalogue.items] or [0])[rows["item"]]
-    end = np.minimum(np.where(rows["stop"] == OPEN, world.people.stop[rows["patient"]], rows["stop"]), world.people.death[rows["patient"]])
+    end = np.minimum(
+        np.where(rows["stop"] == OPEN, world.people.stop[rows["patient"]], rows["stop"]),
+        world.people.death[rows["patient"]],
+    )
     months = np.maximum((end - rows["start"]) // REFILL, 1)
     return np.where(rows["administered"], 1, np.where(rows["chronic"], months, 1 + refills)).astype(np.int64)
 
@@ -130,12 +133,14 @@ def _refills(spec: Mapping[str, object]) -> int:
     return int(found) if isinstance(found, int | float) else 0
 
 
-STATES: Final = dict(pair.split(":") for pair in (  # as demographics write them: as costs do
-    "Alabama:AL,Alaska:AK,Arizona:AZ,Arkansas:AR,California:CA,Colorado:CO,Connecticut:CT,Delaware:DE,"
-    "District of Columbia:DC,Florida:FL,Georgia:GA,Hawaii:HI,Idaho:ID,Illinois:IL,Indiana:IN,Iowa:IA,Kansas:KS,"
-    "Kentucky:KY,Louisiana:LA,Maine:ME,Maryland:MD,Massachusetts:MA,Michigan:MI,Minnesota:MN,Mississippi:MS,"
-    "Missouri:MO,Montana:MT,Nebraska:NE,Nevada:NV,New Hampshire:NH,New Jersey:NJ,New Mexico:NM,New York:NY,"
-    "North Carolina:NC,North Dakota:ND,Ohio:OH,Oklahoma:OK,Oregon:OR,Pennsylvania:PA,Rhode Island:RI,South Carolina:SC,"
-    "South Dakota:SD,Tennessee:TN,Texas:TX,Utah:UT,Vermont:VT,Virginia:VA,Washington:WA,West Virginia:WV,"
-    "Wisconsin:WI,Wyoming:WY,Puerto Rico:PR"
-).split(","))  # fmt: skip
+STATES: Final = {  # as demographics write them: as costs do
+    "Alabama": "AL", "Alaska": "AK", "Arizona": "AZ", "Arkansas": "AR", "California": "CA", "Colorado": "CO",
+    "Connecticut": "CT", "Delaware": "DE", "District of Columbia": "DC", "Florida": "FL", "Georgia": "GA",
+    "Hawaii": "HI", "Idaho": "ID", "Illinois": "IL", "Indiana": "IN", "Iowa": "IA", "Kansas": "KS", "Kentucky": "KY",
+    "Louisiana": "LA", "Maine": "ME", "Maryland": "MD", "Massachusetts": "MA", "Michigan": "MI", "Minnesota": "MN",
+    "Mississippi": "MS", "Missouri": "MO", "Montana": "MT", "Nebraska": "NE", "Nevada": "NV", "New Hampshire": "NH",
+    "New Jersey": "NJ", "New Mexico": "NM", "New York": "NY", "North Carolina": "NC", "North Dakota": "ND",
+    "Ohio": "OH", "Oklahoma": "OK", "Oregon": "OR", "Pennsylvania": "PA", "Puerto Rico": "PR", "Rhode Island": "RI",
+    "South Carolina": "SC", "South Dakota": "SD", "Tennessee": "TN", "Texas": "TX", "Utah": "UT", "Vermont": "VT",
+    "Virginia": "VA", "Washington": "WA", "West Virginia": "WV", "Wisconsin": "WI", "Wyoming": "WY",
+}  # fmt: skip

@@ -67,8 +67,14 @@ class Demography:
     comfortable: float = 75000.0
     other_language: str = field(default="spanish")
 
+    @property
+    def languages(self) -> tuple[str, ...]:
+        """That of each race, then the other one."""
+        return (*self.language, self.other_language)
+
     def draw(self, chance: Uniforms) -> dict[str, npt.NDArray[np.generic]]:
-        """Columns (n,) of people: place (index), female, age, race (index), hispanic, language, school, income, ...
+        """Columns (n,) of people: place (index), female, age, race (index), hispanic, language (index of `languages`),
+        school (index of SCHOOLING), income, occupation and score.
 
         chance: uniforms (n,) by topic.
         """
@@ -77,15 +83,13 @@ class Demography:
         school = pick(self.school[place], chance("education"))
         income = self._income(place, chance("income"))
         score = self.score(income, school, chance("schooling"), chance("occupation"))
-        spoken = np.array([*self.language, self.other_language], dtype=object)
-        says = np.where(chance("language") < self.speaks[race], race, len(self.language))
         return {
             "place": place,
             "female": chance("sex") < self.female[place],
             "age": self._age(place, chance("age band"), chance("age")),
             "race": race,
             "hispanic": chance("ethnicity") < self.hispanic[place, race],
-            "language": spoken[says],
+            "language": np.where(chance("language") < self.speaks[race], race, len(self.language)),
             "school": school,
             "income": income,
             "occupation": chance("occupation"),
@@ -206,7 +210,9 @@ def of_file(path: Path, country: str = "US", state: str | None = None) -> Demogr
     state: only places of that state. Raises FileError where columns are missing or no place is left.
     """
     if not path.is_file():
-        raise FileError(f"no demographics at {path}: a CSV file with the columns {', '.join(COLUMNS[:4])}, ... is wanted.")
+        raise FileError(
+            f"no demographics at {path}: a CSV file with the columns {', '.join(COLUMNS[:4])}, ... is wanted."
+        )
     rows = pl.read_csv(path, infer_schema_length=None, encoding="utf8-lossy")
     wanted = (*COLUMNS, *BANDS, *INCOME_BANDS, *SCHOOL_COLUMNS)
     missing = [c for c in wanted if c not in rows.columns]

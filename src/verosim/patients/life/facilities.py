@@ -1,4 +1,4 @@
-"""Where care is given and by whom: the organisation and the clinician of every encounter, kept by each patient for life.
+"""Where care is given and by whom: the organisation and the clinician of each encounter, kept by the patient for life.
 
 Without files of the user's, every city has a practice, a hospital, an urgent care centre, a nursing home, a hospice and
 a home health agency with invented names. With `providers/*.csv` a patient goes to the nearest facility of the right
@@ -15,6 +15,7 @@ import polars as pl
 
 from verosim.patients.life.costs import STATES
 from verosim.patients.life.demographics import Demography
+from verosim.patients.life.persons import lived
 from verosim.patients.life.resources import Resources
 from verosim.patients.population import Array, salt
 from verosim.patients.record import KINDS
@@ -97,17 +98,19 @@ def _invented(demography: Demography) -> Facilities:
     where = np.nan_to_num(demography.where[city])
     named = [f"{demography.city[c]} {NAMES[s]}" for c, s in zip(city, sort, strict=True)]
     state = np.array([STATES.get(s, s) for s in demography.state])[city]
-    table = pl.DataFrame({
-        "name": named,
-        "address": [f"{100 + 7 * s} Main Street" for s in sort],
-        "city": [demography.city[c] for c in city],
-        "state": state,
-        "zip": [""] * len(city),
-        "phone": [""] * len(city),
-        "sort": sort,
-        "lat": where[:, 0],
-        "lon": where[:, 1],
-    })
+    table = pl.DataFrame(
+        {
+            "name": named,
+            "address": [f"{100 + 7 * s} Main Street" for s in sort],
+            "city": [demography.city[c] for c in city],
+            "state": state,
+            "zip": [""] * len(city),
+            "phone": [""] * len(city),
+            "sort": sort,
+            "lat": where[:, 0],
+            "lon": where[:, 1],
+        }
+    )
     return Facilities(table, where, sort, state)
 
 
@@ -120,7 +123,7 @@ class Places:
 
     def finish(self, world: World) -> None:
         people = world.people
-        everyone = np.arange(people.n)
+        everyone = lived(people)
         home = world.extra["people"].select("lat", "lon").to_numpy()
         state = np.array([STATES.get(s, s) for s in world.extra["people"]["state"]])
         own = np.column_stack([self.facilities.nearest(sort, np.nan_to_num(home), state) for sort in range(len(SORTS))])
@@ -144,10 +147,12 @@ def _clinicians(where: Facilities, locale: str) -> pl.DataFrame:
     first, last = (scattered(rows + shift) >> np.uint64(11) for shift in (0, 10**9))
     first, last = names.first.find(first * 2.0**-53), names.last.find(last * 2.0**-53)
     female = names.female[first] > 0.5
-    return pl.DataFrame({
-        "provider": rows,
-        "organization": rows // CLINICIANS,
-        "name": pl.Series(names.first.values)[first] + " " + pl.Series(names.last.values)[last],
-        "gender": np.where(female, "F", "M"),
-        "speciality": np.array(SPECIALTIES)[rows % CLINICIANS],
-    })
+    return pl.DataFrame(
+        {
+            "provider": rows,
+            "organization": rows // CLINICIANS,
+            "name": pl.Series(names.first.values)[first] + " " + pl.Series(names.last.values)[last],
+            "gender": np.where(female, "F", "M"),
+            "speciality": np.array(SPECIALTIES)[rows % CLINICIANS],
+        }
+    )

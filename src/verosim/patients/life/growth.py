@@ -36,7 +36,7 @@ P95: Final = float(normal_quantile(np.array([0.95]))[0])
 class Growing:
     """How bodies change, beyond the charts."""
 
-    # correlation of the BMI's z with that of the year before, at 3 .. 20 (Freedman and others, Pediatrics 2005: about .9)
+    # correlation of the BMI's z with that of the year before, at 3 .. 20 (Freedman and others, 2005: about .9)
     ties: tuple[float, ...] = (0.77, 0.84, 0.87, 0.89, 0.91) + (0.94,) * 13
     drift: tuple[float, ...] = (0.0,) * 18  # how the mean z changes in each of those years
     heavier: float = 0.35  # mean z of the BMI at two years: today's children are heavier than the charts' (NHANES)
@@ -62,8 +62,8 @@ class Chart:
         low = np.minimum(place.astype(np.int64), points - 2)
         row = np.where(girls, 0, 1)
         below, above = self.lms[:, row, low], self.lms[:, row, low + 1]
-        l, m, s = below + (place - low) * (above - below)  # noqa: E741: the method's own names
-        return l, m, s
+        power, median, spread = below + (place - low) * (above - below)
+        return power, median, spread
 
     def value(self, girls: Flags, where: Floats, z: Floats) -> Floats:
         """What a child at z (n,) measures.
@@ -72,28 +72,26 @@ class Chart:
         >>> chart("height").value(boy, months, np.array([P95])).round(1)  # the CDC prints 92.63 cm
         array([92.6])
         """
-        l, m, s = self.at(girls, where)  # noqa: E741
-        return from_z(l, m, s, z)
+        return from_z(*self.at(girls, where), z)
 
     def z(self, girls: Flags, where: Floats, value: Floats) -> Floats:
         """How many standard deviations (n,) a measured value lies above the median."""
-        l, m, s = self.at(girls, where)  # noqa: E741
-        return to_z(l, m, s, value)
+        return to_z(*self.at(girls, where), value)
 
 
-def from_z(l: Floats, m: Floats, s: Floats, z: Floats) -> Floats:  # noqa: E741
+def from_z(power: Floats, median: Floats, spread: Floats, z: Floats) -> Floats:
     """The value (n,) at z: M (1 + L S z)^(1/L)."""
-    flat = np.abs(l) < 1e-9
-    power = np.where(flat, 1.0, l)
-    inside = np.maximum(1 + power * s * z, 0.01)  # a z beyond what the power allows measures as the furthest does
-    return m * np.where(flat, np.exp(s * z), inside ** (1 / power))
+    flat = np.abs(power) < 1e-9
+    own = np.where(flat, 1.0, power)
+    inside = np.maximum(1 + own * spread * z, 0.01)  # a z beyond what the power allows measures as the furthest does
+    return median * np.where(flat, np.exp(spread * z), inside ** (1 / own))
 
 
-def to_z(l: Floats, m: Floats, s: Floats, value: Floats) -> Floats:  # noqa: E741
+def to_z(power: Floats, median: Floats, spread: Floats, value: Floats) -> Floats:
     """The inverse of `from_z`: ((value / M)^L - 1) / (L S)."""
-    flat = np.abs(l) < 1e-9
-    power = np.where(flat, 1.0, l)
-    return np.where(flat, np.log(value / m) / s, ((value / m) ** power - 1) / (power * s))
+    flat = np.abs(power) < 1e-9
+    own = np.where(flat, 1.0, power)
+    return np.where(flat, np.log(value / median) / spread, ((value / median) ** own - 1) / (own * spread))
 
 
 @lru_cache(8)
@@ -140,6 +138,11 @@ class Bodies:
     loss: Floats  # (n,) kg a year while the old lose it
     options: Growing
 
+    def put(self, who: Ints, others: Bodies) -> None:
+        """Let rows `who` (k,) grow as the others (k,) do."""
+        for name in ("girls", "height_z", "weight_z", "bmi_z", "gain", "loss"):
+            getattr(self, name)[who] = getattr(others, name)
+
     def height(self, who: Ints, months: Floats) -> Floats:
         """cm (k,) of the people `who` (k,) at their ages (k,) in months."""
         return chart("height").value(self.girls[who], months, self.height_z[who])
@@ -173,6 +176,12 @@ class Bodies:
         o, years = self.options, months / 12
         put_on = np.clip(np.minimum(years, o.gain_until) - GROWN, 0, None) * self.gain[who]
         return put_on - np.clip(years - o.loss_from, 0, None) * self.loss[who]
+
+
+def no_bodies(n: int, options: Growing) -> Bodies:
+    """Room for the growth of n people."""
+    numbers = [np.zeros(n) for _ in range(4)]
+    return Bodies(np.zeros(n, bool), numbers[0], numbers[1], np.zeros((n, GROWN - TODDLER + 1)), *numbers[2:], options)
 
 
 def grow(girls: Flags, normals: Floats, uniforms: Floats, options: Growing | None = None) -> Bodies:

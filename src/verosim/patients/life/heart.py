@@ -1,4 +1,4 @@
-"""Cardiovascular Disease: the risks of heart attack, stroke and atrial fibrillation, as attributes that modules draw by."""
+"""Cardiovascular Disease: risks of heart attack, stroke and atrial fibrillation, attributes that modules draw by."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Heart:
     name = "Cardiovascular Disease"
     attributes: Sequence[str] = (
         "mi_risk", "ihd_risk", "stroke_risk", "atrial_fibrillation_risk", "smoker", "diabetes", "hypertension",
-        "coronary_heart_disease", "atrial_fibrillation",
+        "coronary_heart_disease", "atrial_fibrillation", "race",
     )  # fmt: skip
 
     def __init__(self, physique: Physique) -> None:
@@ -41,29 +41,37 @@ class Heart:
         return ((people.birthdays[patients, ADULT] - people.birth[patients]) // (7 * 86_400_000) + 1).astype(np.int32)
 
     def run(self, world: World, patients: Array) -> Array:
-        people, time = world.people, world.people.now[patients]
-        age = people.age(patients, time).astype(np.float64)
-        read = lambda name: self.physique.read(world, patients, name, time)  # noqa: E731
-        flag = lambda name: world.attributes.flags(patients, name)  # noqa: E731
-        female, treated = ~people.male[patients], flag("hypertension")
-        systolic, smoker, diabetes = read("Systolic Blood Pressure"), flag("smoker"), flag("diabetes")
-        black = people.race[patients] == world.attributes.texts.find("black")
-        attack = risks.within(risks.ascvd(
-            age, female, black, read("Total Cholesterol"), np.maximum(read("HDL"), 10.0), systolic, treated, smoker, diabetes,
-        ), MONTH)  # fmt: skip
-        attack = np.where(age < 40, attack * ((age - ADULT + 1) / 21) ** 2, attack)  # the equations begin at forty
-        stroke = np.where(age < 54, _young(age, female), risks.stroke(
-            age, female, systolic, treated, diabetes, smoker, flag("coronary_heart_disease"), flag("atrial_fibrillation"),
-        ))  # fmt: skip
+        people = world.people
+        age = people.age(patients, people.now[patients])
+        for name, values in self._risks(world, patients, age.astype(np.float64)).items():
+            world.attributes.set_numbers(patients, name, values)
+        return np.where(age < 110, people.step[patients] + EVERY, NOT_AGAIN).astype(np.int32)
+
+    def _risks(self, world: World, patients: Array, age: Array) -> dict[str, Array]:
+        """The attributes (k,) that modules draw by, each the chance of the period that it is drawn for."""
+
+        def read(name: str) -> Array:
+            return self.physique.read(world, patients, name, world.people.now[patients])
+
+        def flag(name: str) -> Array:
+            return world.attributes.flags(patients, name)
+
+        female, black = ~world.people.male[patients], world.attributes.is_text(patients, "race", "black")
+        systolic, treated = read("Systolic Blood Pressure"), flag("hypertension")
+        smoker, diabetes = flag("smoker"), flag("diabetes")
+        total, hdl = read("Total Cholesterol"), np.maximum(read("HDL"), 10.0)
+        attack = risks.ascvd(age, female, black, total, hdl, systolic, treated, smoker, diabetes)
+        attack = risks.within(np.where(age < 40, attack * ((age - ADULT + 1) / 21) ** 2, attack), MONTH)
+        ill, flutter = flag("coronary_heart_disease"), flag("atrial_fibrillation")
+        stroke = risks.stroke(age, female, systolic, treated, diabetes, smoker, ill, flutter)
+        stroke = np.where(age < 54, _young(age, female), stroke)
         fibrillation = risks.atrial_fibrillation(age, female, read("BMI"), systolic, treated)
-        for name, values in {
+        return {
             "mi_risk": attack,
             "ihd_risk": np.minimum(IHD * attack, 1.0),
             "stroke_risk": risks.within(stroke, WEEK),
             "atrial_fibrillation_risk": risks.within(fibrillation, WEEK),
-        }.items():
-            world.attributes.set_numbers(patients, name, values)
-        return np.where(age < 110, people.step[patients] + EVERY, NOT_AGAIN).astype(np.int32)
+        }
 
 
 def _young(age: Array, female: Array) -> Array:

@@ -76,10 +76,10 @@ def plans(resources: Resources) -> Plans:
         "MedicareEligible": "medicare", "MedicaidEligible": "medicaid", "DualEligible": "dual",
         **{f"ACASubsidy{percent}": f"subsidy {percent / 100}" for percent in (150, 200, 300, 400)},
     }  # fmt: skip
-    return _columns(given.select(
-        pl.col("Payer Id").replace_strict(names, default="unknown").alias("payer"),
-        *(pl.col(theirs).alias(ours) for ours, theirs in columns.items()),
-    ).with_columns(pl.col("eligibility").replace_strict(rules, default="any"), pl.col("priority").fill_null("9")))  # fmt: skip
+    payer = pl.col("Payer Id").replace_strict(names, default="unknown").alias("payer")
+    rows = given.select(payer, *(pl.col(theirs).alias(ours) for ours, theirs in columns.items()))
+    rule, priority = pl.col("eligibility").replace_strict(rules, default="any"), pl.col("priority").fill_null("9")
+    return _columns(rows.with_columns(rule, priority))
 
 
 def _columns(rows: pl.DataFrame) -> Plans:
@@ -170,9 +170,17 @@ class Insurance:
         names = np.array([attributes.texts(p) for p in (*self.plans.payers, NOBODY)])
         payer = np.where(plan == NONE, len(self.plans.payers), self.plans.payer[plan])
         attributes.set_texts(patients, "insurance", names[payer])
-        year = (people.step[patients] + 53 - (people.step[patients] % 52 == 51)).astype(np.int32)
-        yearly = np.where(plan == NONE, 0.0, np.where(self.plans.income_based[plan],
-                          self.plans.premium[plan] * attributes.numbers(patients, "income", 0.0) / 12, self.plans.premium[plan]))
+        birthday = people.birthdays[patients, people.age(patients, now) + 1]
+        year = ((birthday - people.birth[patients] + WEEK - 1) // WEEK).astype(np.int32)  # the first step from then on
+        yearly = np.where(
+            plan == NONE,
+            0.0,
+            np.where(
+                self.plans.income_based[plan],
+                self.plans.premium[plan] * attributes.numbers(patients, "income", 0.0) / 12,
+                self.plans.premium[plan],
+            ),
+        )
         extra = np.where(secondary == NONE, 0.0, self.plans.premium[secondary])
         world.record["coverage"].append(
             len(patients), patient=patients, seq=people.step[patients], encounter=NONE, item=NONE, start=now,

@@ -15,7 +15,7 @@ import numpy as np
 from verosim.patients.hooks import NOT_AGAIN
 from verosim.patients.life.vaccines import item_of, open_visit
 from verosim.patients.names import Coding
-from verosim.patients.population import NEVER, WEEK, Array, salt
+from verosim.patients.population import Array, salt
 from verosim.patients.record import CODE
 
 if TYPE_CHECKING:
@@ -67,15 +67,14 @@ class Certificates:
 
     def finish(self, world: World) -> None:
         people = world.people
-        dead = np.flatnonzero((people.death != NEVER) & (people.cause >= 0) & (people.death <= people.stop))
+        dead = np.flatnonzero((people.cause >= 0) & (people.death <= people.stop))
         if not len(dead):
             return
         time = people.death[dead]
         rows = open_visit(world, dead, self.VISIT, "wellness", time)
-        report = world.record.add("reports", dead, item_of(world, "reports", self.REPORT), time, stop=time, encounter=rows)
+        report = world.record.add(
+            "reports", dead, item_of(world, "reports", self.REPORT), time, stop=time, encounter=rows
+        )
         cause = item_of(world, "observations", self.CAUSE, category="exam")
         world.record.add("observations", dead, cause, time, stop=time, encounter=rows,
                          value=people.cause[dead].astype(np.float64), kind=CODE, report=report, panel=-1)  # fmt: skip
-
-
-__all__ = ["WEEK", "Certificates", "NaturalDeath", "years_to_live"]

@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 import polars as pl
 
-from verosim.patients.life import demographics
+from verosim.draws import scattered
 from verosim.patients.life.bodies import READS
 from verosim.patients.life.demographics import CLASSES, SCHOOLING, Demography, social_class
-from verosim.patients.population import Array, Attributes, Population, salt
+from verosim.patients.population import TEXT, Array, Attributes, Population, salt
+from verosim.providers import numbers, places
+from verosim.providers import people as providers
 from verosim.providers.packs import Pool, pack, taken
 from verosim.providers.subjects import Subjects
 from verosim.recipe.quantiles import TINY
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from verosim.patients.world import World
 
 YEAR: Final = 365.25 * 86_400_000  # milliseconds
+ELEVEN: Final = np.uint64(11)  # bits off a hash leave the 53 of a float
 RELAXED: Final = 10  # so many attempts at a patient older than 90 before one of 85 to 90 will do
 ORIENTATIONS: Final = (("heterosexual", 0.966), ("homosexual", 0.016), ("bisexual", 0.018))
 RH_NEGATIVE: Final = 0.15
@@ -38,119 +41,110 @@ ATTRIBUTES: Final = (
 class Births:
     """The engine's `Demographics`: draws people of a `Demography`, alive at `end` unless modules have them die."""
 
-    attributes: Sequence[str] = ATTRIBUTES
-
-    def __init__(self, demography: Demography, end: int) -> None:
+    def __init__(self, demography: Demography, end: int, more: Sequence[str] = ()) -> None:
+        """more: further attributes, of others, that have columns."""
         self.demography, self.end = demography, end
+        self.attributes: Sequence[str] = (*ATTRIBUTES, *more)
 
-    def born(self, people: Population, attributes: Attributes) -> None:
-        """Births and attributes of all patients; a slot's next attempt is the same person with another fate."""
-        who = np.arange(people.n)
-        d = self.drawn(people)
-        relaxed = (people.attempt >= RELAXED) & (d["age"] > 90)
-        years = np.where(relaxed, 85 + 5 * people.chance(who, salt("relaxed age")), d["age"])
-        people.born((self.end - years * YEAR).astype(np.int64))
-        people.stop[:] = self.end
-        people.male[:] = ~d["female"].astype(bool)
-        texts = attributes.texts
-        people.race[:] = _named(texts, self.demography.races)[d["race"]]
-        ends = {
-            "gender": (("F", "M"), people.male.astype(np.int64)),
-            "race": (self.demography.races, d["race"]),
-            "ethnicity": (("nonhispanic", "hispanic"), d["hispanic"].astype(np.int64)),
-            "city": (self.demography.city, d["place"]),
-            "state": (self.demography.state, d["place"]),
-            "county": (self.demography.county, d["place"]),
-            "education": (SCHOOLING, d["school"]),
-            "socioeconomic_category": (CLASSES, social_class(d["score"])),
-        }
-        for name, (values, index) in ends.items():
-            attributes.set_texts(who, name, _named(texts, values)[index])
-        self._more(people, attributes, d)
-
-    def _more(self, people: Population, attributes: Attributes, d: dict[str, Array]) -> None:
-        who, texts = np.arange(people.n), attributes.texts
-        attributes.set_texts(who, "first_language", np.array([texts(str(t)) for t in d["language"]]))
-        attributes.set_texts(who, "birth_country", self.demography.country)
-        attributes.set_texts(who, "address", "at home")
-        for name, values in {
+    def born(self, people: Population, attributes: Attributes, patients: Array) -> None:
+        """Births and attributes of `patients` (k,); a slot's next attempt is the same person with another fate."""
+        d = self.drawn(people, patients)
+        relaxed = (people.attempt[patients] >= RELAXED) & (d["age"] > 90)
+        years = np.where(relaxed, 85 + 5 * people.chance(patients, salt("relaxed age")), d["age"])
+        people.born(patients, (self.end - years * YEAR).astype(np.int64))
+        people.stop[patients] = self.end
+        people.male[patients] = ~d["female"].astype(bool)
+        people.race[patients] = _named(attributes, self.demography.races)[d["race"]]
+        for name, (values, index) in self._texts(people, patients, d).items():
+            attributes.set_texts(patients, name, _named(attributes, values)[index])
+        for name, amounts in {
             "income": d["income"],
             "poverty_ratio": np.round(d["income"] / self.demography.poverty, 3),
             "socioeconomic_score": d["score"],
             "occupation_level": d["occupation"],
         }.items():
-            attributes.set_numbers(who, name, values)
-        attributes.set_flags(who, "RH_NEG", people.chance(who, salt("rh")) < RH_NEGATIVE)
-        for name, share in HARDSHIPS.items():
-            attributes.set_flags(who, name, people.chance(who, salt(name)) < share)
-        names = tuple(name for name, _ in ORIENTATIONS)
-        ends = np.cumsum([share for _, share in ORIENTATIONS])[:-1]
-        attributes.set_texts(who, "sexual_orientation", _named(texts, names)[np.searchsorted(ends, people.chance(who, salt("orientation")))])
+            attributes.set_numbers(patients, name, amounts)
+        for name, share in {"RH_NEG": RH_NEGATIVE, **HARDSHIPS}.items():
+            attributes.set_flags(patients, name, people.chance(patients, salt(name)) < share)
 
-    def drawn(self, people: Population) -> dict[str, Array]:
-        """The demography's columns, (n,) each."""
-        who = np.arange(people.n)
-        key = getattr(people, "base", people.key)  # of the slot: the same for every attempt
+    def _texts(
+        self, people: Population, patients: Array, d: dict[str, Array]
+    ) -> dict[str, tuple[Sequence[str], Array]]:
+        """The attributes that are texts: the values they may have, and which one (k,) each patient has."""
+        demography, none = self.demography, np.zeros(len(patients), np.int64)
+        loves = np.searchsorted(np.cumsum([s for _, s in ORIENTATIONS])[:-1], people.chance(patients, salt("loves")))
+        return {
+            "gender": (("F", "M"), people.male[patients].astype(np.int64)),
+            "race": (demography.races, d["race"]),
+            "ethnicity": (("nonhispanic", "hispanic"), d["hispanic"].astype(np.int64)),
+            "first_language": (demography.languages, d["language"]),
+            "birth_country": ((demography.country,), none),
+            "city": (demography.city, d["place"]),
+            "state": (demography.state, d["place"]),
+            "county": (demography.county, d["place"]),
+            "address": (("at home",), none),
+            "education": (SCHOOLING, d["school"]),
+            "socioeconomic_category": (CLASSES, social_class(d["score"])),
+            "sexual_orientation": (tuple(name for name, _ in ORIENTATIONS), loves),
+        }
 
-        def chance(topic: str) -> Array:
-            u = people.chance(who, salt("person:" + topic)) if key is people.key else slot_chance(key, topic)
-            return np.maximum(u, TINY)
-
-        return self.demography.draw(chance)
-
-
-def slot_chance(key: Array, topic: str) -> Array:
-    """Uniforms (n,) of the slots' own keys."""
-    from verosim.draws import scattered
-
-    return (scattered(key ^ salt("person:" + topic)) >> np.uint64(11)) * 2.0**-53
+    def drawn(self, people: Population, patients: Array) -> dict[str, Array]:
+        """The demography's columns, (k,) each, by the chance of the slots: the same for every attempt."""
+        start = salt(f"people:{people.seed}")
+        key = scattered(people.slot[patients].astype(np.uint64) ^ start)
+        return self.demography.draw(lambda topic: np.maximum((scattered(key ^ salt(topic)) >> ELEVEN) * 2.0**-53, TINY))
 
 
-def _named(texts: object, values: Sequence[str]) -> Array:
+def _named(attributes: Attributes, values: Sequence[str]) -> Array:
     """The numbers of these texts."""
-    return np.array([texts(value) for value in values])  # type: ignore[operator]
+    return np.array([attributes.texts(value) for value in values])
 
 
 class Register:
-    """A `Finisher`: the table of people, with names, addresses and numbers that belong to nobody."""
+    """A `Finisher`: `extra["people"]`, with names, addresses and numbers that belong to nobody."""
 
     def __init__(self, births: Births) -> None:
         self.births = births
 
     def finish(self, world: World) -> None:
-        people, attributes = world.people, world.attributes
-        d, demography = self.births.drawn(people), self.births.demography
-        facts = names_of(people, demography.locale)
-        place = d["place"]
-        where = demography.where[place]
-        marital = _texts_of(attributes, "marital_status", people.n)
-        adult = people.age(np.arange(people.n), np.minimum(people.stop, people.death)) >= 16
-        wife = (marital == "M") & pl.Series(~people.male)
-        world.extra["people"] = facts.with_columns(
-            pl.Series("patient", np.arange(people.n)),
-            pl.when(pl.Series(adult)).then(pl.when(pl.Series(people.male)).then(pl.lit("Mr.")).when(wife).then(pl.lit("Mrs.")).otherwise(pl.lit("Ms."))).alias("prefix"),
+        people, demography, who = world.people, self.births.demography, lived(world.people)
+        d = self.births.drawn(people, who)
+        place, male = d["place"], pl.Series(people.male[who])
+        marital = _texts_of(world.attributes, "marital_status", who)
+        adult = pl.Series(people.age(who, np.minimum(people.stop, people.death)[who]) >= 16)
+        wife = (marital == "M") & ~male
+        title = pl.when(male).then(pl.lit("Mr.")).when(wife).then(pl.lit("Mrs.")).otherwise(pl.lit("Ms."))
+        near = demography.where[place] + 0.1 * (
+            np.column_stack([people.chance(who, salt(t)) for t in ("lat", "lon")]) - 0.5
+        )
+        where = {"city": demography.city, "state": demography.state, "county": demography.county}
+        world.extra["people"] = names_of(people, who, demography.locale).with_columns(
+            pl.Series("patient", who),
+            pl.when(adult).then(title).alias("prefix"),
             pl.when(wife).then("maiden").alias("maiden"),
-            *(pl.when(pl.Series(adult)).then(c).alias(c) for c in ("drivers", "passport")),
+            *(pl.when(adult).then(c).alias(c) for c in ("drivers", "passport")),
             marital.alias("marital"),
-            *(taken(pl.Series(values), place).alias(name) for name, values in {
-                "city": demography.city, "state": demography.state, "county": demography.county,
-            }.items()),
-            pl.Series("lat", np.round(where[:, 0] + 0.1 * (people.chance(np.arange(people.n), salt("lat")) - 0.5), 6)),
-            pl.Series("lon", np.round(where[:, 1] + 0.1 * (people.chance(np.arange(people.n), salt("lon")) - 0.5), 6)),
+            *(taken(pl.Series(values), place).alias(name) for name, values in where.items()),
+            pl.Series("lat", np.round(near[:, 0], 6)),
+            pl.Series("lon", np.round(near[:, 1], 6)),
             taken(pl.Series(demography.races), d["race"]).alias("race"),
             pl.Series("ethnicity", np.where(d["hispanic"], "hispanic", "nonhispanic")),
             (taken(pl.Series(demography.city), place) + ", " + demography.country).alias("birthplace"),
             pl.Series("income", d["income"].astype(np.int64)),
-        )  # fmt: skip
+        )
 
 
-def names_of(people: Population, locale: str) -> pl.DataFrame:
-    """Names and addresses (n rows) by the providers; facts hang on the patient's own key, whatever the block."""
-    facts = _Facts(people, locale)
+def lived(people: Population) -> Array:
+    """The rows that have a patient: the first ones, as many as were admitted."""
+    return np.arange(np.count_nonzero(people.key))
+
+
+def names_of(people: Population, who: Array, locale: str) -> pl.DataFrame:
+    """Names and addresses (k rows) by the providers; facts hang on the patient's own key, whatever the block."""
+    facts = _Facts(people, who, locale)
     sexes = [facts.take(f"first {sex}", pool) for sex, pool in zip("FM", first_names(locale), strict=True)]
     middles = [facts.take(f"middle {sex}", pool) for sex, pool in zip("FM", first_names(locale), strict=True)]
-    male = pl.Series(people.male)
-    from verosim.providers import numbers, places
+    male = pl.Series(people.male[who])
 
     return pl.select(
         first=pl.when(male).then(sexes[1]).otherwise(sexes[0]),
@@ -169,8 +163,8 @@ def names_of(people: Population, locale: str) -> pl.DataFrame:
 class _Facts(Subjects):
     """Subjects whose facts hang on the patient's key in place of a stream over rows."""
 
-    def __init__(self, people: Population, locale: str) -> None:
-        super().__init__(np.arange(people.n), pack(locale), 0)
+    def __init__(self, people: Population, who: Array, locale: str) -> None:
+        super().__init__(who, pack(locale), 0)
         self._people = people
 
     def pick(self, topic: str, size: int) -> Array:
@@ -192,9 +186,7 @@ class _Facts(Subjects):
         return pl.Series(self.pick(topic, 10**length)).cast(pl.String).str.zfill(length)
 
     def phone(self) -> pl.Series:
-        from verosim.providers import people
-
-        return people.phone(self)
+        return providers.phone(self)
 
 
 def first_names(locale: str) -> tuple[Pool, Pool]:
@@ -204,15 +196,12 @@ def first_names(locale: str) -> tuple[Pool, Pool]:
     return tuple(Pool.weighted(list(found.first.values), weights * share) for share in (found.female, 1 - found.female))  # type: ignore[return-value]
 
 
-def _texts_of(attributes: Attributes, name: str, n: int) -> pl.Series:
-    """The texts (n,) of an attribute, null where there is none."""
-    if name not in attributes.number:
-        return pl.Series([None] * n, dtype=pl.String)
-    a = attributes.number[name]
-    known = attributes.kind[a] == 3
-    index = np.where(known, attributes.value[a], 0).astype(np.int64)
+def _texts_of(attributes: Attributes, name: str, who: Array) -> pl.Series:
+    """The texts (k,) of an attribute, null where there is none."""
+    a = attributes.number.get(name)
+    if a is None:
+        return pl.Series([None] * len(who), dtype=pl.String)
+    known = attributes.kind[a, who] == TEXT
+    index = np.where(known, attributes.value[a, who], 0).astype(np.int64)
     values = taken(pl.Series(attributes.texts.texts or [""]), index)
     return pl.select(pl.when(pl.Series(known)).then(values)).to_series()
-
-
-__all__ = ["ATTRIBUTES", "Births", "Register", "demographics", "names_of"]

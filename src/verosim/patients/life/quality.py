@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 import polars as pl
 
+from verosim.patients.life.persons import lived
 from verosim.patients.life.resources import Resources
-from verosim.patients.population import DAY, NEVER, Array
-from verosim.patients.record import OPEN
+from verosim.patients.population import DAY, Array
 
 if TYPE_CHECKING:
     from verosim.patients.world import World
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 YEAR: Final = 365.25 * DAY  # milliseconds
 AGES: Final = np.array([0, 1, 5, 10, 15, 20, 25, 30, 35, 40, 45, 50, 55, 60, 65, 70, 75, 80, 85, 90, 95, 110.0])
 LEFT: Final = np.array([
-    86.0, 85.2, 81.3, 76.3, 71.3, 66.4, 61.4, 56.5, 51.5, 46.6, 41.8, 37.0, 32.3, 27.6, 23.1, 18.6, 14.4, 10.7, 7.6, 5.1,
-    3.1, 1.2,
+    86.0, 85.2, 81.3, 76.3, 71.3, 66.4, 61.4, 56.5, 51.5, 46.6, 41.8, 37.0, 32.3, 27.6, 23.1, 18.6, 14.4, 10.7, 7.6,
+    5.1, 3.1, 1.2,
 ])  # fmt: skip
 # Our own rough weights, by the first letters of ICD-10-CM codes: mild .05, moderate .13, severe .3
 OWN: Final = {
@@ -35,7 +35,7 @@ OWN: Final = {
 
 
 class Quality:
-    """A `Finisher`: `extra["quality"]` has a line for each patient and year: patient, year (of life), qaly, daly, qols."""
+    """A `Finisher`: `extra["quality"]`, a line for each patient and year of life: patient, year, qaly, daly, qols."""
 
     def __init__(self, resources: Resources) -> None:
         rows = resources.table("gbd_disability_weights.csv", ("CODE", "MED"))
@@ -43,6 +43,7 @@ class Quality:
         self.prefixes = rows is None
 
     def finish(self, world: World) -> None:
+        who = lived(world.people)
         weight = np.array([self._weight(item.codes[0].code if item.codes else "") for item in world.catalogue.items])
         rows, people = world.record["conditions"], world.people
         counted = np.flatnonzero(weight[rows["item"]] > 0) if len(rows) else np.zeros(0, np.int64)
@@ -50,10 +51,10 @@ class Quality:
         end = np.minimum(people.stop, people.death)
         start = (rows["start"][counted] - people.birth[patient]) / YEAR
         stop = (np.minimum(rows["stop"][counted], end[patient]) - people.birth[patient]) / YEAR
-        lived = (end - people.birth) / YEAR
-        disability = disabilities(people.n, int(np.ceil(lived.max(initial=1))), patient, start, stop,
+        years = ((end - people.birth) / YEAR)[who]
+        disability = disabilities(len(who), int(np.ceil(years.max(initial=1))), patient, start, stop,
                                   weight[rows["item"][counted]])  # fmt: skip
-        world.extra["quality"] = lines(lived, people.death != NEVER, disability)
+        world.extra["quality"] = lines(years, people.death[who] <= people.stop[who], disability)
 
     def _weight(self, code: str) -> float:
         if not self.prefixes:
@@ -75,28 +76,30 @@ def disabilities(n: int, years: int, patient: Array, start: Array, stop: Array, 
     share = np.clip(np.minimum(stop[row], year + 1) - np.maximum(start[row], year), 0, 1)
     health = np.zeros((n, years))
     np.add.at(health, (patient[row], year), np.log1p(-np.minimum(weight[row] * share, 0.99)))
-    return -np.expm1(health)
+    return 0.0 - np.expm1(health)
 
 
-def lines(lived: Array, dead: Array, disability: Array) -> pl.DataFrame:
-    """A line for each year begun of each patient's life."""
-    years = np.maximum(np.ceil(lived).astype(np.int64), 1)
-    patient = np.repeat(np.arange(len(lived)), years)
+def lines(ages: Array, dead: Array, disability: Array) -> pl.DataFrame:
+    """A line for each year begun of lives that reach these ages (n,), some to die."""
+    years = np.maximum(np.ceil(ages).astype(np.int64), 1)
+    patient = np.repeat(np.arange(len(ages)), years)
     year = np.arange(len(patient)) - np.repeat(np.cumsum(years) - years, years)
-    part = np.clip(lived[patient] - year, 0, 1)
+    part = np.clip(ages[patient] - year, 0, 1)
     lost = disability[patient, year]
     total = np.cumsum(lost * part)
     before = np.concatenate([[0.0], total])[np.repeat(np.cumsum(years) - years, years)]
     yld = total - before
     last = dead[patient] & (year == years[patient] - 1)
-    left = np.where(last, np.interp(lived[patient], AGES, LEFT), 0.0)
-    return pl.DataFrame({
-        "patient": patient,
-        "year": year,
-        "qaly": np.round(year + part - yld, 3),
-        "daly": np.round(yld + left, 3),
-        "qols": np.round(1 - lost, 3),
-    })
+    left = np.where(last, np.interp(ages[patient], AGES, LEFT), 0.0)
+    return pl.DataFrame(
+        {
+            "patient": patient,
+            "year": year,
+            "qaly": np.round(year + part - yld, 3),
+            "daly": np.round(yld + left, 3),
+            "qols": np.round(1 - lost, 3),
+        }
+    )
 
 
-__all__ = ["OPEN", "Quality", "disabilities", "lines"]
+__all__ = ["Quality", "disabilities", "lines"]

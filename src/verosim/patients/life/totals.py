@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
+from verosim.patients.life.persons import lived
+
 if TYPE_CHECKING:
     from verosim.patients.world import World
 
@@ -17,7 +19,7 @@ class Totals:
     def finish(self, world: World) -> None:
         lines = world.extra["claim_lines"]
         patient = lines["patient"].to_numpy()
-        paid, covered = (np.bincount(patient, weights, world.people.n) for weights in (
+        paid, covered = (np.bincount(patient, weights, len(lived(world.people))) for weights in (
             lines["patient_paid"].to_numpy(), (lines["covered"] + lines["secondary_paid"]).to_numpy(),
         ))  # fmt: skip
         world.extra["people"] = world.extra["people"].with_columns(

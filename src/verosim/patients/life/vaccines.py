@@ -129,7 +129,9 @@ def item_of(world: World, table: str, coding: Coding, *, category: str = "", uni
 
 _AGES: Final = np.array([12, 16, 18, 30, 40, 50, 65, 75])
 _UPTAKE: Final = np.array([0.52, 0.60, 0.61, 0.68, 0.74, 0.82, 0.95, 0.90])  # of each age group by 2022 (CDC)
-_OPENED: Final = np.array([instant(2021, 5, 12), *[instant(2021, 4, 15)] * 5, instant(2021, 2, 15), instant(2021, 1, 15)])
+_OPENED: Final = np.array(
+    [instant(2021, 5, 12), *[instant(2021, 4, 15)] * 5, instant(2021, 2, 15), instant(2021, 1, 15)]
+)
 _BRANDS: Final = (  # share, doses, days between them
     (Coding(CVX, "208", "COVID-19, mRNA, LNP-S, PF, 30 mcg/0.3 mL dose"), 0.60, 2, 21),
     (Coding(CVX, "207", "COVID-19, mRNA, LNP-S, PF, 100 mcg/0.5 mL dose"), 0.36, 2, 28),
@@ -159,7 +161,9 @@ class Covid:
         """Give a dose; come back for the second."""
         known = world.attributes.numbers(patients, "C19 brand", -1.0)
         ends = np.cumsum([share for _, share, _, _ in _BRANDS])[:-1]
-        brand = np.where(known >= 0, known, np.searchsorted(ends, world.uniform(patients), side="right")).astype(np.int64)
+        brand = np.where(known >= 0, known, np.searchsorted(ends, world.uniform(patients), side="right")).astype(
+            np.int64
+        )
         dose = world.attributes.numbers(patients, "C19 doses", 0.0).astype(np.int64) + 1
         world.attributes.set_numbers(patients, "C19 brand", brand.astype(np.float64))
         world.attributes.set_numbers(patients, "C19 doses", dose.astype(np.float64))

@@ -93,7 +93,9 @@ class Who(Protocol):
 def quantile(who: Who, topic: str) -> Floats:
     """Uniforms (k,) with a memory: what the person, the month and the day add."""
     parts = (OWN, SEASON, 1 - OWN - SEASON)
-    z = sum(np.sqrt(p) * who.normals(f"{topic}:{span}") for p, span in zip(parts, ("life", "month", "day"), strict=True))
+    z = sum(
+        np.sqrt(p) * who.normals(f"{topic}:{span}") for p, span in zip(parts, ("life", "month", "day"), strict=True)
+    )
     return normal_share(np.asarray(z))
 
 
