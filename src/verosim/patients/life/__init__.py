@@ -56,9 +56,10 @@ class Life:
         insurance, immunizations = Insurance(given, demography.poverty), Immunizations(given)
         births = Births(demography, end, immunizations.attributes)
         self.demographics, self.vitals = births, Physique(given)
-        self.visit_hooks = (immunizations,)
+        lifecycle = Lifecycle(self.vitals)
+        self.visit_hooks = (immunizations, lifecycle.measured)
         self.builtins: Sequence[Builtin] = (
-            insurance, Covid(), Heart(self.vitals), Lifecycle(self.vitals), WeightLoss(self.vitals),
+            insurance, Covid(), Heart(self.vitals), lifecycle, WeightLoss(self.vitals),
             *((NaturalDeath(),) if natural_death else ()),
         )  # fmt: skip
         self.finishers: Sequence[Finisher] = (

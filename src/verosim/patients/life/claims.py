@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 import polars as pl
 
-from verosim.patients.life.insurance import NOBODY, Plans
+from verosim.patients.life.insurance import NOBODY, PUBLIC, Plans
 from verosim.patients.names import NONE
 from verosim.patients.population import Array
 
@@ -75,9 +75,29 @@ class Claims:
         )
         world.extra["claims"] = claims
         self._back(world, lines, claims)
-        world.extra["payers"] = pl.DataFrame(
-            {"payer": range(len(self.plans.payers) + 1), "name": [*self.plans.payers, NOBODY]}
+        self._offers(world)
+
+    def _offers(self, world: World) -> None:
+        """Payers and plans by their numbers, and who was covered by which, year by year."""
+        p, rows = self.plans, world.record["coverage"]
+        public = [bool(np.isin(np.array(p.rule)[p.payer == i], PUBLIC).any()) for i in range(len(p.payers))]
+        owners = [*("GOVERNMENT" if flag else "PRIVATE" for flag in public), NOBODY]
+        names = [*p.payers, NOBODY]
+        world.extra["payers"] = pl.DataFrame({"payer": range(len(names)), "name": names, "ownership": owners})
+        world.extra["plans"] = pl.DataFrame(
+            {"plan": range(len(p.name)), "payer": p.payer, "name": p.name, "premium": p.premium}
         )
+        end = np.minimum(world.people.stop, world.people.death)[rows["patient"]]
+        none, second = rows["plan"] == NONE, rows["secondary"] == NONE
+        world.extra["coverage"] = pl.DataFrame({
+            "patient": rows["patient"],
+            "start": rows["start"],
+            "stop": np.minimum(rows["stop"], end),
+            "payer": np.where(none, len(p.payers), p.payer[rows["plan"]]),
+            "plan": rows["plan"],
+            "secondary": np.where(second, NONE, p.payer[rows["secondary"]]),
+            "premium": rows["premium"],
+        }).sort("patient", "start")  # fmt: skip
 
     def _lines(self, world: World) -> pl.DataFrame:
         """Every priced row of the record as a line, with what is paid for it and by whom."""

@@ -152,14 +152,24 @@ class Bodies:
         return chart("head").value(self.girls[who], months, self.height_z[who] * 0.9)
 
     def weight(self, who: Ints, months: Floats) -> Floats:
-        """kg (k,), as it goes untreated."""
+        """kg (k,), as it goes untreated: by the chart to two years, by the BMI from three, between them on the way."""
+        out = np.empty(len(who))
+        small = months < (TODDLER + 1) * 12
+        for those, weigh in ((small, self._small), (~small, self._large)):
+            if those.any():
+                out[those] = weigh(who[those], months[those])
+        return out
+
+    def _small(self, who: Ints, months: Floats) -> Floats:
         infant = chart("weight").value(self.girls[who], months, self.weight_z[who])
-        metres = self.height(who, months) / 100
-        child = self._bmi(who, np.clip(months, TODDLER * 12.0, GROWN * 12.0)) * metres**2
-        share = np.clip(months / 12 - TODDLER, 0, 1)  # in the third year one passes into the other
-        grown = np.where(months < GROWN * 12, child, np.maximum(child + self._put_on(who, months), 0))
-        least = np.minimum(child, self.options.lightest * metres**2)
-        return np.where(months < GROWN * 12, (1 - share) * infant + share * child, np.maximum(grown, least))
+        share = np.clip(months / 12 - TODDLER, 0, 1)
+        return infant if not share.any() else (1 - share) * infant + share * self._large(who, months)
+
+    def _large(self, who: Ints, months: Floats) -> Floats:
+        square = (self.height(who, months) / 100) ** 2
+        child = self._bmi(who, np.clip(months, TODDLER * 12.0, GROWN * 12.0)) * square
+        grown = np.maximum(child + self._put_on(who, months), np.minimum(child, self.options.lightest * square))
+        return np.where(months < GROWN * 12, child, grown)
 
     def bmi(self, who: Ints, months: Floats) -> Floats:
         """kg/m2 (k,)."""

@@ -37,6 +37,7 @@ PREGNANT: Final = 2.0
 SENIOR: Final = 65
 COVERAGE: Final = {**COMMON, "plan": int, "secondary": int, "premium": float}
 NOBODY: Final = "NO_INSURANCE"
+PUBLIC: Final = ("medicare", "medicaid", "dual")
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +134,7 @@ def choose(offer: Plans, who: Insured, luck: Array, u: Array) -> Array:
     yearly = np.where(offer.income_based, offer.premium * who.income[:, None], offer.premium * 12)
     helped = who.helped[:, None] & (offer.priority >= 9)
     own = yearly * np.where(helped, 1 - EMPLOYER, 1.0)
-    public = np.isin(offer.rule, ("medicare", "medicaid", "dual"))
+    public = np.isin(offer.rule, PUBLIC)
     may = eligible(offer, who, luck) & (public | (own <= AFFORDABLE * who.income[:, None]))
     rank = np.where(may, offer.priority, np.inf)
     best = may & (rank == rank.min(axis=1)[:, None])

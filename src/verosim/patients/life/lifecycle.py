@@ -1,4 +1,4 @@
-"""Lifecycle: growing up, smoking, drinking, work, marriage. Runs every four weeks to twenty years, then twice a year.
+"""Lifecycle: smoking, drinking, work, marriage. Runs twice a year from the sixteenth birthday on.
 
 Shares follow the study notes on the Java module of that name, which takes them from US surveys: smoking from the
 National Health Interview Survey's trend, marriage and divorce from the Census.
@@ -13,13 +13,12 @@ import numpy as np
 
 from verosim.patients.hooks import NOT_AGAIN
 from verosim.patients.life.bodies import Physique, age_months
-from verosim.patients.population import Array, civil
+from verosim.patients.population import WEEK, Array, civil
 
 if TYPE_CHECKING:
     from verosim.patients.world import World
 
-CHILD_STEP: Final = 4  # weeks between runs
-ADULT_STEP: Final = 26
+EVERY: Final = 26  # weeks between runs
 SMOKES_AT: Final = 16
 DRINKS_AT: Final = 25
 ALCOHOLIC: Final = 0.025
@@ -51,38 +50,35 @@ class Lifecycle:
         self.physique = physique
 
     def begin(self, world: World, patients: Array) -> Array:
-        return np.zeros(len(patients), np.int32)
+        people = world.people
+        return ((people.birthdays[patients, SMOKES_AT] - people.birth[patients]) // WEEK + 1).astype(np.int32)
 
     def run(self, world: World, patients: Array) -> Array:
         people, now = world.people, world.people.now[patients]
         age = people.age(patients, now)
-        step = people.step[patients]
-        child = age < 20
-        gap = np.where(child, CHILD_STEP, ADULT_STEP)
-        before = people.age(patients, np.maximum(now - gap.astype(np.int64) * 7 * 86_400_000, people.birth[patients]))
-        self._measure(world, patients[child], age[child])
-        self._habits(world, patients, age, before, gap)
+        before = people.age(patients, np.maximum(now - EVERY * WEEK, people.birth[patients]))
+        self._habits(world, patients, age, before)
         self._work(world, patients[(age >= WORKS[0]) & (age < WORKS[1])])
         self._marry(world, patients, age, before)
         for years, chance in FALLS.items():
             reached = (age >= years) & (before < years)
             world.attributes.set_numbers(patients[reached], "probability_of_fall_injury", chance)
-        return np.where(age < 110, step + gap, NOT_AGAIN).astype(np.int32)
+        return np.where(age < 110, people.step[patients] + EVERY, NOT_AGAIN).astype(np.int32)
 
-    def _measure(self, world: World, patients: Array, age: Array) -> None:
-        """Percentiles of children, which modules read as attributes."""
+    def measured(self, world: World, patients: Array, encounters: Array) -> None:
+        """Percentiles of children, which modules read as attributes: set when a visit opens."""
         time = world.people.now[patients]
-        infant = age_months(world.people, patients, time) <= 36
+        months = age_months(world.people, patients, time)
+        infant, child = months <= 36, (months >= 24) & (months < 240)
         if infant.any():
             share = self.physique.weight_for_length(world, patients[infant], time[infant])
             world.attributes.set_numbers(patients[infant], "current_weight_length_percentile", share)
-        old = age >= 2
-        if old.any():
-            bmi = self.physique.measure(world, patients[old], "BMI", time[old])
-            share = self.physique.percentile(world.people, patients[old], "BMI", bmi, time[old])
-            world.attributes.set_numbers(patients[old], "bmi_percentile", share)
+        if child.any():
+            bmi = self.physique.measure(world, patients[child], "BMI", time[child])
+            share = self.physique.percentile(world.people, patients[child], "BMI", bmi, time[child])
+            world.attributes.set_numbers(patients[child], "bmi_percentile", share)
 
-    def _habits(self, world: World, patients: Array, age: Array, before: Array, gap: Array) -> None:
+    def _habits(self, world: World, patients: Array, age: Array, before: Array) -> None:
         year = civil(world.people.now[patients])[0]
         for habit, starts, share, quits, quit_age in (
             ("smoker", SMOKES_AT, smokers(year), QUITS_SMOKING, "quit smoking age"),
@@ -92,7 +88,7 @@ class Lifecycle:
             if begins.any():
                 world.attributes.set_flags(patients[begins], habit, world.uniform(patients[begins]) < share[begins])
             has = np.flatnonzero((before >= starts) & world.attributes.flags(patients, habit))
-            stops = has[world.uniform(patients[has]) < 1 - (1 - quits) ** gap[has]]
+            stops = has[world.uniform(patients[has]) < 1 - (1 - quits) ** EVERY]
             if len(stops):
                 world.attributes.set_flags(patients[stops], habit, False)
                 world.attributes.set_numbers(patients[stops], quit_age, age[stops].astype(np.float64))
