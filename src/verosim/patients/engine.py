@@ -282,17 +282,19 @@ class Engine:
     def _endless(self, patient: int) -> None:
         """Name the loop that a patient is caught in."""
         path: list[str] = []
+        action, alone = int(self.action[patient]), np.array([patient])
+        self.waiting[action] -= 1
         while True:
-            action = int(self.action[patient])
             state = self.plan.states[action]
             name = f"{state.module}.json: {state.name}"
             if name in path:
                 loop = " > ".join([*path[path.index(name) :], name])
                 raise DataError(f"an endless loop without delay: {loop}.", fix="Let time pass in it, by a Delay.")
             path.append(name)
-            self.waiting[action] -= 1
-            self.action[patient] = IDLE
-            self._do(action, np.array([patient]))
+            action, _ = self._move(state, alone)
+            if action == IDLE:
+                action = int(self.action[patient])
+                self.waiting[action] -= 1
 
 
 __all__ = ["KINDS", "Engine", "Plan"]
