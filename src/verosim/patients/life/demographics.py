@@ -43,7 +43,7 @@ INCOME_BANDS: Final = (
 )  # fmt: skip
 SCHOOL_COLUMNS: Final = ("LESS_THAN_HS", "HS_DEGREE", "SOME_COLLEGE", "BS_DEGREE")
 
-STATES: Final = {  # of the United States: modules and tables of demographics name them whole, costs and facilities short
+STATES: Final = {  # of the United States: modules and demographics name them whole, costs and facilities short
     "Alabama": "AL", "Alaska": "AK", "Arizona": "AZ", "Arkansas": "AR", "California": "CA", "Colorado": "CO",
     "Connecticut": "CT", "Delaware": "DE", "District of Columbia": "DC", "Florida": "FL", "Georgia": "GA",
     "Hawaii": "HI", "Idaho": "ID", "Illinois": "IL", "Indiana": "IN", "Iowa": "IA", "Kansas": "KS", "Kentucky": "KY",
