@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from importlib.resources import files
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -25,6 +25,7 @@ from verosim.recipe.quantiles import normal_quantile
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
+Column = npt.NDArray[Any]
 Uniforms = Callable[[str], Floats]  # topic: uniforms (n,) in (0, 1), the same whenever asked for the same
 
 SCHOOLING: Final = ("less_than_hs", "hs_degree", "some_college", "bs_degree")
@@ -41,6 +42,18 @@ INCOME_BANDS: Final = (
     "00..10", "10..15", "15..25", "25..35", "35..50", "50..75", "75..100", "100..150", "150..200", "200..999",
 )  # fmt: skip
 SCHOOL_COLUMNS: Final = ("LESS_THAN_HS", "HS_DEGREE", "SOME_COLLEGE", "BS_DEGREE")
+
+STATES: Final = {  # of the United States: modules and demographics name them whole, costs and facilities short
+    "Alabama": "AL", "Alaska": "AK", "Arizona": "AZ", "Arkansas": "AR", "California": "CA", "Colorado": "CO",
+    "Connecticut": "CT", "Delaware": "DE", "District of Columbia": "DC", "Florida": "FL", "Georgia": "GA",
+    "Hawaii": "HI", "Idaho": "ID", "Illinois": "IL", "Indiana": "IN", "Iowa": "IA", "Kansas": "KS", "Kentucky": "KY",
+    "Louisiana": "LA", "Maine": "ME", "Maryland": "MD", "Massachusetts": "MA", "Michigan": "MI", "Minnesota": "MN",
+    "Mississippi": "MS", "Missouri": "MO", "Montana": "MT", "Nebraska": "NE", "Nevada": "NV", "New Hampshire": "NH",
+    "New Jersey": "NJ", "New Mexico": "NM", "New York": "NY", "North Carolina": "NC", "North Dakota": "ND",
+    "Ohio": "OH", "Oklahoma": "OK", "Oregon": "OR", "Pennsylvania": "PA", "Puerto Rico": "PR", "Rhode Island": "RI",
+    "South Carolina": "SC", "South Dakota": "SD", "Tennessee": "TN", "Texas": "TX", "Utah": "UT", "Vermont": "VT",
+    "Virginia": "VA", "Washington": "WA", "West Virginia": "WV", "Wisconsin": "WI", "Wyoming": "WY",
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,29 +85,25 @@ class Demography:
         """That of each race, then the other one."""
         return (*self.language, self.other_language)
 
-    def draw(self, chance: Uniforms) -> dict[str, npt.NDArray[np.generic]]:
+    def draw(self, chance: Uniforms, given: Mapping[str, Column] | None = None) -> dict[str, Column]:
         """Columns (n,) of people: place (index), female, age, race (index), hispanic, language (index of `languages`),
         school (index of SCHOOLING), income, occupation and score.
 
-        chance: uniforms (n,) by topic.
+        chance: uniforms (n,) by topic. given: columns that are known; the others follow them.
         """
+        out: dict[str, Column] = dict(given or {})
         place = np.searchsorted(self.people, chance("place"), side="right").clip(max=len(self.city) - 1)
-        race = pick(self.race[place], chance("race"))
-        school = pick(self.school[place], chance("education"))
-        income = self._income(place, chance("income"))
-        score = self.score(income, school, chance("schooling"), chance("occupation"))
-        return {
-            "place": place,
-            "female": chance("sex") < self.female[place],
-            "age": self._age(place, chance("age band"), chance("age")),
-            "race": race,
-            "hispanic": chance("ethnicity") < self.hispanic[place, race],
-            "language": np.where(chance("language") < self.speaks[race], race, len(self.language)),
-            "school": school,
-            "income": income,
-            "occupation": chance("occupation"),
-            "score": score,
-        }
+        out.setdefault("place", place)
+        out.setdefault("female", chance("sex") < self.female[place])
+        out.setdefault("age", self._age(place, chance("age band"), chance("age")))
+        race = out.setdefault("race", pick(self.race[place], chance("race")))
+        out.setdefault("hispanic", chance("ethnicity") < self.hispanic[place, race])
+        out.setdefault("language", np.where(chance("language") < self.speaks[race], race, len(self.language)))
+        school = out.setdefault("school", pick(self.school[place], chance("education")))
+        income = out.setdefault("income", self._income(place, chance("income")))
+        out["occupation"] = chance("occupation")
+        out["score"] = self.score(income, school, chance("schooling"), out["occupation"])
+        return out
 
     def score(self, income: Floats, school: Ints, schooling: Floats, occupation: Floats) -> Floats:
         """Socioeconomic score (n,) in 0 to 1: income between poverty and comfort, schooling, occupation, weighted."""
@@ -157,7 +166,7 @@ def of_country(country: str) -> Demography:
         )
     facts: Mapping[str, object] = countries()[country]
     number: Callable[[str], float] = lambda name: float(str(facts[name]))  # noqa: E731
-    places = pack(str(facts["locale"]))
+    places, whole = pack(str(facts["locale"])), {short: name for name, short in STATES.items()}
     n = len(places.cities)
     groups = pl.read_csv(io.BytesIO(_packed("groups.csv"))).filter(pl.col("country") == country)
     school = np.array([number(c) for c in ("no_school", "school", "college", "degree")])
@@ -165,7 +174,7 @@ def of_country(country: str) -> Demography:
         country,
         str(facts["locale"]),
         city=tuple(places.cities.values),
-        state=tuple(places.regions.values),
+        state=tuple(whole.get(region, region) if country == "US" else region for region in places.regions.values),
         county=tuple(places.regions.values),
         people=np.asarray(places.cities.cumulative, dtype=np.float64),
         female=np.full(n, number("female")),
@@ -255,3 +264,13 @@ def _placed(rows: pl.DataFrame, packed: Demography) -> Demography:
         comfortable=packed.comfortable,
         other_language=packed.other_language,
     )
+
+
+def located(places: Demography, zipcodes: pl.DataFrame) -> Demography:
+    """The same places, where a gazetteer knows them: rows of USPS (the state), NAME, LAT, LON."""
+    spot = zipcodes.select(pl.concat_str("NAME", "USPS", separator="|").alias("key"), *(
+        pl.col(c).cast(pl.Float64, strict=False) for c in ("LAT", "LON")
+    )).drop_nulls().group_by("key").agg(pl.mean("LAT", "LON"))  # fmt: skip
+    keys = pl.DataFrame({"key": [f"{city}|{state}" for city, state in zip(places.city, places.state, strict=True)]})
+    found = keys.join(spot, on="key", how="left", maintain_order="left").select("LAT", "LON")
+    return replace(places, where=found.fill_null(float("nan")).to_numpy())
