@@ -13,7 +13,7 @@ SRC = Path(__file__).parents[1] / "src" / "verosim"
 LAYERS = [  # a package counts as one layer; inside it, modules may import each other
     "errors", "draws", "models", "schema", "keys", "forms", "providers", "infer", "files", "frames", "expressions",
     "rules", "databases", "codec", "starting", "archive", "table_model", "workers", "control", "relational",
-    "synthesizer", "recipe", "pages", "simulation", "evaluation", "compat", "run", "generating", "augmenting",
+    "synthesizer", "recipe", "pages", "simulation", "patients", "evaluation", "compat", "run", "generating", "augmenting",
     "comparing", "judging", "cli", "web",
 ]  # fmt: skip
 DOORS = {"__init__", "__main__"}  # of verosim itself: they may import everything
