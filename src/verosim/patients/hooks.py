@@ -8,7 +8,7 @@ asked to be: `run` returns the step at which it wants to be run again.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 import numpy as np
 
@@ -54,8 +54,8 @@ class Demographics(Protocol):
 
     attributes: Sequence[str]
 
-    def born(self, people: Population, attributes: Attributes) -> None:
-        """Set `birth` (by `people.born`), `stop`, `male`, `race` and the attributes of all patients of a new block.
+    def born(self, people: Population, attributes: Attributes, patients: Array) -> None:
+        """Set births (by `people.born`), `stop`, `male`, `race` and attributes of new patients (k,): their rows.
 
         Chance: `people.chance(patients, salt("..."))`, fixed by seed, slot and attempt, so that a patient who died is
         followed (same slot, next attempt) by one whom the demographics choose to be alike.
@@ -76,5 +76,3 @@ class Life(Protocol):
     vitals: Vitals
     builtins: Sequence[Builtin]
     finishers: Sequence[Finisher]
-
-    def settings(self) -> dict[str, Any]: ...

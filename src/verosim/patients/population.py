@@ -78,26 +78,31 @@ class Population:
     which lies before the step's while a module catches up.
     """
 
-    def __init__(self, seed: int, slot: Array, attempt: Array, attributes: Attributes) -> None:
-        self.n, self.slot, self.attempt, self.attributes = len(slot), slot, attempt, attributes
-        self.key = _keys(seed, slot, attempt)
-        self.birth = np.zeros(self.n, np.int64)
-        self.death = np.full(self.n, NEVER)
-        self.cause = np.full(self.n, -1, np.int32)  # number of a code; -1: alive, or no cause given
-        self.stop = np.zeros(self.n, np.int64)
-        self.male = np.zeros(self.n, bool)
-        self.race = np.zeros(self.n, np.int32)  # number of a text: white, black, asian, native, hawaiian, other
-        self.step = np.zeros(self.n, np.int32)
-        self.now = np.zeros(self.n, np.int64)
-        self.birthdays = np.zeros((self.n, OLDEST), np.int64)
+    def __init__(self, seed: int, rows: int, attributes: Attributes) -> None:
+        self.seed, self.n, self.attributes = seed, rows, attributes
+        self.slot, self.attempt = np.zeros(rows, np.int64), np.zeros(rows, np.int32)
+        self.key = np.zeros(rows, np.uint64)
+        self.birth = np.zeros(rows, np.int64)
+        self.death = np.full(rows, NEVER)
+        self.cause = np.full(rows, -1, np.int32)  # number of a code; -1: alive, or no cause given
+        self.stop = np.zeros(rows, np.int64)
+        self.male = np.zeros(rows, bool)
+        self.race = np.zeros(rows, np.int32)  # number of a text: white, black, asian, native, hawaiian, other
+        self.step = np.zeros(rows, np.int32)
+        self.now = np.zeros(rows, np.int64)
+        self.birthdays = np.zeros((rows, OLDEST), np.int64)
 
-    def born(self, birth: Array) -> None:
-        """Set the births of all, and their birthdays: of 29 February, 1 March in other years."""
-        self.birth[:] = birth
+    def admit(self, patients: Array, slot: Array, attempt: Array) -> None:
+        """Let rows (k,) be the patients of these slots and attempts: their chance is fixed."""
+        self.slot[patients], self.attempt[patients] = slot, attempt
+        self.key[patients] = _keys(self.seed, slot, attempt)
+
+    def born(self, patients: Array, birth: Array) -> None:
+        """Set births (k,), and birthdays: of 29 February, 1 March in other years."""
+        self.birth[patients] = self.now[patients] = birth
         year, month, day = civil(birth)
         for age in range(OLDEST):
-            self.birthdays[:, age] = days_from_civil(year + age, month, day) * DAY
-        self.now[:] = birth
+            self.birthdays[patients, age] = days_from_civil(year + age, month, day) * DAY
 
     def time(self, patients: Array) -> Array:
         """(k,) the time of the step, which `now` comes up to."""

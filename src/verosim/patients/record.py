@@ -25,7 +25,7 @@ COMMON: Final[Mapping[str, type]] = {
 NUMBER, CODE, TEXT, PANEL, FLAG = range(5)  # kinds of an observation's value; of PANEL and DOCUMENT there is none
 TABLES: Final[Mapping[str, Mapping[str, type]]] = {
     # kind: of KINDS; module: the owner's place in the order of modules; wellness: a visit that modules share
-    "encounters": {"kind": np.int8, "module": np.int16, "discharge": np.int32, "diagnosed": np.int32},
+    "encounters": {"kind": np.int8, "module": np.int16, "discharge": np.int32},
     "conditions": {},
     "allergies": {"severity": np.int64},  # three bits for each reaction: 0 none, 1 mild, 2 moderate, 3 severe
     "medications": {"administered": np.bool_, "chronic": np.bool_, "ended": np.int32},  # ended: why, a code
@@ -84,25 +84,29 @@ class Rows:
 
 
 class Record:
-    """The tables of a block's patients. since: (patients,) earlier rows of tables not in ALWAYS are not kept."""
+    """The tables of a block's patients. `since` (patients,): earlier rows of tables not in ALWAYS are not kept."""
 
-    def __init__(self, patients: int, since: Ints) -> None:
+    def __init__(self, patients: int) -> None:
         self.tables = {name: Rows({**COMMON, **own}) for name, own in TABLES.items()}
-        self.since = since
+        self.since = np.full(patients, np.iinfo(np.int64).min)
         self.seq = np.zeros(patients, np.int32)  # rows so far, kept or not
         self.latest = np.full(patients, NONE, np.int32)  # row of each patient's latest encounter
-        self._before: Rows = Rows({"row": np.int32})  # row of the encounter before each
 
     def __getitem__(self, table: str) -> Rows:
         return self.tables[table]
 
     def add(
         self, table: str, patients: Ints, item: Ints | int, start: Ints, *, stop: Ints | int = OPEN,
-        encounter: Ints | None = None, reason: Ints | int = NONE, **own: Any,
+        encounter: Ints | None = None, reason: Ints | int = NONE, each: int = 1, **own: Any,
     ) -> Ints:  # fmt: skip
-        """Add a row for each of `patients` (k,), who are all different; the rows' numbers (k,), NONE where not kept."""
+        """Add rows for `patients` (k,); their numbers (k,), NONE where not kept.
+
+        The patients are all different, or each stands `each` times in a row. encounter: by default the latest one.
+        """
         seq = self.seq[patients]
-        self.seq[patients] = seq + 1
+        if each > 1:
+            seq = seq + np.tile(np.arange(each, dtype=np.int32), len(patients) // each)
+        self.seq[patients] = seq + 1  # of several, the last one stays
         if encounter is None:
             encounter = self.encounter_at(patients, start)
         values = {"patient": patients, "seq": seq, "encounter": encounter, "item": item,
@@ -126,7 +130,7 @@ class Record:
         """An encounter for each of `patients` (k,), all different; rows (k,). It is the latest one from now on."""
         before = self.latest[patients]
         rows = self.add("encounters", patients, item, start, encounter=before, reason=reason,
-                        kind=kind, module=module, discharge=NONE, diagnosed=NONE)  # fmt: skip
+                        kind=kind, module=module, discharge=NONE)  # fmt: skip
         self.latest[patients] = rows
         return rows
 

@@ -1,0 +1,264 @@
+"""The engine: it lets the patients of a block live, always at the state where most of them wait.
+
+Patients have nothing to do with each other, so each has a clock of its own, and whoever stands at the same state of the
+same module can be moved together, at whatever age. A patient's week runs its modules in order, each as far as it can go;
+modules that wait for a time, a change, an encounter or a visit are not looked at before that comes.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+
+from verosim.errors import DataError
+from verosim.patients.names import NONE
+from verosim.patients.plan import Plan
+from verosim.patients.population import Array
+from verosim.patients.record import KINDS
+from verosim.patients.states import CallSubmodule, State, Terminal, Wait
+from verosim.patients.world import NOT_AGAIN, STAYS, World
+
+IDLE: Final = -1
+MOST: Final = 20_000  # states that a module may go through in one step, before we call it an endless loop
+LOOK: Final = 4096  # how often we look whether one does
+RETRIES: Final = 256  # patients who died, before others are born in their place
+
+
+class Engine:
+    """One block: `admit` patients, `run` until all have lived."""
+
+    def __init__(self, world: World) -> None:
+        self.world, self.plan = world, world.plan
+        self.n_states = len(world.plan.states)
+        builtins = [(world.plan.slot[name], b) for name, b in world.plan.builtins.items()]
+        self.builtins = [b for _, b in builtins]
+        self.waiting = np.zeros(self.n_states + len(builtins), np.int64)  # patients at each state and builtin
+        self.action = np.full(world.people.n, IDLE, np.int16)  # what each patient does next
+        self.spins = np.zeros(world.people.n, np.int32)  # states gone through since the module's turn came
+        self.done = np.zeros(world.people.n, bool)
+        self.used = 0  # rows that have a patient
+        self.rounds = 0
+        self._starts = np.zeros(world.modules, np.int16)
+        for slot, name in enumerate(world.plan.order):
+            self._starts[slot] = world.plan.initial.get(name, 0)
+        for number, (slot, _) in enumerate(builtins):
+            self._starts[slot] = self.n_states + number
+        self._slots = np.array([slot for slot, _ in builtins], np.int64)
+        self._columns = np.arange(world.modules)
+
+    # --------------------------------------------------------------------------------------------- births
+
+    def admit(self, slot: Array, attempt: Array) -> Array:
+        """Let new patients be born; their rows (k,)."""
+        world, people = self.world, self.world.people
+        patients = np.arange(self.used, self.used + len(slot))
+        self.used += len(slot)
+        people.admit(patients, slot, attempt)
+        self.plan.life.demographics.born(people, world.attributes, patients)
+        if world.history is not None:
+            world.record.since[patients] = people.stop[patients] - world.history
+        world.state.reshape(-1, world.modules)[patients] = self._starts
+        world.wake[patients] = 0
+        for builtin, slot_of in zip(self.builtins, self._slots, strict=True):
+            world.module[patients] = slot_of
+            world.wake[patients, slot_of] = builtin.begin(world, patients)
+        world.module[patients] = NONE
+        self._advance(patients)
+        return patients
+
+    # --------------------------------------------------------------------------------------------- rounds
+
+    def run(self) -> None:
+        """Live on until nobody has anything to do. Raises DataError for an endless loop."""
+        while True:
+            action = int(self.waiting.argmax())
+            if not self.waiting[action]:
+                return
+            patients = np.flatnonzero(self.action == action)
+            self.waiting[action] = 0
+            self.action[patients] = IDLE
+            self._do(action, patients)
+            self.rounds += 1
+            if self.rounds % LOOK == 0 and self.spins.max() > MOST:
+                self._endless(int(self.spins.argmax()))
+
+    def _do(self, action: int, patients: Array) -> None:
+        if action >= self.n_states:
+            number = action - self.n_states
+            world = self.world
+            world.wake[patients, self._slots[number]] = NOT_AGAIN
+            again = self.builtins[number].run(world, patients)
+            world.wake_at(patients, self._slots[number], again)
+            self._advance(patients)
+            return
+        people = self.world.people
+        dead = people.death[patients] <= people.now[patients]
+        if dead.any():
+            self._finish(patients[dead])
+            patients = patients[~dead]
+            if not len(patients):
+                return
+        self.spins[patients] += 1
+        state = self.plan.states[action]
+        if isinstance(state, CallSubmodule):
+            self._call(state, patients)
+        elif isinstance(state, Terminal):
+            self._end(state, patients)
+        else:
+            goes = state.run(self.world, patients)
+            if goes is None:
+                self._go(state, patients)
+            else:
+                if not goes.all():
+                    self._stay(state, patients[~goes])
+                    patients = patients[goes]
+                if len(patients):
+                    self._go(state, patients)
+
+    def _go(self, state: State, patients: Array, time: Array | None = None) -> None:
+        """Leave a state for the next one."""
+        world = self.world
+        if time is None:
+            time = (world.at if isinstance(state, Wait) and state.waits else world.people.now)[patients]
+        if state.tracks:
+            world.left(state.tracks, patients, world.people.now[patients])
+        assert state.choose is not None
+        self._push(patients, state.choose(world, patients, time))
+
+    def _push(self, patients: Array, action: Array | int) -> None:
+        self.action[patients] = action
+        if isinstance(action, int):
+            self.waiting[action] += len(patients)
+            if action < self.n_states:
+                self.world.visits[action] += len(patients)
+        else:
+            counts = np.bincount(action, minlength=len(self.waiting))
+            self.waiting += counts
+            self.world.visits += counts[: self.n_states]
+
+    def _again(self, patients: Array, actions: Array) -> None:
+        """Look again at where modules wait."""
+        self.action[patients] = actions
+        self.waiting += np.bincount(actions, minlength=len(self.waiting))
+
+    def _stay(self, state: State, patients: Array) -> None:
+        """Wait at a state: first once more at the step's own time, if time was turned back; then until woken."""
+        world, people = self.world, self.world.people
+        time = people.time(patients)
+        back = people.now[patients] < time
+        if back.any():
+            some = patients[back]
+            people.now[some], world.rewound[some] = time[back], -1
+            self._again(some, np.full(len(some), state.number))
+            patients = patients[~back]
+        if len(patients):
+            world.state[world.cell(patients)] = state.number
+            world.wake[patients, world.module[patients]] = state.wake(world, patients)
+            self._advance(patients)
+
+    # --------------------------------------------------------------------------------------------- submodules
+
+    def _call(self, state: CallSubmodule, patients: Array) -> None:
+        world = self.world
+        cell = world.cell(patients)
+        depth = world.depth[cell]
+        world.calls[cell, depth] = state.number
+        world.depth[cell] = depth + 1
+        for track in self.plan.tracks_of[state.submodule]:
+            world.left_order[track, patients] = 0
+        self._push(patients, self.plan.initial[state.submodule])
+
+    def _end(self, state: State, patients: Array) -> None:
+        """The end of a module: back to the caller, or no more."""
+        world = self.world
+        cell = world.cell(patients)
+        depth = world.depth[cell].astype(np.int64) - 1
+        inner = depth >= 0
+        if inner.any():
+            self._return(patients[inner], cell[inner], depth[inner])
+        last = patients[~inner]
+        if len(last):
+            own = last[world.lock[last] == world.module[last]]
+            if len(own):
+                world.close_encounter(own, world.people.now[own])
+            world.state[cell[~inner]] = state.number
+            world.wake[last, world.module[last]] = NOT_AGAIN
+            self._advance(last)
+
+    def _return(self, patients: Array, cell: Array, depth: Array) -> None:
+        """Go on after a call; by the step's own time, if time was turned back only within it."""
+        world, people = self.world, self.world.people
+        world.depth[cell] = depth
+        inside = world.rewound[patients] == depth + 1
+        time = np.where(inside, people.time(patients), people.now[patients])
+        world.rewound[patients[inside]] = depth[inside]
+        callers = world.calls[cell, depth]
+        for caller in np.unique(callers):
+            some = callers == caller
+            self._go(self.plan.states[caller], patients[some], time[some])
+
+    # --------------------------------------------------------------------------------------------- the week
+
+    def _advance(self, patients: Array) -> None:
+        """On to the next module whose turn has come: in this step, or in the next one that has any."""
+        world, people = self.world, self.world.people
+        wake, step = world.wake[patients], people.step[patients]
+        due = (wake <= step[:, None]) & (self._columns > world.module[patients][:, None])
+        module = due.argmax(axis=1)
+        here = due[np.arange(len(patients)), module]
+        if not here.all():
+            later = np.flatnonzero(~here)
+            step = np.maximum(wake[later].min(axis=1), step[later] + 1)
+            module[later] = (wake[later] <= step[:, None]).argmax(axis=1)
+            some = patients[later]
+            over = ~self._begin_step(some, step)
+            if over.any():
+                self._finish(some[over])
+                here[later[~over]] = True
+                patients, module = patients[here], module[here]
+                if not len(patients):
+                    return
+        self.spins[patients] = 0
+        people.now[patients], world.rewound[patients] = people.time(patients), -1
+        world.module[patients] = module
+        self._again(patients, world.state[patients * world.modules + module])
+
+    def _begin_step(self, patients: Array, step: Array) -> Array:
+        """Go to a later step (k,); whether they live to see it."""
+        people = self.world.people
+        limit = np.minimum(people.death[patients], people.stop[patients])
+        last = self.world.step_of(patients, limit) - 1  # the last step before the end
+        people.step[patients] = np.minimum(step, np.maximum(last, people.step[patients]))
+        return step <= last
+
+    def _finish(self, patients: Array) -> None:
+        """The end of life, or of the simulation: encounters that are open are closed."""
+        world, people = self.world, self.world.people
+        self.done[patients] = True
+        open_ = patients[world.lock[patients] != NONE]
+        if len(open_):
+            kind = world.record["encounters"]["kind"][world.open[open_]]
+            end = np.where(np.isin(kind, STAYS), people.stop[open_], people.time(open_))
+            stop = world.record["encounters"]["stop"]
+            rows = world.open[open_]
+            stop[rows] = np.minimum(np.maximum(stop[rows], end), np.maximum(people.death[open_], world.record["encounters"]["start"][rows]))
+            world.lock[open_] = world.open[open_] = NONE
+
+    def _endless(self, patient: int) -> None:
+        """Name the loop that a patient is caught in."""
+        path: list[str] = []
+        while True:
+            action = int(self.action[patient])
+            state = self.plan.states[action]
+            name = f"{state.module}.json: {state.name}"
+            if name in path:
+                loop = " > ".join([*path[path.index(name) :], name])
+                raise DataError(f"an endless loop without delay: {loop}.", fix="Let time pass in it, by a Delay.")
+            path.append(name)
+            self.waiting[action] -= 1
+            self.action[patient] = IDLE
+            self._do(action, np.array([patient]))
+
+
+__all__ = ["KINDS", "Engine", "Plan"]
