@@ -1,0 +1,76 @@
+"""The life around the modules: people, bodies, risks, visits' immunisations, insurance, costs, places and deaths.
+
+Everything that the Java engine has as code and not as a module file, rebuilt over arrays of patients from published
+formulas and our own parameter values, or from a folder of the user's (see `resources`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from verosim.errors import ArgumentError
+from verosim.patients.hooks import Builtin, Finisher
+from verosim.patients.life.bodies import Physique
+from verosim.patients.life.claims import Claims
+from verosim.patients.life.costs import Costs
+from verosim.patients.life.demographics import of_country, of_file
+from verosim.patients.life.facilities import Places
+from verosim.patients.life.heart import Heart
+from verosim.patients.life.insurance import Insurance
+from verosim.patients.life.lifecycle import Lifecycle
+from verosim.patients.life.mortality import Certificates, NaturalDeath
+from verosim.patients.life.persons import Births, Register
+from verosim.patients.life.quality import Quality
+from verosim.patients.life.resources import Resources
+from verosim.patients.life.totals import Totals
+from verosim.patients.life.vaccines import Covid, Immunizations
+from verosim.patients.life.weight import WeightLoss
+
+__all__ = ["Life"]
+
+
+class Life:
+    """All that plugs into the engine beside module files.
+
+    resources: the user's folder; any file that it lacks is replaced by our own values. country: two letters of a packed
+    country. state: only places of that state. end: milliseconds since 1970 at which the simulation stops.
+    natural_death: whether people die of age, beside what modules have them die of.
+    """
+
+    def __init__(
+        self,
+        resources: Path | None = None,
+        *,
+        end: int,
+        country: str = "US",
+        state: str | None = None,
+        natural_death: bool = False,
+    ) -> None:
+        if resources is not None and not resources.is_dir():
+            raise ArgumentError(f"resources: no folder {resources}; see docs/patients.md for what it may hold.")
+        given = Resources(resources)
+        places = given.path("geography/demographics.csv")
+        demography = of_country(country) if places is None else of_file(places, country, state)
+        insurance, immunizations = Insurance(given, demography.poverty), Immunizations(given)
+        births = Births(demography, end, immunizations.attributes)
+        self.demographics, self.vitals = births, Physique(given)
+        lifecycle = Lifecycle(self.vitals)
+        self.visit_hooks = (immunizations, lifecycle.measured)
+        self.builtins: Sequence[Builtin] = (
+            insurance, Covid(), Heart(self.vitals), lifecycle, WeightLoss(self.vitals),
+            *((NaturalDeath(),) if natural_death else ()),
+        )  # fmt: skip
+        self.finishers: Sequence[Finisher] = (
+            Certificates(), Register(births), Places(given, demography), Costs(given), Claims(insurance.plans),
+            Quality(given), Totals(),
+        )  # fmt: skip
+        self._settings = {
+            "resources": None if resources is None else str(resources), "country": country, "state": state, "end": end,
+            "natural_death": natural_death,
+        }  # fmt: skip
+
+    def settings(self) -> dict[str, Any]:
+        """What this life depends on, for the note beside a run's output."""
+        return dict(self._settings)
