@@ -99,7 +99,7 @@ class Fhir:
 
     def made(self, kind: str, frame: pl.DataFrame, members: Mapping[str, Part]) -> pl.DataFrame:
         """The frame's rows as resources."""
-        head = {"resourceType": constant(kind), "id": plain("id")}
+        head: dict[str, Part] = {"resourceType": constant(kind), "id": plain("id")}
         return frame.select(patient="owner", id="id", text=record({**head, **members}))
 
 
