@@ -242,9 +242,7 @@ class Engine:
             end = np.where(np.isin(kind, STAYS), people.stop[open_], people.time(open_))
             stop = world.record["encounters"]["stop"]
             rows = world.open[open_]
-            stop[rows] = np.minimum(
-                np.maximum(stop[rows], end), np.maximum(people.death[open_], world.record["encounters"]["start"][rows])
-            )
+            stop[rows] = np.minimum(np.maximum(stop[rows], end), np.maximum(people.death[open_], world.record["encounters"]["start"][rows]))
             world.lock[open_] = world.open[open_] = NONE
 
     def _endless(self, patient: int) -> None:

@@ -183,15 +183,11 @@ class Plan:
         found = set()
         for state in self.states:
             if state.symptom is not None:
-                found |= {
-                    (state.symptom, self.slot[m.key]) for m in self.library.top if state.module in closures[m.key]
-                }
+                found |= {(state.symptom, self.slot[m.key]) for m in self.library.top if state.module in closures[m.key]}
         ordered = sorted(found)
         for number, (symptom, slot) in enumerate(ordered):
             self.pairs[slot, symptom] = number
-        self.pairs_of = [
-            [n for n, (s, _) in enumerate(ordered) if s == symptom] for symptom in range(len(self._symptoms))
-        ]
+        self.pairs_of = [[n for n, (s, _) in enumerate(ordered) if s == symptom] for symptom in range(len(self._symptoms))]
         self.n_pairs = len(ordered)
         self.item_code = self.catalogue.leading()
         self.item_place = np.full(len(self.catalogue.items), NONE, np.int32)

@@ -217,15 +217,10 @@ def _key(key: str, cells: list[str], plan: Plan, place: Place, table: str) -> Ca
     flags = np.array([{"true": 1.0, "false": 0.0}.get(c.lower(), np.nan) for c in cells])
 
     def equal(world: World, patients: Array, time: Array) -> Array:
-        kind, value = (
-            world.attributes.kind[number, patients][:, None],
-            world.attributes.value[number, patients][:, None],
-        )
+        kind, value = world.attributes.kind[number, patients][:, None], world.attributes.value[number, patients][:, None]
         if (kind == NIL).any():
             place.fail(f"lookup table {table} asks for the attribute {key!r}, which a patient does not have.")
-        return np.select(
-            [kind == TEXT, kind == NUMBER, kind == FLAG], [value == texts, value == values, value == flags], False
-        )
+        return np.select([kind == TEXT, kind == NUMBER, kind == FLAG], [value == texts, value == values, value == flags], False)
 
     return equal
 

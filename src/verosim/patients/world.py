@@ -225,9 +225,7 @@ class World:
 
     # --------------------------------------------------------------------------------------------- encounters
 
-    def open_encounter(
-        self, patients: Array, item: int | Array, time: Array, kind: int | Array, reason: Array | int
-    ) -> Array:
+    def open_encounter(self, patients: Array, item: int | Array, time: Array, kind: int | Array, reason: Array | int) -> Array:
         """Open an encounter of the running module, which nobody else may hold; rows (k,)."""
         module = self.module[patients]
         rows = self.record.open_encounter(patients, item, time, kind, module, reason)
