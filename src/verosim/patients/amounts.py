@@ -156,7 +156,10 @@ class Length:
     whole: bool  # cut to whole units, as delays with a distribution are
 
     def draw(self, world: World, patients: Array) -> Array:
-        values = self.amount.draw(world, patients)
+        return self.of(self.amount.draw(world, patients))
+
+    def of(self, values: Array) -> Array:
+        """(k,) int64 milliseconds of amounts (k,)."""
         if self.whole:
             values = np.trunc(values)
         return np.maximum(milliseconds(values, self.unit, self.whole), 0)

@@ -16,7 +16,7 @@ from verosim.patients.names import NONE
 from verosim.patients.plan import Plan
 from verosim.patients.population import Array
 from verosim.patients.record import KINDS
-from verosim.patients.states import CallSubmodule, State, Terminal, Wait
+from verosim.patients.states import CallSubmodule, Loop, State, Terminal, Wait
 from verosim.patients.world import NOT_AGAIN, STAYS, World
 
 IDLE: Final = -1
@@ -123,8 +123,10 @@ class Engine:
             time = (world.at if isinstance(state, Wait) and state.waits else world.people.now)[patients]
         if state.tracks:
             world.left(state.tracks, patients, world.people.now[patients])
-        assert state.choose is not None
-        self._push(patients, state.choose(world, patients, time))
+        if isinstance(state, Loop):
+            self._push(patients, world.chosen[patients])
+        else:
+            self._push(patients, state.transition.choose(world, patients, time, None))
 
     def _push(self, patients: Array, action: Array | int) -> None:
         self.action[patients] = action

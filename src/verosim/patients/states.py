@@ -11,9 +11,9 @@ from verosim.patients.amounts import Amount, amount, length, unit_of
 from verosim.patients.conditions import condition
 from verosim.patients.module import Module
 from verosim.patients.names import NONE, coding
-from verosim.patients.population import CODE, FLAG, NIL, NUMBER, TEXT, WEEK, Array
+from verosim.patients.population import CODE, FLAG, NIL, NUMBER, TEXT, DAY, WEEK, Array
 from verosim.patients.reading import Place, number_of
-from verosim.patients.transitions import transition
+from verosim.patients.transitions import Transition, successors, transition
 
 if TYPE_CHECKING:
     from verosim.patients.plan import Plan
@@ -36,7 +36,8 @@ class State:
         self.at = Place(module.file, name)
         self.number = plan.number(module.key, name)
         self.tracks: tuple[int, ...] = ()  # under which its visits are remembered
-        self.choose = transition(spec, plan, self.at, lambda target: self._target(target, plan, module))
+        found = transition(spec, plan, self.at, lambda target: self._target(target, plan, module))
+        self.transition = found or Transition(lambda world, patients, time, uniform: self.number)  # of Terminal
         self.read(spec, plan, module)
 
     def _target(self, name: object, plan: Plan, module: Module) -> int:
@@ -129,9 +130,76 @@ class Delay(Wait):
         if found is None:
             self.at.fail("a Delay needs `exact`, `range` or `distribution`.")
         self.length = found
+        fixed = found.amount.constant
+        self.every = 0 if fixed is None else found.of(np.array([fixed]))[0]
 
     def begin(self, world: World, patients: Array) -> Array:
         return world.people.now[patients] + self.length.draw(world, patients)
+
+
+AHEAD: Final = 5 * 365 * DAY  # so far a loop is looked through at once
+
+
+class Loop(Delay):
+    """A delay of fixed length that may lead back to itself: `next month, perhaps`.
+
+    The numbers of many rounds are drawn at once, and nothing is done until the first one that leads elsewhere. That gives
+    what going round by round would: each round has a number of its own, and if something changes that the choice depends
+    on, the rounds from then on are looked at again.
+    """
+
+    @classmethod
+    def suits(cls, delay: Delay) -> bool:
+        """Whether a delay can be looked through: of fixed length, by a choice that depends on nothing unseen."""
+        fixed, back = delay.length.amount.constant, delay.name in successors(delay.spec)
+        return back and fixed is not None and not delay.transition.polls and delay.every > 0
+
+    def link(self, plan: Plan, inner: set[str]) -> None:
+        self.watched_attributes, self.watched_codes = self.transition.attributes, self.transition.codes
+        self.window = int(np.clip(AHEAD // self.every, 2, 512))
+
+    def run(self, world: World, patients: Array) -> Array | None:
+        cell, people = world.cell(patients), world.people
+        until, now, time = world.until[cell], people.now[patients], people.time(patients)
+        until = np.where(until == FRESH, now + self.every, until)
+        skipped = self._over(until, time)
+        until = until + skipped * self.every
+        world.draws[cell] += skipped.astype(np.uint32)
+        ends, rounds, chosen = self._look(world, patients, cell, until)
+        goes = (ends <= time) & (people.death[patients] > ends) & (chosen != self.number)
+        world.at[patients], world.chosen[patients] = time, chosen
+        world.draws[cell[goes]] += (rounds[goes] + 1).astype(np.uint32)
+        moved = goes & (ends != now)
+        world.rewound[patients[moved]] = np.where(ends < time, world.depth[cell], -1)[moved]
+        people.now[patients[goes]] = ends[goes]
+        world.until[cell] = np.where(goes, FRESH, until)
+        world.next_look[cell] = ends
+        return goes
+
+    def _over(self, until: Array, time: Array) -> Array:
+        """(k,) how many rounds ended in steps before this one: they led back here."""
+        return np.maximum(-((until - (time - WEEK) - 1) // self.every), 0)
+
+    def _look(self, world: World, patients: Array, cell: Array, until: Array) -> tuple[Array, Array, Array]:
+        """For each: when the first round ends that leads elsewhere, its number, and where to; or the end of the look."""
+        n, k = self.window, len(patients)
+        ends = until[:, None] + np.arange(n) * self.every
+        birth = world.people.birth[patients][:, None]
+        steps = birth - ((birth - ends) // WEEK) * WEEK
+        every, purpose = np.repeat(patients, n), np.repeat(world.plan.salts[world.module[patients]], n)
+        count = (world.draws[cell][:, None] + np.arange(n, dtype=np.uint32)).ravel()
+        uniform = world.people.chance(every, purpose, count)
+        found = np.broadcast_to(self.transition.choose(world, every, steps.ravel(), uniform), k * n).reshape(k, n)
+        away = found != self.number
+        first = away.argmax(axis=1)
+        some = np.arange(k)
+        none = ~away[some, first]
+        first[none] = n - 1
+        return ends[some, first], first, found[some, first]
+
+    def wake(self, world: World, patients: Array) -> Array | int:
+        step = world.step_of(patients, world.next_look[world.cell(patients)])
+        return np.maximum(step, world.people.step[patients] + 1)
 
 
 class SetAttribute(State):
@@ -267,7 +335,8 @@ def compiled(spec: Mapping[str, Any], plan: Plan, module: Module, name: str) -> 
     from verosim.patients.care import CARE
 
     kinds: Mapping[str, Callable[..., State]] = {**STEERING, **CARE}
-    return kinds[spec["type"]](spec, plan, module, name)
+    found = kinds[spec["type"]](spec, plan, module, name)
+    return Loop(spec, plan, module, name) if isinstance(found, Delay) and Loop.suits(found) else found
 
 
 STEERING: Final[Mapping[str, Callable[..., State]]] = {

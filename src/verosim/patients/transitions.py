@@ -1,6 +1,6 @@
 """The six kinds of transition: which state follows, for many patients at once.
 
-`choose(world, patients (k,), time (k,))` -> one state's number, or (k,) of them.
+Each choice takes at most one uniform number a patient.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ import numpy as np
 
 from verosim.errors import FileError
 from verosim.patients.conditions import Condition, condition
-from verosim.patients.population import FLAG, NIL, NUMBER, TEXT, Array, civil, instant
+from verosim.patients.population import NIL, NUMBER, TEXT, Array, civil, instant
 from verosim.patients.reading import Place, listing, mapping, number_of
 
 if TYPE_CHECKING:
     from verosim.patients.plan import Plan
     from verosim.patients.world import World
 
-Choose = Callable[["World", Array, Array], Array | int]
+Choose = Callable[["World", Array, Array, Array | None], Array | int]
 Target = Callable[[object], int]  # a state's name -> its number; raises SchemaError
 KINDS: Final = (
     "direct_transition", "distributed_transition", "conditional_transition", "complex_transition",
@@ -30,7 +30,24 @@ KINDS: Final = (
 )  # fmt: skip
 
 
-def transition(spec: Mapping[str, Any], plan: Plan, place: Place, target: Target) -> Choose | None:
+@dataclass(frozen=True)
+class Transition:
+    """choose(world, patients (k,), time (k,), uniform (k,) or None: draw) -> one state's number, or (k,) of them.
+
+    attributes, codes: what the choice depends on besides time; polls: it depends on more.
+    """
+
+    choose: Choose
+    attributes: frozenset[int] = frozenset()
+    codes: frozenset[str] = frozenset()
+    polls: bool = False
+
+
+def _uniform(world: World, patients: Array, uniform: Array | None) -> Array:
+    return world.uniform(patients) if uniform is None else uniform
+
+
+def transition(spec: Mapping[str, Any], plan: Plan, place: Place, target: Target) -> Transition | None:
     """Compile a state's transition; None where it has none. Raises SchemaError."""
     if "alt_direct_transition" in spec:  # a physiology model that is not run
         return _always(target(spec["alt_direct_transition"]))
@@ -59,15 +76,15 @@ def successors(spec: Mapping[str, Any]) -> list[str]:
     return found + [str(v) for v in care.values()] if isinstance(care, Mapping) else found
 
 
-def _always(number: int) -> Choose:
-    return lambda world, patients, time: number
+def _always(number: int) -> Transition:
+    return Transition(lambda world, patients, time, uniform: number)
 
 
-def _direct(spec: object, plan: Plan, place: Place, target: Target) -> Choose:
+def _direct(spec: object, plan: Plan, place: Place, target: Target) -> Transition:
     return _always(target(spec))
 
 
-def _distributed(spec: object, plan: Plan, place: Place, target: Target) -> Choose:
+def _distributed(spec: object, plan: Plan, place: Place, target: Target) -> Transition:
     """One uniform number; the first option whose share, summed up, is above it; the last one if none is."""
     options = [mapping(o, "an option", place) for o in listing(spec, "a distribution", place)]
     numbers = np.array([target(o.get("transition")) for o in options], np.int16)
@@ -80,23 +97,27 @@ def _distributed(spec: object, plan: Plan, place: Place, target: Target) -> Choo
     named = [(plan.attribute(str(s["attribute"])), number_of(s, "default", place))
              if isinstance(s, Mapping) else (None, float(s)) for s in shares]  # fmt: skip
 
-    def choose(world: World, patients: Array, time: Array) -> Array:
+    def choose(world: World, patients: Array, time: Array, uniform: Array | None) -> Array:
         found = np.empty((len(patients), len(named)))
         for column, (attribute, default) in enumerate(named):
             found[:, column] = default
             if attribute is not None:
                 is_number = world.attributes.kind[attribute, patients] == NUMBER
                 found[is_number, column] = world.attributes.value[attribute, patients][is_number]
-        return numbers[_picked(np.cumsum(found, axis=1), world.uniform(patients))]
+        return numbers[_picked(np.cumsum(found, axis=1), _uniform(world, patients, uniform))]
 
-    return choose
+    return Transition(choose, frozenset(a for a, _ in named if a is not None))
 
 
-def _fixed(steps: Array, numbers: Array) -> Choose:
+def _fixed(steps: Array, numbers: Array) -> Transition:
     if len(numbers) == 1:
         return _always(int(numbers[0]))
     inner = steps[:-1]
-    return lambda world, patients, time: numbers[inner.searchsorted(world.uniform(patients), side="right")]
+    return Transition(
+        lambda world, patients, time, uniform: numbers[
+            inner.searchsorted(_uniform(world, patients, uniform), side="right")
+        ]
+    )
 
 
 def _picked(steps: Array, uniform: Array) -> Array:
@@ -104,29 +125,41 @@ def _picked(steps: Array, uniform: Array) -> Array:
     return np.minimum((steps <= uniform[:, None]).sum(axis=1), steps.shape[1] - 1)
 
 
-def _by_condition(options: list[tuple[Condition | None, Choose]]) -> Choose:
+def _by_condition(options: list[tuple[Condition | None, Transition]]) -> Transition:
     """The first option whose condition holds or that has none; the last one anyway."""
 
-    def choose(world: World, patients: Array, time: Array) -> Array | int:
+    def choose(world: World, patients: Array, time: Array, uniform: Array | None) -> Array | int:
         left, out = np.arange(len(patients)), np.empty(len(patients), np.int16)
         for place, (test, follow) in enumerate(options):
-            some, at = (patients, time) if len(left) == len(patients) else (patients[left], time[left])
+            every = len(left) == len(patients)
+            some, at, drawn = (patients, time, uniform) if every else _some(left, patients, time, uniform)
             last = test is None or place == len(options) - 1
             holds = np.ones(len(left), bool) if last else test.holds(world, some, at)  # type: ignore[union-attr]
             if holds.all():
-                if len(left) == len(patients):
-                    return follow(world, patients, time)
-                out[left] = follow(world, some, at)
+                if every:
+                    return follow.choose(world, patients, time, uniform)
+                out[left] = follow.choose(world, some, at, drawn)
                 return out
             if holds.any():
-                out[left[holds]] = follow(world, some[holds], at[holds])
+                out[left[holds]] = follow.choose(world, *_some(holds, some, at, drawn))
                 left = left[~holds]
         return out
 
-    return choose
+    tests = [test for test, _ in options if test is not None]
+    follows = [follow for _, follow in options]
+    return Transition(
+        choose,
+        frozenset().union(*(t.attributes for t in tests), *(f.attributes for f in follows)),
+        frozenset().union(*(t.codes for t in tests), *(f.codes for f in follows)),
+        any(t.polls for t in tests) or any(f.polls for f in follows),
+    )
 
 
-def _conditional(spec: object, plan: Plan, place: Place, target: Target) -> Choose:
+def _some(where: Array, patients: Array, time: Array, uniform: Array | None) -> tuple[Array, Array, Array | None]:
+    return patients[where], time[where], None if uniform is None else uniform[where]
+
+
+def _conditional(spec: object, plan: Plan, place: Place, target: Target) -> Transition:
     options = [mapping(o, "an option", place) for o in listing(spec, "a conditional transition", place)]
     return _by_condition([
         (condition(o["condition"], plan, place) if o.get("condition") is not None else None,
@@ -134,7 +167,7 @@ def _conditional(spec: object, plan: Plan, place: Place, target: Target) -> Choo
     ])  # fmt: skip
 
 
-def _complex(spec: object, plan: Plan, place: Place, target: Target) -> Choose:
+def _complex(spec: object, plan: Plan, place: Place, target: Target) -> Transition:
     options = [mapping(o, "an option", place) for o in listing(spec, "a complex transition", place)]
     return _by_condition([
         (condition(o["condition"], plan, place) if o.get("condition") is not None else None,
@@ -171,7 +204,7 @@ def read_table(path: Path) -> LookupTable:
     return LookupTable(path.name, lines[0], lines[1:])
 
 
-def _lookup(spec: object, plan: Plan, place: Place, target: Target) -> Choose:
+def _lookup(spec: object, plan: Plan, place: Place, target: Target) -> Transition:
     options = [mapping(o, "an option", place) for o in listing(spec, "a lookup table transition", place)]
     name = str(options[0].get("lookup_table_name", ""))
     table = plan.table(name, place)
@@ -187,42 +220,74 @@ def _lookup(spec: object, plan: Plan, place: Place, target: Target) -> Choose:
     defaults = {str(o.get("transition")): float(o.get("default_probability") or 0) for o in options}
     usual = np.cumsum([defaults[column] for column in table.header[len(keys) :]])
     steps = np.vstack([np.cumsum(shares, axis=1), usual])  # the last row where no row fits
-    fits = [_key(key, [row[i] for row in table.rows], plan, place, name) for i, key in enumerate(keys)]
+    columns = [_key(key, [row[i] for row in table.rows], plan, place, name) for i, key in enumerate(keys)]
+    grid = _grid([column.of_row for column in columns])
 
-    def choose(world: World, patients: Array, time: Array) -> Array:
-        matching = np.ones((len(patients), len(table.rows)), bool)
-        for fit in fits:
-            matching &= fit(world, patients, time)
-        row = np.where(matching.any(axis=1), matching.argmax(axis=1), len(table.rows))
-        return numbers[_picked(steps[row], world.uniform(patients))]
+    def choose(world: World, patients: Array, time: Array, uniform: Array | None) -> Array:
+        row = grid[tuple(column.of(world, patients, time) for column in columns)]
+        return numbers[_picked(steps[row], _uniform(world, patients, uniform))]
 
-    return choose
+    return Transition(choose, frozenset(c.attribute for c in columns if c.attribute is not None))
 
 
-def _key(key: str, cells: list[str], plan: Plan, place: Place, table: str) -> Callable[[World, Array, Array], Array]:
-    """Which rows (k, rows) fit the patients by one column."""
+def _grid(of_row: list[Array]) -> Array:
+    """The first row for each combination of the columns' keys; the number of rows, for none, where none fits."""
+    rows = len(of_row[0])
+    grid = np.full([column.max() + 2 for column in of_row], rows)
+    for row in reversed(range(rows)):
+        grid[tuple(slice(column[row, 0], column[row, 1] + 1) for column in of_row)] = row
+    return grid
+
+
+@dataclass(frozen=True)
+class Key:
+    """A column of a lookup table: the first and last of the keys that a row (rows, 2) stands for, and the key of each
+    patient (k,), -1 for none of them."""
+
+    of_row: Array
+    of: Callable[[World, Array, Array], Array]
+    attribute: int | None = None
+
+
+def _key(key: str, cells: list[str], plan: Plan, place: Place, table: str) -> Key:
     if key in ("age", "time"):
-        where = Place(place.file, place.state)
-        ranges = np.array([_range(key, cell, where, table) for cell in cells])
-        low, high = ranges[:, 0], ranges[:, 1]
-
-        def within(world: World, patients: Array, time: Array) -> Array:
-            value = (world.people.age(patients, time) if key == "age" else time)[:, None]
-            return (value >= low) & (value <= high)
-
-        return within
+        return _range_key(key, cells, place, table)
     number = plan.attribute(key)
-    texts = np.array([plan.catalogue.texts(cell) for cell in cells])
-    values = np.array([float(c) if _is_number(c) else np.nan for c in cells])
-    flags = np.array([{"true": 1.0, "false": 0.0}.get(c.lower(), np.nan) for c in cells])
+    texts, of_row = np.unique([plan.catalogue.texts(cell) for cell in cells], return_inverse=True)
+    values = np.array([_float(plan.catalogue.texts.texts[text]) for text in texts])
 
-    def equal(world: World, patients: Array, time: Array) -> Array:
-        kind, value = world.attributes.kind[number, patients][:, None], world.attributes.value[number, patients][:, None]
+    def of(world: World, patients: Array, time: Array) -> Array:
+        kind, value = world.attributes.kind[number, patients], world.attributes.value[number, patients]
         if (kind == NIL).any():
             place.fail(f"lookup table {table} asks for the attribute {key!r}, which a patient does not have.")
-        return np.select([kind == TEXT, kind == NUMBER, kind == FLAG], [value == texts, value == values, value == flags], False)
+        out = np.full(len(patients), -1)
+        for option, (text, real) in enumerate(zip(texts, values, strict=True)):
+            out[np.where(kind == TEXT, value == text, value == real)] = option
+        return out
 
-    return equal
+    return Key(np.stack([of_row, of_row], axis=1), of, number)
+
+
+def _float(text: str) -> float:
+    """The number that a cell stands for, true and false too; NaN where none."""
+    text = {"true": "1", "false": "0"}.get(text.lower(), text)
+    return float(text) if _is_number(text) else np.nan
+
+
+def _range_key(key: str, cells: list[str], place: Place, table: str) -> Key:
+    """Ranges, which may overlap: cut where any begins or ends."""
+    ranges = np.array([_range(key, cell, place, table) for cell in cells])
+    low, after = ranges[:, 0], ranges[:, 1] + 1
+    place.check((after > low).all(), f"lookup table {table}: a range of {key} ends before it begins.")
+    cuts = np.unique(ranges + [0, 1])
+    of_row = np.stack([cuts.searchsorted(low), cuts.searchsorted(after) - 1], axis=1)
+
+    def of(world: World, patients: Array, time: Array) -> Array:
+        value = world.people.age(patients, time) if key == "age" else time
+        which = cuts.searchsorted(value, side="right") - 1
+        return np.where(which < len(cuts) - 1, which, -1)
+
+    return Key(of_row, of)
 
 
 def _is_number(text: str) -> bool:
@@ -256,22 +321,22 @@ CARE: Final[Mapping[tuple[bool, bool], tuple[float, float, float]]] = {
 }  # fmt: skip
 
 
-def _type_of_care(spec: object, plan: Plan, place: Place, target: Target) -> Choose:
+def _type_of_care(spec: object, plan: Plan, place: Place, target: Target) -> Transition:
     found = mapping(spec, "`type_of_care_transition`", place)
     numbers = np.array([target(found.get(k)) for k in ("ambulatory", "emergency", "telemedicine")], np.int16)
     payer = plan.attribute("insurance_payer")  # the name of who pays, set by the insurance
     often = [plan.catalogue.texts(name) for name in OFTEN_EMERGENCY]
 
-    def choose(world: World, patients: Array, time: Array) -> Array:
+    def choose(world: World, patients: Array, time: Array, uniform: Array | None) -> Array:
         late = civil(time)[0] >= TELEMEDICINE_FROM
         kinds, values = world.attributes.kind[payer, patients], world.attributes.value[payer, patients]
         high = (kinds == TEXT) & np.isin(values, often)
         steps = np.empty((len(patients), 3))
         for (after, emergency), shares in CARE.items():
             steps[(late == after) & (high == emergency)] = np.cumsum(shares)
-        return numbers[_picked(steps, world.uniform(patients))]
+        return numbers[_picked(steps, _uniform(world, patients, uniform))]
 
-    return choose
+    return Transition(choose, frozenset([payer]))
 
 
 _COMPILED: Final = {

@@ -48,6 +48,8 @@ class World:
         self.wake = np.full((rows, modules), NOT_AGAIN, np.int32)  # the step at which each is run next
         self.state = np.zeros(rows * modules, np.int16)  # where each waits
         self.until = np.full(rows * modules, FRESH)  # when a delay or procedure ends
+        self.next_look = np.zeros(rows * modules, np.int64)  # when a loop is looked at again
+        self.chosen = np.zeros(rows, np.int16)  # where a loop leads
         self.draws = np.zeros(rows * modules, np.uint32)  # numbers drawn so far
         self.depth = np.zeros(rows * modules, np.int8)  # calls of submodules that are under way
         self.calls = np.zeros((rows * modules, plan.depth), np.int16)  # the states that called
