@@ -114,7 +114,7 @@ class Population:
         guess += self.birthdays[patients, guess + 1] <= time
         return guess - (self.birthdays[patients, guess] > time)
 
-    def chance(self, patients: Array, purpose: int | Array, counter: Array | int = 0) -> Array:
+    def chance(self, patients: Array, purpose: int | np.uint64 | Array, counter: Array | int = 0) -> Array:
         """(k,) uniform in [0, 1), fixed by seed, patient, purpose (see `salt`) and counter: the same for any batch."""
         mixed = np.asarray(counter).astype(np.uint64) * _ODD + np.asarray(purpose).astype(np.uint64)
         return (scattered(self.key[patients] ^ mixed) >> _ELEVEN) * 2.0**-53

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 import numpy as np
+import polars as pl
 
 from verosim.patients.names import NONE
 from verosim.patients.plan import Plan
@@ -77,6 +78,7 @@ class World:
         self.encounter_state = np.full(rows * modules, NONE, np.int16)  # the state that a module's encounter began with
         self.vital_states: dict[str, Array] = {}  # vital sign -> (rows,) the state that sets it, or NONE
         self.visit_hooks: list[VisitHook] = []
+        self.extra: dict[str, pl.DataFrame] = {}  # tables that finishers make: people, claims, ...
         self.visits = np.zeros(len(plan.states), np.int64)  # how often each state was entered
         self._inner = np.arange(modules)
         for attribute in plan.watchers:

@@ -105,7 +105,10 @@ class Physique:
 
 def bodies_of(people: Population, patients: Array, options: Growing) -> Bodies:
     """Growth (k,) from the patients' own chance."""
-    draw = lambda topic, i: people.chance(patients, salt(topic), i)  # noqa: E731
+
+    def draw(topic: str, counter: int) -> Array:
+        return people.chance(patients, salt(topic), counter)
+
     normals = np.column_stack([normal(draw("growth", 2 * i), draw("growth", 2 * i + 1)) for i in range(21)])
     uniforms = np.column_stack([draw("weight", 0), draw("weight", 1)])
     return grow(~people.male[patients], normals, uniforms, options)
@@ -177,9 +180,11 @@ class Reading:
 
     def normals(self, topic: str) -> Floats:
         span = topic.rsplit(":", 1)[1]
-        when = {"life": 0, "month": self._time // (30 * DAY), "day": self._time // DAY}[span]
+        length = {"life": None, "month": 30 * DAY, "day": DAY}[span]
+        when = 0 if length is None else self._time // length
         chance = self._world.people.chance
-        return normal(*(chance(self._patients, _salt(f"{topic}:{i}"), when) for i in (1, 2)))
+        one, two = (chance(self._patients, _salt(f"{topic}:{i}"), when) for i in (1, 2))
+        return normal(one, two)
 
     def _flag(self, name: str) -> Flags:
         return self._world.attributes.flags(self._patients, name)

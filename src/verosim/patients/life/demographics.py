@@ -28,8 +28,8 @@ Ints = npt.NDArray[np.int64]
 Uniforms = Callable[[str], Floats]  # topic: uniforms (n,) in (0, 1), the same whenever asked for the same
 
 SCHOOLING: Final = ("less_than_hs", "hs_degree", "some_college", "bs_degree")
-SCHOOLED: Final = np.array([[0.0, 0.5], [0.1, 0.75], [0.3, 0.85], [0.5, 1.0]])  # the score that each is worth
-AGES: Final = np.array([*range(0, 86, 5), 111.0])  # ends of the 18 bands: five years each, the last from 85
+SCHOOLED: Final[Floats] = np.array([[0.0, 0.5], [0.1, 0.75], [0.3, 0.85], [0.5, 1.0]])  # the score that each is worth
+AGES: Final[Floats] = np.array([*range(0, 86, 5), 111.0])  # ends of the 18 bands: five years each, the last from 85
 INCOMES: Final = np.array([0, 10, 15, 25, 35, 50, 75, 100, 150, 200, 1000]) * 1000.0
 CLASSES: Final = ("Low", "Middle", "High")
 CLASS_EDGES: Final = (0.25, 0.66)
@@ -113,7 +113,8 @@ class Demography:
         """Yearly income (n,): even within its band, or lognormal."""
         shares = self.income[place]
         if shares.shape[1] == 2:
-            return np.round(np.exp(shares[:, 0] + shares[:, 1] * normal_quantile(u)))
+            median, spread = shares[:, 0], shares[:, 1]
+            return np.asarray(np.round(np.exp(median + spread * normal_quantile(u))), dtype=np.float64)
         which = pick(shares, u)
         below = np.where(which > 0, np.take_along_axis(shares, np.maximum(which - 1, 0)[:, None], 1)[:, 0], 0.0)
         within = (u - below) / np.maximum(np.take_along_axis(shares, which[:, None], 1)[:, 0] - below, 1e-12)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 import polars as pl
 
+from verosim.draws import scattered
 from verosim.patients.life.costs import STATES
 from verosim.patients.life.demographics import Demography
 from verosim.patients.life.persons import lived
@@ -85,7 +86,10 @@ def facilities(resources: Resources, demography: Demography) -> Facilities:
 
 def _facility_rows(rows: pl.DataFrame, sort: int) -> pl.DataFrame:
     rows = rows.rename({c: c.lower() for c in rows.columns})
-    text = lambda name: pl.col(name) if name in rows.columns else pl.lit("").alias(name)  # noqa: E731
+
+    def text(name: str) -> pl.Expr:
+        return pl.col(name) if name in rows.columns else pl.lit("").alias(name)
+
     return rows.select(
         "name", text("address"), "city", "state", "zip", text("phone"), pl.lit(sort).alias("sort"),
         pl.col("lat").cast(pl.Float64, strict=False), pl.col("lon").cast(pl.Float64, strict=False),
@@ -142,10 +146,8 @@ def _clinicians(where: Facilities, locale: str) -> pl.DataFrame:
     n = len(where.table) * CLINICIANS
     rows = np.arange(n)
     names = pack(locale)
-    from verosim.draws import scattered
-
-    first, last = (scattered(rows + shift) >> np.uint64(11) for shift in (0, 10**9))
-    first, last = names.first.find(first * 2.0**-53), names.last.find(last * 2.0**-53)
+    uniform = [(scattered(rows + shift) >> np.uint64(11)).astype(np.float64) * 2.0**-53 for shift in (0, 10**9)]
+    first, last = names.first.find(uniform[0]), names.last.find(uniform[1])
     female = names.female[first] > 0.5
     return pl.DataFrame(
         {

@@ -190,8 +190,8 @@ class Bodies:
 
 def no_bodies(n: int, options: Growing) -> Bodies:
     """Room for the growth of n people."""
-    numbers = [np.zeros(n) for _ in range(4)]
-    return Bodies(np.zeros(n, bool), numbers[0], numbers[1], np.zeros((n, GROWN - TODDLER + 1)), *numbers[2:], options)
+    z = np.zeros((n, GROWN - TODDLER + 1))
+    return Bodies(np.zeros(n, bool), np.zeros(n), np.zeros(n), z, np.zeros(n), np.zeros(n), options)
 
 
 def grow(girls: Flags, normals: Floats, uniforms: Floats, options: Growing | None = None) -> Bodies:

@@ -85,8 +85,13 @@ def plans(resources: Resources) -> Plans:
 
 def _columns(rows: pl.DataFrame) -> Plans:
     payers = tuple(dict.fromkeys(rows["payer"]))
-    number = lambda name: rows[name].cast(pl.Float64).fill_null(0).to_numpy()  # noqa: E731
-    flag = lambda name: (rows[name].str.to_lowercase() == "true").to_numpy()  # noqa: E731
+
+    def number(name: str) -> Array:
+        return rows[name].cast(pl.Float64).fill_null(0).to_numpy()
+
+    def flag(name: str) -> Array:
+        return (rows[name].str.to_lowercase() == "true").to_numpy()
+
     place = np.array([payers.index(p) for p in rows["payer"]])
     return Plans(
         payers, place, tuple(rows["plan"]), number("deductible"), number("coinsurance"), number("copay"),

@@ -114,9 +114,8 @@ class Register:
         adult = pl.Series(people.age(who, np.minimum(people.stop, people.death)[who]) >= 16)
         wife = (marital == "M") & ~male
         title = pl.when(male).then(pl.lit("Mr.")).when(wife).then(pl.lit("Mrs.")).otherwise(pl.lit("Ms."))
-        near = demography.where[place] + 0.1 * (
-            np.column_stack([people.chance(who, salt(t)) for t in ("lat", "lon")]) - 0.5
-        )
+        near = [np.round(demography.where[place, i] + 0.1 * (people.chance(who, salt(axis)) - 0.5), 6)
+                for i, axis in enumerate(("lat", "lon"))]  # fmt: skip
         where = {"city": demography.city, "state": demography.state, "county": demography.county}
         world.extra["people"] = names_of(people, who, demography.locale).with_columns(
             pl.Series("patient", who),
@@ -125,8 +124,8 @@ class Register:
             *(pl.when(adult).then(c).alias(c) for c in ("drivers", "passport")),
             marital.alias("marital"),
             *(taken(pl.Series(values), place).alias(name) for name, values in where.items()),
-            pl.Series("lat", np.round(near[:, 0], 6)),
-            pl.Series("lon", np.round(near[:, 1], 6)),
+            pl.Series("lat", near[0]),
+            pl.Series("lon", near[1]),
             taken(pl.Series(demography.races), d["race"]).alias("race"),
             pl.Series("ethnicity", np.where(d["hispanic"], "hispanic", "nonhispanic")),
             (taken(pl.Series(demography.city), place) + ", " + demography.country).alias("birthplace"),
