@@ -33,6 +33,7 @@ class Module:
     key: str
     name: str
     states: Mapping[str, Mapping[str, Any]]
+    remarks: tuple[str, ...] = ()
 
     @property
     def file(self) -> str:
@@ -155,7 +156,9 @@ def parse(content: Mapping[str, Any], key: str) -> Module:
         Place(place.file, name).known(kind, STATES, "the state type")
     version = content.get("gmf_version", 1)
     place.check(not isinstance(version, int | float) or version <= NEWEST, f"its format {version} is newer than {NEWEST}.")
-    return Module(key, str(content.get("name", key)), states)
+    remarks = content.get("remarks") or []
+    lines = map(str, remarks if isinstance(remarks, list) else [remarks])
+    return Module(key, str(content.get("name", key)), states, tuple(lines))
 
 
 def check(module: Module, modules: Mapping[str, Module]) -> None:
