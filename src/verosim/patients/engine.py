@@ -22,7 +22,7 @@ from verosim.patients.world import NOT_AGAIN, STAYS, World
 IDLE: Final = -1
 MOST: Final = 20_000  # states that a module may go through in one step, before we call it an endless loop
 LOOK: Final = 4096  # how often we look whether one does
-RETRIES: Final = 256  # patients who died, before others are born in their place
+MANY: Final = 1000  # so many who follow others are worth a round of their own
 
 
 class Engine:
@@ -66,6 +66,25 @@ class Engine:
         world.module[patients] = NONE
         self._advance(patients)
         return patients
+
+    def live(self, slot: Array, attempt: Array, last: bool = True) -> tuple[Array, Array]:
+        """Let patients of these slots and attempts live, and whoever follows those who died, as far as there is room.
+
+        Slots and attempts of those who are still to follow: all but few, if this is not the last block, as it takes many
+        to move quickly.
+        """
+        people = self.world.people
+        while len(slot) and (last or len(slot) >= MANY or not self.used):
+            room = people.n - self.used
+            born = self.admit(slot[:room], attempt[:room])
+            self.run()
+            dead = born[people.death[born] < people.stop[born]]
+            slot = np.append(slot[room:], people.slot[dead])
+            attempt = np.append(attempt[room:], people.attempt[dead] + 1)
+            if self.used == people.n:
+                break
+        self.world.lived[: self.used] = True
+        return slot, attempt
 
     # --------------------------------------------------------------------------------------------- rounds
 

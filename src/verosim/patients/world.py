@@ -78,7 +78,8 @@ class World:
         self.encounter_state = np.full(rows * modules, NONE, np.int16)  # the state that a module's encounter began with
         self.vital_states: dict[str, Array] = {}  # vital sign -> (rows,) the state that sets it, or NONE
         self.visit_hooks: list[VisitHook] = []
-        self.extra: dict[str, pl.DataFrame] = {}  # tables that finishers make: people, claims, ...
+        self.lived = np.zeros(rows, bool)  # rows that somebody lived in
+        self.extra: dict[str, pl.DataFrame] = {}  # what finishers add: people, organizations, claims ...
         self.visits = np.zeros(len(plan.states), np.int64)  # how often each state was entered
         self._inner = np.arange(modules)
         for attribute in plan.watchers:
