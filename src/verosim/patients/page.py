@@ -26,8 +26,15 @@ KINDS: Final[Mapping[str, str]] = {  # what colours tell apart: a state's type -
     **dict.fromkeys(("Observation", "MultiObservation", "DiagnosticReport", "ImagingStudy", "VitalSign"), "finding"),
     **dict.fromkeys(("Death", "Terminal"), "end"),
 }  # fmt: skip
-FAMILIES: Final = {"waits": "waits", "visit": "a visit", "illness": "illness", "care": "treatment", "finding": "a finding",
-                   "end": "the end", "step": "a step"}  # fmt: skip
+FAMILIES: Final = {
+    "waits": "waits",
+    "visit": "a visit",
+    "illness": "illness",
+    "care": "treatment",
+    "finding": "a finding",
+    "end": "the end",
+    "step": "a step",
+}
 Counts = Mapping[tuple[str, str], int]  # (module, state) -> how often it was entered
 
 
@@ -44,7 +51,7 @@ class Line:
 
 
 def save_pages(library: Library, out: str | Path, counts: Counts | None = None, patients: int = 0) -> list[Path]:
-    """Write a page for each module of a library into a folder, and `index.html`. counts: of a run of so many patients."""
+    """Write a page for each module into a folder, and `index.html`. counts: of a run of so many patients."""
     folder = Path(out)
     if not folder.is_dir():
         disk.make_folder(folder)

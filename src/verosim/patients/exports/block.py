@@ -171,7 +171,7 @@ def place_ids(table: str, height: int) -> pl.Series:
 
 
 def _coded(rows: list[tuple[str | None, str | None, str | None]]) -> pl.DataFrame:
-    return pl.DataFrame(rows, schema={n: pl.String for n in ("system", "code", "display")}, orient="row")
+    return pl.DataFrame(rows, schema=dict.fromkeys(("system", "code", "display"), pl.String), orient="row")
 
 
 def _from_end(numbers: Array, height: int) -> Array:

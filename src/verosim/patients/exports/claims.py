@@ -55,8 +55,10 @@ def _shown_claims(block: Block) -> pl.DataFrame:
     return found.filter(pl.Series(shown)).sort("rank", "start", "seq")
 
 
-_CLAIMS: Final = dict.fromkeys(("claim", "patient", "start", "payer", "secondary", "claim_table", "claim_row", "encounter",
-                                "seq", "rank"), pl.Int64)  # fmt: skip
+_CLAIMS: Final = dict.fromkeys(
+    ("claim", "patient", "start", "payer", "secondary", "claim_table", "claim_row", "encounter", "seq", "rank"),
+    pl.Int64,
+)
 
 
 def _encounter_of_medication(block: Block, table: Array, row: Array) -> Array:
@@ -82,21 +84,35 @@ def _claims(block: Block, claims: pl.DataFrame) -> pl.DataFrame:
     no_text, no_number = closed.clear(claims.height), zero.clear(claims.height)
     kind_of_claim = np.where(kind == 0, 1, 2)  # HIPAA: professional, institutional
     department = DEPARTMENTS[kind]
-    return shaped("claims", _diagnoses(block, claims) | {
-        "Id": block.made_ids(CLAIM, patient, claims["claim"].to_numpy()),
-        "PATIENTID": block.person_ids.gather(patient),
-        "PROVIDERID": provider, "SUPERVISINGPROVIDERID": provider, "REFERRINGPROVIDERID": no_text,
-        "PRIMARYPATIENTINSURANCEID": block.linked("payers", claims["payer"].to_numpy()),
-        "SECONDARYPATIENTINSURANCEID": block.linked("payers", secondary),
-        "DEPARTMENTID": department, "PATIENTDEPARTMENTID": department,
-        "APPOINTMENTID": block.encounter_ids(encounter),
-        "CURRENTILLNESSDATE": served, "SERVICEDATE": served,
-        "STATUS1": closed, "STATUS2": closed.zip_with(twice, no_text), "STATUSP": closed,
-        "OUTSTANDING1": zero, "OUTSTANDING2": zero.zip_with(twice, no_number), "OUTSTANDINGP": zero,
-        "LASTBILLEDDATE1": billed, "LASTBILLEDDATE2": billed.zip_with(twice, billed.clear(claims.height)),
-        "LASTBILLEDDATEP": billed,
-        "HEALTHCARECLAIMTYPEID1": kind_of_claim, "HEALTHCARECLAIMTYPEID2": np.where(secondary != NONE, kind_of_claim, 0),
-    })  # fmt: skip
+    return shaped(
+        "claims",
+        _diagnoses(block, claims)
+        | {
+            "Id": block.made_ids(CLAIM, patient, claims["claim"].to_numpy()),
+            "PATIENTID": block.person_ids.gather(patient),
+            "PROVIDERID": provider,
+            "SUPERVISINGPROVIDERID": provider,
+            "REFERRINGPROVIDERID": no_text,
+            "PRIMARYPATIENTINSURANCEID": block.linked("payers", claims["payer"].to_numpy()),
+            "SECONDARYPATIENTINSURANCEID": block.linked("payers", secondary),
+            "DEPARTMENTID": department,
+            "PATIENTDEPARTMENTID": department,
+            "APPOINTMENTID": block.encounter_ids(encounter),
+            "CURRENTILLNESSDATE": served,
+            "SERVICEDATE": served,
+            "STATUS1": closed,
+            "STATUS2": closed.zip_with(twice, no_text),
+            "STATUSP": closed,
+            "OUTSTANDING1": zero,
+            "OUTSTANDING2": zero.zip_with(twice, no_number),
+            "OUTSTANDINGP": zero,
+            "LASTBILLEDDATE1": billed,
+            "LASTBILLEDDATE2": billed.zip_with(twice, billed.clear(claims.height)),
+            "LASTBILLEDDATEP": billed,
+            "HEALTHCARECLAIMTYPEID1": kind_of_claim,
+            "HEALTHCARECLAIMTYPEID2": np.where(secondary != NONE, kind_of_claim, 0),
+        },
+    )
 
 
 def _diagnoses(block: Block, claims: pl.DataFrame) -> dict[str, pl.Series]:
@@ -140,7 +156,7 @@ def _transactions(block: Block, claims: pl.DataFrame) -> pl.DataFrame:
     provider = block.linked("providers", block.own("encounters", "provider", encounter, NONE))
     empty = pl.Series([None], dtype=pl.String).new_from_index(0, steps.height)
     ones = np.ones(steps.height, np.int64)
-    return shaped("claims_transactions", {name: empty for name in COLUMNS["claims_transactions"]} | {
+    return shaped("claims_transactions", dict.fromkeys(COLUMNS["claims_transactions"], empty) | {
         "ID": block.made_ids(CHARGE, patient, steps["number"].to_numpy()),
         "CLAIMID": block.made_ids(CLAIM, patient, line["claim"].to_numpy()),
         "CHARGEID": steps["number"], "PATIENTID": block.person_ids.gather(patient),
@@ -196,15 +212,29 @@ def _steps(lines: pl.DataFrame) -> pl.DataFrame:
     more, left = pl.col("secondary_paid"), pl.col("rest")
     parts = [
         step("charge", pl.lit(True), "CHARGE", amount=pl.col("cost"), to="1"),
-        step("copay", pl.col("copay") > 0, "PAYMENT", paid=pl.col("copay"), outstanding=pl.col("after_copay"), how=pl.lit("COPAY")),
-        step("payer", pl.col("covered") > 0, "PAYMENT", paid=pl.col("covered"), outstanding=pl.col("after_payer"), how=pl.lit("ECHECK")),
+        step(
+            "copay",
+            pl.col("copay") > 0,
+            "PAYMENT",
+            paid=pl.col("copay"),
+            outstanding=pl.col("after_copay"),
+            how=pl.lit("COPAY"),
+        ),
+        step(
+            "payer",
+            pl.col("covered") > 0,
+            "PAYMENT",
+            paid=pl.col("covered"),
+            outstanding=pl.col("after_payer"),
+            how=pl.lit("ECHECK"),
+        ),
         step("out_secondary", more > 0, "TRANSFEROUT", paid=zero, moved=more, outstanding=more),
         step("in_secondary", more > 0, "TRANSFERIN", amount=more, moved=more, outstanding=more, to="2"),
         step("secondary", more > 0, "PAYMENT", paid=more, outstanding=left.clip(0), how=pl.lit("ECHECK")),
         step("out", left > 0, "TRANSFEROUT", moved=left, outstanding=left),
         step("in", left > 0, "TRANSFERIN", amount=left, moved=left, outstanding=left, to="p"),
         step("paid", left > 0, "PAYMENT", paid=left, how=pl.col("cash")),
-    ]  # fmt: skip
+    ]
     found = pl.concat(parts).sort("line", "step").with_columns(number=pl.int_range(pl.len()).over("patient"))
     before = pl.when(pl.col("type") == "TRANSFERIN").then(pl.col("number") - 1)
     return found.with_columns(before.alias("from"))
@@ -268,12 +298,19 @@ def _transitions(block: Block) -> pl.DataFrame:
     if people is not None and {"first", "last"} <= set(people.columns):
         full = people.select(pl.concat_str("first", pl.lit(" "), "last")).to_series()
         name = full.gather(patient).zip_with(pl.Series(~young), name)
-    return shaped("payer_transitions", {
-        "PATIENT": block.person_ids.gather(patient), "MEMBERID": _member_ids(block, rows),
-        "START_DATE": pl.Series(coverage["start"][rows]).cast(MOMENT), "END_DATE": pl.Series(end).cast(MOMENT),
-        "PAYER": block.linked("payers", _payers_of(block, plan, nobody=True)), "SECONDARY_PAYER": block.linked("payers", _payers_of(block, secondary, nobody=False)),
-        "PLAN_OWNERSHIP": pl.Series(np.where(young, "Guardian", "Self"), dtype=pl.String), "OWNER_NAME": name,
-    })  # fmt: skip
+    return shaped(
+        "payer_transitions",
+        {
+            "PATIENT": block.person_ids.gather(patient),
+            "MEMBERID": _member_ids(block, rows),
+            "START_DATE": pl.Series(coverage["start"][rows]).cast(MOMENT),
+            "END_DATE": pl.Series(end).cast(MOMENT),
+            "PAYER": block.linked("payers", _payers_of(block, plan, nobody=True)),
+            "SECONDARY_PAYER": block.linked("payers", _payers_of(block, secondary, nobody=False)),
+            "PLAN_OWNERSHIP": pl.Series(np.where(young, "Guardian", "Self"), dtype=pl.String),
+            "OWNER_NAME": name,
+        },
+    )
 
 
 def _payers_of(block: Block, plans: Array, nobody: bool) -> Array:

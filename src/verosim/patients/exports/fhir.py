@@ -30,10 +30,13 @@ HL7: Final = "http://terminology.hl7.org/CodeSystem"
 US_CORE: Final = "http://hl7.org/fhir/us/core/StructureDefinition"
 CLASSES: Final = {"inpatient": "IMP", "snf": "IMP", "emergency": "EMER", "home": "HH", "hospice": "HH", "virtual": "VR"}
 RACES: Final = {  # CDC race and ethnicity codes
-    "white": ("2106-3", "White"), "black": ("2054-5", "Black or African American"), "asian": ("2028-9", "Asian"),
-    "native": ("1002-5", "American Indian or Alaska Native"), "hawaiian": ("2076-8", "Native Hawaiian or Other Pacific Islander"),
+    "white": ("2106-3", "White"),
+    "black": ("2054-5", "Black or African American"),
+    "asian": ("2028-9", "Asian"),
+    "native": ("1002-5", "American Indian or Alaska Native"),
+    "hawaiian": ("2076-8", "Native Hawaiian or Other Pacific Islander"),
     "other": ("2131-1", "Other Race"),
-}  # fmt: skip
+}
 LEVELS: Final = ("", "mild", "moderate", "severe")
 INSTANT: Final = "%Y-%m-%dT%H:%M:%S%.3f+00:00"
 
@@ -80,12 +83,19 @@ class Fhir:
         """What the resources of most tables share: id, patient, encounter, code, times, reason."""
         block = self.block
         found = block[table]
-        return pl.DataFrame({
-            "owner": found["patient"][rows], "id": block.ids(table, rows), "patient": block.person_of(table, rows),
-            "encounter": block.encounter_of(table, rows), "code": self.items.gather(found["item"][rows]),
-            "start": block.start(table, rows).dt.strftime(INSTANT), "stop": block.stop(table, rows).dt.strftime(INSTANT),
-            "reason": self.concept(found["reason"][rows]), **more,
-        })  # fmt: skip
+        return pl.DataFrame(
+            {
+                "owner": found["patient"][rows],
+                "id": block.ids(table, rows),
+                "patient": block.person_of(table, rows),
+                "encounter": block.encounter_of(table, rows),
+                "code": self.items.gather(found["item"][rows]),
+                "start": block.start(table, rows).dt.strftime(INSTANT),
+                "stop": block.stop(table, rows).dt.strftime(INSTANT),
+                "reason": self.concept(found["reason"][rows]),
+                **more,
+            }
+        )
 
     def concept(self, numbers: Array) -> pl.Series:
         """CodeableConcepts (k,) of codes by their numbers; null for NONE."""
@@ -125,31 +135,69 @@ def _patient(f: Fhir) -> pl.DataFrame:
     race = pl.col("race").replace_strict({k: v[0] for k, v in RACES.items()}, default=None, return_dtype=pl.String)
     race_name = pl.col("race").replace_strict({k: v[1] for k, v in RACES.items()}, default=None, return_dtype=pl.String)
     given = several([text("first"), text("middle")])
-    latin = (
-        pl.when(pl.col("ethnicity") == "hispanic")
-        .then(pl.lit("2135-2"))
-        .when(pl.col("ethnicity").is_not_null())
-        .then(pl.lit("2186-5"))
+    hispanic = pl.when(pl.col("ethnicity").is_not_null()).then(pl.col("ethnicity") == "hispanic")
+    latin = pl.when(hispanic).then(pl.lit("2135-2")).when(hispanic.not_()).then(pl.lit("2186-5"))
+    named = pl.when(hispanic).then(pl.lit("")).when(hispanic.not_()).then(pl.lit("Not "))
+    return f.made(
+        "Patient",
+        frame,
+        {
+            "extension": several(
+                [
+                    record({"url": constant(f"{US_CORE}/us-core-race"), "extension": _group(race, race_name)}),
+                    record(
+                        {
+                            "url": constant(f"{US_CORE}/us-core-ethnicity"),
+                            "extension": _group(latin, named + pl.lit("Hispanic or Latino")),
+                        }
+                    ),
+                ]
+            )
+            if "race" in known
+            else empty,
+            "identifier": several(
+                [
+                    record({"system": constant("urn:verosim"), "value": plain("id")}),
+                    _identifier("ssn", "SS", "http://hl7.org/fhir/sid/us-ssn"),
+                    _identifier("drivers", "DL", "urn:oid:2.16.840.1.113883.4.3.25"),
+                    _identifier("passport", "PPN", "http://hl7.org/fhir/sid/passport-USA"),
+                ]
+            ),
+            "name": listed(
+                record(
+                    {
+                        "use": constant("official"),
+                        "family": text("last"),
+                        "given": given,
+                        "prefix": listed(text("prefix")),
+                    }
+                )
+            )
+            if "last" in known
+            else empty,
+            "telecom": listed(_after("phone", {"system": constant("phone"), "value": text("phone")})),
+            "gender": plain("sex"),
+            "birthDate": plain("birth"),
+            "deceasedDateTime": plain("death"),
+            "address": listed(
+                _after(
+                    "city",
+                    {
+                        "line": listed(text("address")),
+                        "city": text("city"),
+                        "state": text("state"),
+                        "postalCode": text(pl.col("zip").replace("", None)),
+                        "country": constant("US"),
+                    },
+                    first="city",
+                )
+            ),
+            "maritalStatus": _after(
+                "marital",
+                {"coding": listed(record({"system": constant(f"{HL7}/v3-MaritalStatus"), "code": plain("marital")}))},
+            ),
+        },
     )
-    return f.made("Patient", frame, {
-        "extension": several([
-            record({"url": constant(f"{US_CORE}/us-core-race"), "extension": _group(race, race_name)}),
-            record({"url": constant(f"{US_CORE}/us-core-ethnicity"), "extension": _group(latin, pl.when(latin == "2135-2").then(pl.lit("Hispanic or Latino")).when(latin.is_not_null()).then(pl.lit("Not Hispanic or Latino")))}),
-        ]) if "race" in known else empty,
-        "identifier": several([
-            record({"system": constant("urn:verosim"), "value": plain("id")}),
-            _identifier("ssn", "SS", "http://hl7.org/fhir/sid/us-ssn"),
-            _identifier("drivers", "DL", "urn:oid:2.16.840.1.113883.4.3.25"),
-            _identifier("passport", "PPN", "http://hl7.org/fhir/sid/passport-USA"),
-        ]),
-        "name": listed(record({"use": constant("official"), "family": text("last"), "given": given,
-                               "prefix": listed(text("prefix"))})) if "last" in known else empty,
-        "telecom": listed(_after("phone", {"system": constant("phone"), "value": text("phone")})),
-        "gender": plain("sex"), "birthDate": plain("birth"), "deceasedDateTime": plain("death"),
-        "address": listed(_after("city", {"line": listed(text("address")), "city": text("city"), "state": text("state"),
-                                         "postalCode": text(pl.col("zip").replace("", None)), "country": constant("US")}, first="city")),
-        "maritalStatus": _after("marital", {"coding": listed(record({"system": constant(f"{HL7}/v3-MaritalStatus"), "code": plain("marital")}))}),
-    })  # fmt: skip
 
 
 def _after(column: str, members: Mapping[str, Part], first: str = "") -> pl.Expr:
@@ -175,11 +223,16 @@ def _identifier(column: str, kind: str, system: str) -> pl.Expr:
 def _encounter(f: Fhir) -> pl.DataFrame:
     block, rows = f.block, f.block.rows("encounters")
     found = block["encounters"]
-    frame = f.frame("encounters", rows,
-                    **{"class": pl.Series([CLASSES.get(k, "AMB") for k in KINDS]).gather(found["kind"][rows].astype(np.int64)),
-                       "organization": block.linked("organizations", block.own("encounters", "organization", rows, NONE)),
-                       "practitioner": block.linked("providers", block.own("encounters", "provider", rows, NONE)),
-                       "discharge": f.concept(found["discharge"][rows])})  # fmt: skip
+    frame = f.frame(
+        "encounters",
+        rows,
+        **{
+            "class": pl.Series([CLASSES.get(k, "AMB") for k in KINDS]).gather(found["kind"][rows].astype(np.int64)),
+            "organization": block.linked("organizations", block.own("encounters", "organization", rows, NONE)),
+            "practitioner": block.linked("providers", block.own("encounters", "provider", rows, NONE)),
+            "discharge": f.concept(found["discharge"][rows]),
+        },
+    )
     practitioner = pl.when(pl.col("practitioner").is_not_null()).then(record({"individual": f.refer("Practitioner")}))
     return f.made("Encounter", frame, {
         "status": constant("finished"),
@@ -219,22 +272,42 @@ def _allergy(f: Fhir) -> pl.DataFrame:
         [s.get("allergy_type") if s.get("allergy_type") in ("allergy", "intolerance") else None for s in specs],
         dtype=pl.String,
     )
-    groups = pl.Series([s.get("category") if s.get("category") in ("food", "medication", "environment", "biologic") else None
-                        for s in specs], dtype=pl.String)  # fmt: skip
+    groups = pl.Series(
+        [
+            s.get("category") if s.get("category") in ("food", "medication", "environment", "biologic") else None
+            for s in specs
+        ],
+        dtype=pl.String,
+    )
     reactions = [
         _reactions(specs[i], level)
         for i, level in zip(found["item"][rows].tolist(), found["severity"][rows].tolist(), strict=True)
     ]
-    frame = f.frame("allergies", rows, kind=kinds.gather(found["item"][rows]), category=groups.gather(found["item"][rows]),
-                    reactions=pl.Series(reactions, dtype=pl.String))  # fmt: skip
+    frame = f.frame(
+        "allergies",
+        rows,
+        kind=kinds.gather(found["item"][rows]),
+        category=groups.gather(found["item"][rows]),
+        reactions=pl.Series(reactions, dtype=pl.String),
+    )
     over = pl.col("stop").is_not_null()
     status = pl.when(over).then(pl.lit(_concept("allergyintolerance-clinical", "resolved"))).otherwise(
         pl.lit(_concept("allergyintolerance-clinical", "active")))  # fmt: skip
-    return f.made("AllergyIntolerance", frame, {
-        "clinicalStatus": status, "verificationStatus": _concept("allergyintolerance-verification", "confirmed"),
-        "type": plain("kind"), "category": listed(plain("category")), "code": pl.col("code"), "patient": f.refer("Patient"),
-        "encounter": f.refer("Encounter"), "recordedDate": plain("start"), "reaction": pl.col("reactions"),
-    })  # fmt: skip
+    return f.made(
+        "AllergyIntolerance",
+        frame,
+        {
+            "clinicalStatus": status,
+            "verificationStatus": _concept("allergyintolerance-verification", "confirmed"),
+            "type": plain("kind"),
+            "category": listed(plain("category")),
+            "code": pl.col("code"),
+            "patient": f.refer("Patient"),
+            "encounter": f.refer("Encounter"),
+            "recordedDate": plain("start"),
+            "reaction": pl.col("reactions"),
+        },
+    )
 
 
 def _reactions(spec: Mapping[str, Any], level: int) -> str | None:
@@ -252,8 +325,17 @@ def _plain_coded(code: Mapping[str, Any]) -> dict[str, Any]:
 
 def _careplan(f: Fhir) -> pl.DataFrame:
     rows = f.block.rows("careplans")
-    frame = f.frame("careplans", rows, activities=f.spec("careplans", rows, lambda spec: [
-        {"detail": {"code": _plain_coded(a), "status": "in-progress"}} for a in spec.get("activities") or ()]))  # fmt: skip
+    frame = f.frame(
+        "careplans",
+        rows,
+        activities=f.spec(
+            "careplans",
+            rows,
+            lambda spec: [
+                {"detail": {"code": _plain_coded(a), "status": "in-progress"}} for a in spec.get("activities") or ()
+            ],
+        ),
+    )
     over = pl.col("stop").is_not_null()
     return f.made("CarePlan", frame, {
         "status": pl.when(over).then(pl.lit('"completed"')).otherwise(pl.lit('"active"')), "intent": constant("order"),
@@ -272,11 +354,17 @@ def _value(f: Fhir, rows: Array) -> pl.DataFrame:
     is_number = (kind == NUMBER) & np.isfinite(value)
     whole = np.where((kind == NUMBER) | ~np.isfinite(value), 0, value).astype(np.int64)
     texts = pl.Series([*f.block.catalogue.texts.texts, ""], dtype=pl.String)
-    frame = pl.DataFrame({
-        "number": pl.Series(np.where(is_number, value, 0.0)).round(4), "unit": f.block.item("observations", rows, "unit"),
-        "concept": f.concept(np.where(kind == CODE, whole, NONE)), "text": texts.gather(np.where(kind == TEXT, whole, len(texts) - 1)),
-        "flag": np.where(whole != 0, "true", "false"), "is_number": is_number, "kind": kind,
-    })  # fmt: skip
+    frame = pl.DataFrame(
+        {
+            "number": pl.Series(np.where(is_number, value, 0.0)).round(4),
+            "unit": f.block.item("observations", rows, "unit"),
+            "concept": f.concept(np.where(kind == CODE, whole, NONE)),
+            "text": texts.gather(np.where(kind == TEXT, whole, len(texts) - 1)),
+            "flag": np.where(whole != 0, "true", "false"),
+            "is_number": is_number,
+            "kind": kind,
+        }
+    )
     has_unit = pl.col("unit").str.len_chars() > 0
     unit = pl.when(has_unit).then(text("unit"))
     system = pl.when(has_unit).then(pl.lit(constant("http://unitsofmeasure.org")))
@@ -423,11 +511,18 @@ def _device(f: Fhir) -> pl.DataFrame:
 def _supply(f: Fhir) -> pl.DataFrame:
     rows = f.block.rows("supplies")
     frame = f.frame("supplies", rows, quantity=f.block["supplies"]["quantity"][rows])
-    return f.made("SupplyDelivery", frame, {
-        "status": constant("completed"), "patient": f.refer("Patient"),
-        "suppliedItem": record({"quantity": record({"value": number("quantity")}), "itemCodeableConcept": pl.col("code")}),
-        "occurrenceDateTime": plain("start"),
-    })  # fmt: skip
+    return f.made(
+        "SupplyDelivery",
+        frame,
+        {
+            "status": constant("completed"),
+            "patient": f.refer("Patient"),
+            "suppliedItem": record(
+                {"quantity": record({"value": number("quantity")}), "itemCodeableConcept": pl.col("code")}
+            ),
+            "occurrenceDateTime": plain("start"),
+        },
+    )
 
 
 def _imaging(f: Fhir) -> pl.DataFrame:
@@ -441,15 +536,26 @@ def _imaging(f: Fhir) -> pl.DataFrame:
         {"system": constant(SYSTEMS["DICOM-DCM"]), "code": plain("modality_code"), "display": text("modality")}
     )
     site = record({"system": constant(SYSTEMS["SNOMED-CT"]), "code": plain("site_code"), "display": text("site")})
-    one = images.with_columns(image=image, modality_json=modality, site_json=_after("site_code", {"display": text("site")})
-                              if not _is_snomed(block) else site)  # fmt: skip
+    one = images.with_columns(
+        image=image,
+        modality_json=modality,
+        site_json=_after("site_code", {"display": text("site")}) if not _is_snomed(block) else site,
+    )
     by_series = one.group_by("row", "series", maintain_order=True).agg(
         pl.first("series_uid", "modality_json", "site_json"),
         n=pl.len(),
         images=pl.lit("[") + pl.col("image").str.join(",") + pl.lit("]"),
     )
-    series = record({"uid": plain("series_uid"), "number": number("series"), "modality": pl.col("modality_json"),
-                     "numberOfInstances": number("n"), "bodySite": pl.col("site_json"), "instance": pl.col("images")})  # fmt: skip
+    series = record(
+        {
+            "uid": plain("series_uid"),
+            "number": number("series"),
+            "modality": pl.col("modality_json"),
+            "numberOfInstances": number("n"),
+            "bodySite": pl.col("site_json"),
+            "instance": pl.col("images"),
+        }
+    )
     studies = (
         by_series.with_columns(json=series)
         .group_by("row", maintain_order=True)
@@ -492,22 +598,38 @@ def _bill(f: Fhir) -> pl.DataFrame:
     chosen, encounter = claims[visits], row[visits]
     order = np.lexsort((block["encounters"]["seq"][encounter], block.rank[block["encounters"]["patient"][encounter]]))
     chosen, encounter = chosen[order], encounter[order]
-    frame = f.frame("encounters", encounter, total=chosen["cost"].round(2),
-                    claim=block.made_ids(CLAIM, chosen["patient"].to_numpy(), chosen["claim"].to_numpy()),
-                    payer=pl.Series(_payer_names(block), dtype=pl.String).gather(chosen["payer"].to_numpy()),
-                    organization=block.linked("organizations", block.own("encounters", "organization", encounter, NONE)))  # fmt: skip
+    frame = f.frame(
+        "encounters",
+        encounter,
+        total=chosen["cost"].round(2),
+        claim=block.made_ids(CLAIM, chosen["patient"].to_numpy(), chosen["claim"].to_numpy()),
+        payer=pl.Series(_payer_names(block), dtype=pl.String).gather(chosen["payer"].to_numpy()),
+        organization=block.linked("organizations", block.own("encounters", "organization", encounter, NONE)),
+    )
     money = record({"value": number("total"), "currency": constant("USD")})
     at = record({"reference": plain(pl.lit("urn:uuid:" if f.bundled else "Encounter/") + pl.col("id"))})
     item = record({"sequence": "1", "productOrService": pl.col("code"), "encounter": listed(at)})
     provider = pl.coalesce(f.refer("Organization"), pl.lit('{"display":"unknown"}'))
     frame = frame.with_columns(item=item).with_columns(id="claim")
-    return f.made("Claim", frame, {
-        "status": constant("active"), "type": _concept("claim-type", "institutional"), "use": constant("claim"),
-        "patient": f.refer("Patient"), "billablePeriod": record({"start": plain("start"), "end": plain("stop")}),
-        "created": plain(pl.coalesce("stop", "start")), "provider": provider, "priority": _concept("processpriority", "normal"),
-        "insurance": listed(record({"sequence": "1", "focal": "true", "coverage": record({"display": text("payer")})})),
-        "item": listed(pl.col("item")), "total": money,
-    })  # fmt: skip
+    return f.made(
+        "Claim",
+        frame,
+        {
+            "status": constant("active"),
+            "type": _concept("claim-type", "institutional"),
+            "use": constant("claim"),
+            "patient": f.refer("Patient"),
+            "billablePeriod": record({"start": plain("start"), "end": plain("stop")}),
+            "created": plain(pl.coalesce("stop", "start")),
+            "provider": provider,
+            "priority": _concept("processpriority", "normal"),
+            "insurance": listed(
+                record({"sequence": "1", "focal": "true", "coverage": record({"display": text("payer")})})
+            ),
+            "item": listed(pl.col("item")),
+            "total": money,
+        },
+    )
 
 
 def _payer_names(block: Block) -> list[str]:
@@ -540,9 +662,12 @@ def bundles(block: Block) -> pl.DataFrame:
             "request": constant({"method": "POST", "url": kind}),
         })  # fmt: skip
         parts.append(frame.select(pl.col("patient").cast(pl.Int64), pl.lit(place).alias("place"), entry=entry))
-    joined = pl.concat(parts).sort("patient", "place", maintain_order=True).group_by("patient", maintain_order=True).agg(
-        pl.col("entry").str.join(",")
-    )  # fmt: skip
+    joined = (
+        pl.concat(parts)
+        .sort("patient", "place", maintain_order=True)
+        .group_by("patient", maintain_order=True)
+        .agg(pl.col("entry").str.join(","))
+    )
     head = '{"resourceType":"Bundle","type":"transaction","entry":['
     who = pl.DataFrame({"patient": block.patients.astype(np.int64), "id": block.person_ids.gather(block.patients)})
     found = who.join(joined, on="patient", how="left", maintain_order="left")
@@ -553,20 +678,56 @@ def people_and_places(frames: Mapping[str, pl.DataFrame]) -> dict[str, pl.Series
     """Organization and Practitioner resources (lines) from the tables `organizations` and `providers`."""
     out = {}
     if "organizations" in frames:
-        out["Organization"] = frames["organizations"].select(text=record({
-            "resourceType": constant("Organization"), "id": plain("Id"),
-            "identifier": listed(record({"system": constant("urn:verosim"), "value": plain("Id")})), "active": "true",
-            "name": text("NAME"),
-            "address": listed(_after("CITY", {"city": text("CITY"), "state": text("STATE"), "postalCode": text(pl.col("ZIP").replace("", None))})),
-        })).to_series()  # fmt: skip
+        out["Organization"] = (
+            frames["organizations"]
+            .select(
+                text=record(
+                    {
+                        "resourceType": constant("Organization"),
+                        "id": plain("Id"),
+                        "identifier": listed(record({"system": constant("urn:verosim"), "value": plain("Id")})),
+                        "active": "true",
+                        "name": text("NAME"),
+                        "address": listed(
+                            _after(
+                                "CITY",
+                                {
+                                    "city": text("CITY"),
+                                    "state": text("STATE"),
+                                    "postalCode": text(pl.col("ZIP").replace("", None)),
+                                },
+                            )
+                        ),
+                    }
+                )
+            )
+            .to_series()
+        )
     if "providers" in frames:
         family = pl.col("NAME").str.split(" ").list.last()
-        out["Practitioner"] = frames["providers"].select(text=record({
-            "resourceType": constant("Practitioner"), "id": plain("Id"),
-            "identifier": listed(record({"system": constant("urn:verosim"), "value": plain("Id")})), "active": "true",
-            "name": listed(record({"family": text(family), "given": listed(text(pl.col("NAME").str.split(" ").list.first()))})),
-            "gender": plain(pl.col("GENDER").replace({"F": "female", "M": "male"})),
-        })).to_series()  # fmt: skip
+        out["Practitioner"] = (
+            frames["providers"]
+            .select(
+                text=record(
+                    {
+                        "resourceType": constant("Practitioner"),
+                        "id": plain("Id"),
+                        "identifier": listed(record({"system": constant("urn:verosim"), "value": plain("Id")})),
+                        "active": "true",
+                        "name": listed(
+                            record(
+                                {
+                                    "family": text(family),
+                                    "given": listed(text(pl.col("NAME").str.split(" ").list.first())),
+                                }
+                            )
+                        ),
+                        "gender": plain(pl.col("GENDER").replace({"F": "female", "M": "male"})),
+                    }
+                )
+            )
+            .to_series()
+        )
     return out
 
 

@@ -49,7 +49,8 @@ visit_occurrence: visit_occurrence_id person_id visit_concept_id visit_start_dat
  admitted_from_concept_id admitted_from_source_value discharged_to_concept_id discharged_to_source_value
  preceding_visit_occurrence_id
 condition_occurrence: condition_occurrence_id person_id condition_concept_id condition_start_date
- condition_start_datetime condition_end_date condition_end_datetime condition_type_concept_id condition_status_concept_id
+ condition_start_datetime condition_end_date condition_end_datetime condition_type_concept_id
+ condition_status_concept_id
  stop_reason provider_id visit_occurrence_id visit_detail_id condition_source_value condition_source_concept_id
  condition_status_source_value
 drug_exposure: drug_exposure_id person_id drug_concept_id drug_exposure_start_date drug_exposure_start_datetime
@@ -59,12 +60,14 @@ drug_exposure: drug_exposure_id person_id drug_concept_id drug_exposure_start_da
 procedure_occurrence: procedure_occurrence_id person_id procedure_concept_id procedure_date procedure_datetime
  procedure_end_date procedure_end_datetime procedure_type_concept_id modifier_concept_id quantity provider_id
  visit_occurrence_id visit_detail_id procedure_source_value procedure_source_concept_id modifier_source_value
-device_exposure: device_exposure_id person_id device_concept_id device_exposure_start_date device_exposure_start_datetime
+device_exposure: device_exposure_id person_id device_concept_id device_exposure_start_date
+ device_exposure_start_datetime
  device_exposure_end_date device_exposure_end_datetime device_type_concept_id unique_device_id production_id quantity
  provider_id visit_occurrence_id visit_detail_id device_source_value device_source_concept_id unit_concept_id
  unit_source_value unit_source_concept_id
 measurement: measurement_id person_id measurement_concept_id measurement_date measurement_datetime measurement_time
- measurement_type_concept_id operator_concept_id value_as_number value_as_concept_id unit_concept_id range_low range_high
+ measurement_type_concept_id operator_concept_id value_as_number value_as_concept_id unit_concept_id range_low
+ range_high
  provider_id visit_occurrence_id visit_detail_id measurement_source_value measurement_source_concept_id
  unit_source_value unit_source_concept_id value_source_value measurement_event_id meas_event_field_concept_id
 observation: observation_id person_id observation_concept_id observation_date observation_datetime
@@ -110,8 +113,12 @@ class Vocabulary:
 
     def find(self, system: pl.Series, code: pl.Series) -> tuple[pl.Series, pl.Series]:
         """Source and standard concepts (k,) of codes of systems, as modules name them; 0 where there is none."""
-        asked = pl.DataFrame({"vocabulary_id": system.replace_strict(VOCABULARIES, default=None, return_dtype=pl.String),
-                              "concept_code": code})  # fmt: skip
+        asked = pl.DataFrame(
+            {
+                "vocabulary_id": system.replace_strict(VOCABULARIES, default=None, return_dtype=pl.String),
+                "concept_code": code,
+            }
+        )
         found = asked.join(self.concepts, on=["vocabulary_id", "concept_code"], how="left", maintain_order="left")
         return found["source"].fill_null(0), found["standard"].fill_null(0)
 

@@ -14,8 +14,8 @@ from verosim.patients.population import DAY, Array
 from verosim.patients.record import CODE, FLAG, KINDS, NUMBER, PANEL, TEXT
 
 _COLUMNS: Final = """
-patients: Id BIRTHDATE DEATHDATE SSN DRIVERS PASSPORT PREFIX FIRST MIDDLE LAST SUFFIX MAIDEN MARITAL RACE ETHNICITY GENDER
- BIRTHPLACE ADDRESS CITY STATE COUNTY FIPS ZIP LAT LON HEALTHCARE_EXPENSES HEALTHCARE_COVERAGE INCOME
+patients: Id BIRTHDATE DEATHDATE SSN DRIVERS PASSPORT PREFIX FIRST MIDDLE LAST SUFFIX MAIDEN MARITAL RACE ETHNICITY
+ GENDER BIRTHPLACE ADDRESS CITY STATE COUNTY FIPS ZIP LAT LON HEALTHCARE_EXPENSES HEALTHCARE_COVERAGE INCOME
 allergies: START STOP PATIENT ENCOUNTER CODE SYSTEM DESCRIPTION TYPE CATEGORY REACTION1 DESCRIPTION1 SEVERITY1 REACTION2
  DESCRIPTION2 SEVERITY2
 medications: START STOP PATIENT PAYER ENCOUNTER CODE DESCRIPTION BASE_COST PAYER_COVERAGE DISPENSES TOTALCOST REASONCODE
@@ -126,12 +126,19 @@ def _patients(block: Block) -> pl.DataFrame:
     columns = {
         "Id": block.person_ids.gather(who),
         "BIRTHDATE": pl.Series(people.birth[who]).cast(pl.Datetime("ms")).cast(pl.Date),
-        "DEATHDATE": pl.Series(np.where(died, people.death[who], 0)).cast(pl.Datetime("ms")).cast(pl.Date)
+        "DEATHDATE": pl.Series(np.where(died, people.death[who], 0))
+        .cast(pl.Datetime("ms"))
+        .cast(pl.Date)
         .set(pl.Series(~died), None),
-        "SUFFIX": fact("suffix"), "GENDER": pl.Series(np.where(people.male[who], "M", "F"), dtype=pl.String), "RACE": race,
-        "LAT": fact("lat", pl.Float64), "LON": fact("lon", pl.Float64), "INCOME": fact("income", pl.Int64),
-        "HEALTHCARE_EXPENSES": fact("expenses", pl.Float64), "HEALTHCARE_COVERAGE": fact("coverage", pl.Float64),
-    }  # fmt: skip
+        "SUFFIX": fact("suffix"),
+        "GENDER": pl.Series(np.where(people.male[who], "M", "F"), dtype=pl.String),
+        "RACE": race,
+        "LAT": fact("lat", pl.Float64),
+        "LON": fact("lon", pl.Float64),
+        "INCOME": fact("income", pl.Int64),
+        "HEALTHCARE_EXPENSES": fact("expenses", pl.Float64),
+        "HEALTHCARE_COVERAGE": fact("coverage", pl.Float64),
+    }
     plain = ("SSN", "DRIVERS", "PASSPORT", "PREFIX", "FIRST", "MIDDLE", "LAST", "MAIDEN", "MARITAL", "ETHNICITY",
              "BIRTHPLACE", "ADDRESS", "CITY", "STATE", "COUNTY", "FIPS", "ZIP")  # fmt: skip
     return shaped("patients", columns | {name: fact(name.lower()) for name in plain})
@@ -192,7 +199,7 @@ def _allergies(block: Block) -> pl.DataFrame:
 
 
 def reactions(block: Block, items: Array, levels: Array) -> list[tuple[pl.Series, pl.Series, pl.Series]]:
-    """Of each allergy the first two reactions that it has: code, display and severity (k,), null where there are fewer."""
+    """Of each allergy its first two reactions: code, display and severity (k,), null where there are fewer."""
     found: list[list[tuple[str | None, str | None, str | None]]] = [[], []]
     for item, level in zip(items.tolist(), levels.tolist(), strict=True):  # allergies are few
         given = block.catalogue.items[item].spec.get("reactions") or ()
@@ -270,7 +277,7 @@ def _devices(block: Block) -> pl.DataFrame:
 
 
 def identifiers(block: Block, rows: Array) -> pl.Series:
-    """Unique device identifiers (k,) in the form of GS1: article, made 21 days before, lasting 25 years, lot, serial."""
+    """Unique device identifiers (k,) as GS1 writes them: article, made 21 days before, good for 25 years, lot, serial."""
     chance = block["devices"]["udi"][rows]
     start = block["devices"]["start"][rows]
     frame = pl.DataFrame({
@@ -314,8 +321,20 @@ def instances(block: Block) -> pl.DataFrame:
             site, modality = series.get("body_site") or {}, series.get("modality") or {}
             for i, image in enumerate(series.get("instances") or ()):
                 sop = image.get("sop_class") or {}
-                found.append((number, s + 1, i + 1, site.get("code"), site.get("display"), modality.get("code"),
-                              modality.get("display"), image.get("title"), sop.get("code"), sop.get("display")))  # fmt: skip
+                found.append(
+                    (
+                        number,
+                        s + 1,
+                        i + 1,
+                        site.get("code"),
+                        site.get("display"),
+                        modality.get("code"),
+                        modality.get("display"),
+                        image.get("title"),
+                        sop.get("code"),
+                        sop.get("display"),
+                    )
+                )
     schema = {"item": pl.Int32, "series": pl.Int64, "instance": pl.Int64} | dict.fromkeys(
         ("site_code", "site", "modality_code", "modality", "title", "sop_code", "sop"), pl.String
     )
@@ -323,8 +342,14 @@ def instances(block: Block) -> pl.DataFrame:
     images = pl.DataFrame(plain, schema=schema, orient="row")
     rows = block.rows("imaging")
     uid = block["imaging"]["uid"][rows]
-    studies = pl.DataFrame({"row": rows, "item": block["imaging"]["item"][rows], "date": block["imaging"]["start"][rows],
-                            "chance": (uid % np.uint64(10**8)).astype(np.int64)})  # fmt: skip
+    studies = pl.DataFrame(
+        {
+            "row": rows,
+            "item": block["imaging"]["item"][rows],
+            "date": block["imaging"]["start"][rows],
+            "chance": (uid % np.uint64(10**8)).astype(np.int64),
+        }
+    )
     return studies.join(images, on="item", how="inner", maintain_order="left_right").with_columns(
         series_uid=pl.format(f"{_ROOT}.{{}}.{{}}.{{}}", "series", "chance", "date"),
         instance_uid=pl.format(f"{_ROOT}.{{}}.{{}}.{{}}.{{}}", "series", "instance", "chance", "date"),
@@ -334,13 +359,22 @@ def instances(block: Block) -> pl.DataFrame:
 def _imaging(block: Block) -> pl.DataFrame:
     images = instances(block)
     rows = images["row"].to_numpy()
-    return shaped("imaging_studies", _when(block, "imaging", rows) | {
-        "Id": block.ids("imaging", rows),
-        "SERIES_UID": images["series_uid"], "BODYSITE_CODE": images["site_code"], "BODYSITE_DESCRIPTION": images["site"],
-        "MODALITY_CODE": images["modality_code"], "MODALITY_DESCRIPTION": images["modality"],
-        "INSTANCE_UID": images["instance_uid"], "SOP_CODE": images["sop_code"], "SOP_DESCRIPTION": images["sop"],
-        "PROCEDURE_CODE": block.item("imaging", rows, "code"),
-    })  # fmt: skip
+    return shaped(
+        "imaging_studies",
+        _when(block, "imaging", rows)
+        | {
+            "Id": block.ids("imaging", rows),
+            "SERIES_UID": images["series_uid"],
+            "BODYSITE_CODE": images["site_code"],
+            "BODYSITE_DESCRIPTION": images["site"],
+            "MODALITY_CODE": images["modality_code"],
+            "MODALITY_DESCRIPTION": images["modality"],
+            "INSTANCE_UID": images["instance_uid"],
+            "SOP_CODE": images["sop_code"],
+            "SOP_DESCRIPTION": images["sop"],
+            "PROCEDURE_CODE": block.item("imaging", rows, "code"),
+        },
+    )
 
 
 _TABLES: Final[Mapping[str, Callable[[Block], pl.DataFrame]]] = {

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import io
+import json
+from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 import polars as pl
 
+from verosim.files import disk
 from verosim.patients.exports.block import Block, place_ids
 from verosim.patients.exports.tables import shaped
 from verosim.patients.names import NONE
@@ -85,6 +89,23 @@ class Totals:
                                 on=["patient", "year"], how="inner")  # fmt: skip
             self._sum("quality", joined["payer"].to_numpy(), "payers", joined["qols"].to_numpy())
             self._sum("quality years", joined["payer"].to_numpy(), "payers")
+
+    def save(self, folder: Path) -> None:
+        """Write the sums into `totals.json` of a part."""
+        kept = {name: frame.write_json() for name, frame in self.frames.items()}
+        text = json.dumps(
+            {"sums": {name: list(map(float, total)) for name, total in self.sums.items()}, "frames": kept}
+        )
+        with disk.atomic(folder / "totals.json") as sink:
+            sink.write(text.encode())
+
+    def load(self, folder: Path) -> None:
+        """Add the sums of a part."""
+        told = json.loads((folder / "totals.json").read_text(encoding="utf-8"))
+        for name, text in told["frames"].items():
+            self.frames.setdefault(name, pl.read_json(io.StringIO(text)))
+        for name, total in told["sums"].items():
+            self.sums[name] = self.sums.get(name, 0.0) + np.array(total)
 
     # ------------------------------------------------------------------------------------------ the tables
 
