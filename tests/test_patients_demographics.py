@@ -5,12 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 import pytest
 
 import verosim as vs
 from verosim.draws import stream
 from verosim.patients.life import demographics
-from verosim.patients.life.demographics import Demography, countries, of_country, of_file, pick, social_class
+from verosim.patients.life.demographics import Demography, countries, located, of_country, of_file, pick, social_class
 
 N = 40_000
 
@@ -97,3 +98,11 @@ def test_what_is_wrong_is_said(tmp_path: Path) -> None:
 def test_pick_takes_the_share_that_the_uniform_falls_into() -> None:
     cumulative = np.array([[0.2, 0.7, 1.0]] * 4)
     assert pick(cumulative, np.array([0.0, 0.2, 0.69, 0.999999])).tolist() == [0, 1, 1, 2]
+
+
+def test_a_gazetteer_puts_places_on_the_map(tmp_path: Path) -> None:
+    places = of_file(written(tmp_path, line("Big", 3000, "1,0,0,0,0"), line("Small", 1000, "0,1,0,0,0")))
+    known = pl.DataFrame({"USPS": ["Nowhere"] * 2, "NAME": ["Big"] * 2, "LAT": ["40", "42"], "LON": ["-70", "-72"]})
+    assert np.isnan(places.where).all()
+    assert located(places, known).where[0].tolist() == [41.0, -71.0]
+    assert np.isnan(located(places, known).where[1]).all()

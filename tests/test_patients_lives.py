@@ -13,10 +13,12 @@ import numpy as np
 import polars as pl
 import pytest
 
+import verosim as vs
 from verosim.patients import module, visits
 from verosim.patients.engine import Engine
 from verosim.patients.life import Life
 from verosim.patients.life.mortality import years_to_live
+from verosim.patients.life.roster import Roster
 from verosim.patients.plan import Plan
 from verosim.patients.population import DAY, NEVER, instant
 from verosim.patients.world import World
@@ -190,3 +192,33 @@ def test_nature_ends_lives_where_it_is_asked_to() -> None:
     died = np.count_nonzero(people.death != NEVER)
     assert abs(died - chance.sum()) < 4 * np.sqrt((chance * (1 - chance)).sum())
     assert died > 0
+
+
+def test_people_who_are_given_live() -> None:
+    given = pl.DataFrame({
+        "birth_date": ["1950-03-01", "1990-12-31"], "sex": ["F", "M"], "income": [9000, 90_000],
+        "race": ["black", "asian"],
+        "city": ["Springfield", "Shelbyville"], "first": ["Ada", "Bo"],
+    })  # fmt: skip
+    world = live({"check_ups": CHECK_UPS}, n=2, people=given)
+    people = world.extra["people"]
+    assert people.select("first", "city", "race", "income").rows() == [
+        ("Ada", "Springfield", "black", 9000), ("Bo", "Shelbyville", "asian", 90_000),
+    ]  # fmt: skip
+    assert people["last"].null_count() == 0  # drawn
+    assert world.people.male.tolist() == [False, True]
+    assert world.people.birth.tolist() == [instant(1950, 3, 1), instant(1990, 12, 31)]
+    assert world.attributes.is_text(np.arange(2), "city", "Springfield").tolist() == [True, False]
+
+
+def test_people_who_cannot_be_are_named_by_column_and_row() -> None:
+    with pytest.raises(vs.DataError, match=r"column 'sex', row 1: 'x' is none of F, f"):
+        Roster(pl.DataFrame({"sex": ["F", "x"]}))
+    with pytest.raises(vs.DataError, match=r"column 'age', row 0: a number from 0 to 130"):
+        Roster(pl.DataFrame({"age": [-1]}))
+    with pytest.raises(vs.DataError, match=r"column 'birth_date', row 1: a birth date is wanted"):
+        Roster(pl.DataFrame({"birth_date": ["2000-01-01", "soon"]}))
+    with pytest.raises(vs.ArgumentError, match="no patient has a 'birthdate'; did you mean 'birth_date'"):
+        Roster(pl.DataFrame({"birthdate": ["2000-01-01"]}))
+    with pytest.raises(vs.ArgumentError, match="3 patients are asked, and 1 are given"):
+        live({"check_ups": CHECK_UPS}, n=3, people=pl.DataFrame({"sex": ["F"]}))

@@ -10,12 +10,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import polars as pl
+
 from verosim.errors import ArgumentError
 from verosim.patients.hooks import Builtin, Finisher
 from verosim.patients.life.bodies import Physique
 from verosim.patients.life.claims import Claims
 from verosim.patients.life.costs import Costs
-from verosim.patients.life.demographics import of_country, of_file
+from verosim.patients.life.demographics import Demography, located, of_country, of_file
 from verosim.patients.life.facilities import Places
 from verosim.patients.life.heart import Heart
 from verosim.patients.life.insurance import Insurance
@@ -24,6 +26,7 @@ from verosim.patients.life.mortality import Certificates, NaturalDeath
 from verosim.patients.life.persons import Births, Register
 from verosim.patients.life.quality import Quality
 from verosim.patients.life.resources import Resources
+from verosim.patients.life.roster import Roster
 from verosim.patients.life.totals import Totals
 from verosim.patients.life.vaccines import Covid, Immunizations
 from verosim.patients.life.weight import WeightLoss
@@ -36,6 +39,7 @@ class Life:
 
     resources: the user's folder; any file that it lacks is replaced by our own values. country: two letters of a packed
     country. state: only places of that state. end: milliseconds since 1970 at which the simulation stops.
+    people: who the patients are, a row for each (see `roster`): rows of a recipe, or of a file; none: they are drawn.
     natural_death: whether people die of age, beside what modules have them die of.
     """
 
@@ -46,15 +50,15 @@ class Life:
         end: int,
         country: str = "US",
         state: str | None = None,
+        people: pl.DataFrame | None = None,
         natural_death: bool = False,
     ) -> None:
         if resources is not None and not resources.is_dir():
             raise ArgumentError(f"resources: no folder {resources}; see docs/patients.md for what it may hold.")
         given = Resources(resources)
-        places = given.path("geography/demographics.csv")
-        demography = of_country(country) if places is None else of_file(places, country, state)
+        demography = _demography(given, country, state)
         insurance, immunizations = Insurance(given, demography.poverty), Immunizations(given)
-        births = Births(demography, end, immunizations.attributes)
+        births = Births(demography, end, immunizations.attributes, None if people is None else Roster(people))
         self.demographics, self.vitals = births, Physique(given)
         lifecycle = Lifecycle(self.vitals)
         self.visit_hooks = (immunizations, lifecycle.measured)
@@ -68,9 +72,21 @@ class Life:
         )  # fmt: skip
         self._settings = {
             "resources": None if resources is None else str(resources), "country": country, "state": state, "end": end,
-            "natural_death": natural_death,
+            "natural_death": natural_death, "people": None if people is None else len(people),
         }  # fmt: skip
 
     def settings(self) -> dict[str, Any]:
         """What this life depends on, for the note beside a run's output."""
         return dict(self._settings)
+
+
+def _demography(given: Resources, country: str, state: str | None) -> Demography:
+    """The user's places, on the map where their gazetteer has them; else a packed country."""
+    path = given.path("geography/demographics.csv")
+    if path is None:
+        return of_country(country)
+    places, gazetteer = (
+        of_file(path, country, state),
+        given.table("geography/zipcodes.csv", ("USPS", "NAME", "LAT", "LON")),
+    )
+    return places if gazetteer is None else located(places, gazetteer)

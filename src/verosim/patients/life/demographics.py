@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from importlib.resources import files
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -25,6 +25,7 @@ from verosim.recipe.quantiles import normal_quantile
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
+Column = npt.NDArray[Any]
 Uniforms = Callable[[str], Floats]  # topic: uniforms (n,) in (0, 1), the same whenever asked for the same
 
 SCHOOLING: Final = ("less_than_hs", "hs_degree", "some_college", "bs_degree")
@@ -72,29 +73,25 @@ class Demography:
         """That of each race, then the other one."""
         return (*self.language, self.other_language)
 
-    def draw(self, chance: Uniforms) -> dict[str, npt.NDArray[np.generic]]:
+    def draw(self, chance: Uniforms, given: Mapping[str, Column] | None = None) -> dict[str, Column]:
         """Columns (n,) of people: place (index), female, age, race (index), hispanic, language (index of `languages`),
         school (index of SCHOOLING), income, occupation and score.
 
-        chance: uniforms (n,) by topic.
+        chance: uniforms (n,) by topic. given: columns that are known; the others follow them.
         """
+        out: dict[str, Column] = dict(given or {})
         place = np.searchsorted(self.people, chance("place"), side="right").clip(max=len(self.city) - 1)
-        race = pick(self.race[place], chance("race"))
-        school = pick(self.school[place], chance("education"))
-        income = self._income(place, chance("income"))
-        score = self.score(income, school, chance("schooling"), chance("occupation"))
-        return {
-            "place": place,
-            "female": chance("sex") < self.female[place],
-            "age": self._age(place, chance("age band"), chance("age")),
-            "race": race,
-            "hispanic": chance("ethnicity") < self.hispanic[place, race],
-            "language": np.where(chance("language") < self.speaks[race], race, len(self.language)),
-            "school": school,
-            "income": income,
-            "occupation": chance("occupation"),
-            "score": score,
-        }
+        out.setdefault("place", place)
+        out.setdefault("female", chance("sex") < self.female[place])
+        out.setdefault("age", self._age(place, chance("age band"), chance("age")))
+        race = out.setdefault("race", pick(self.race[place], chance("race")))
+        out.setdefault("hispanic", chance("ethnicity") < self.hispanic[place, race])
+        out.setdefault("language", np.where(chance("language") < self.speaks[race], race, len(self.language)))
+        school = out.setdefault("school", pick(self.school[place], chance("education")))
+        income = out.setdefault("income", self._income(place, chance("income")))
+        out["occupation"] = chance("occupation")
+        out["score"] = self.score(income, school, chance("schooling"), out["occupation"])
+        return out
 
     def score(self, income: Floats, school: Ints, schooling: Floats, occupation: Floats) -> Floats:
         """Socioeconomic score (n,) in 0 to 1: income between poverty and comfort, schooling, occupation, weighted."""
@@ -255,3 +252,13 @@ def _placed(rows: pl.DataFrame, packed: Demography) -> Demography:
         comfortable=packed.comfortable,
         other_language=packed.other_language,
     )
+
+
+def located(places: Demography, zipcodes: pl.DataFrame) -> Demography:
+    """The same places, where a gazetteer knows them: rows of USPS (the state), NAME, LAT, LON."""
+    spot = zipcodes.select(pl.concat_str("NAME", "USPS", separator="|").alias("key"), *(
+        pl.col(c).cast(pl.Float64, strict=False) for c in ("LAT", "LON")
+    )).drop_nulls().group_by("key").agg(pl.mean("LAT", "LON"))  # fmt: skip
+    keys = pl.DataFrame({"key": [f"{city}|{state}" for city, state in zip(places.city, places.state, strict=True)]})
+    found = keys.join(spot, on="key", how="left", maintain_order="left").select("LAT", "LON")
+    return replace(places, where=found.fill_null(float("nan")).to_numpy())

@@ -29,7 +29,6 @@ UNEMPLOYED: Final = 0.05
 MARRIES_AT: Final = 28
 MARRIES: Final = 0.8
 AFTER: Final = {35: (0.35, 0.01), 45: (0.20, 0.03), 55: (0.10, 0.08)}  # of the married: divorced, widowed by then
-FALLS: Final = {65: 0.04, 75: 0.06, 85: 0.09}  # chance of a broken bone by a fall a year (CDC, WISQARS about 2018)
 
 
 def smokers(year: Array) -> Array:
@@ -43,7 +42,7 @@ class Lifecycle:
     name = "Lifecycle"
     attributes: Sequence[str] = (
         "smoker", "quit smoking age", "alcoholic", "quit alcoholism age", "marital_status", "unemployed",
-        "bmi_percentile", "current_weight_length_percentile", "probability_of_fall_injury",
+        "bmi_percentile", "current_weight_length_percentile",
     )  # fmt: skip
 
     def __init__(self, physique: Physique) -> None:
@@ -60,9 +59,6 @@ class Lifecycle:
         self._habits(world, patients, age, before)
         self._work(world, patients[(age >= WORKS[0]) & (age < WORKS[1])])
         self._marry(world, patients, age, before)
-        for years, chance in FALLS.items():
-            reached = (age >= years) & (before < years)
-            world.attributes.set_numbers(patients[reached], "probability_of_fall_injury", chance)
         return np.where(age < 110, people.step[patients] + EVERY, NOT_AGAIN).astype(np.int32)
 
     def measured(self, world: World, patients: Array, encounters: Array) -> None:

@@ -11,6 +11,7 @@ import polars as pl
 from verosim.draws import scattered
 from verosim.patients.life.bodies import READS
 from verosim.patients.life.demographics import CLASSES, SCHOOLING, Demography, social_class
+from verosim.patients.life.roster import NAMES, TEXTS, Roster
 from verosim.patients.population import TEXT, Array, Attributes, Population, salt
 from verosim.providers import numbers, places
 from verosim.providers import people as providers
@@ -41,9 +42,11 @@ ATTRIBUTES: Final = (
 class Births:
     """The engine's `Demographics`: draws people of a `Demography`, alive at `end` unless modules have them die."""
 
-    def __init__(self, demography: Demography, end: int, more: Sequence[str] = ()) -> None:
-        """more: further attributes, of others, that have columns."""
-        self.demography, self.end = demography, end
+    def __init__(
+        self, demography: Demography, end: int, more: Sequence[str] = (), roster: Roster | None = None
+    ) -> None:
+        """more: further attributes, of others, that have columns. roster: people who are given."""
+        self.demography, self.end, self.roster = demography, end, roster
         self.attributes: Sequence[str] = (*ATTRIBUTES, *more)
 
     def born(self, people: Population, attributes: Attributes, patients: Array) -> None:
@@ -51,12 +54,15 @@ class Births:
         d = self.drawn(people, patients)
         relaxed = (people.attempt[patients] >= RELAXED) & (d["age"] > 90)
         years = np.where(relaxed, 85 + 5 * people.chance(patients, salt("relaxed age")), d["age"])
-        people.born(patients, (self.end - years * YEAR).astype(np.int64))
+        people.born(patients, d["birth"] if "birth" in d else (self.end - years * YEAR).astype(np.int64))
         people.stop[patients] = self.end
         people.male[patients] = ~d["female"].astype(bool)
         people.race[patients] = _named(attributes, self.demography.races)[d["race"]]
         for name, (values, index) in self._texts(people, patients, d).items():
-            attributes.set_texts(patients, name, _named(attributes, values)[index])
+            used, place = np.unique(index, return_inverse=True)
+            attributes.set_texts(patients, name, _named(attributes, [values[i] for i in used])[place])
+        for name in TEXTS if self.roster is not None else ():
+            self._given(name, people, attributes, patients)
         for name, amounts in {
             "income": d["income"],
             "poverty_ratio": np.round(d["income"] / self.demography.poverty, 3),
@@ -82,7 +88,7 @@ class Births:
             "city": (demography.city, d["place"]),
             "state": (demography.state, d["place"]),
             "county": (demography.county, d["place"]),
-            "address": (("at home",), none),
+            "address": (demography.city, d["place"]),  # no street: texts are kept for the whole run
             "education": (SCHOOLING, d["school"]),
             "socioeconomic_category": (CLASSES, social_class(d["score"])),
             "sexual_orientation": (tuple(name for name, _ in ORIENTATIONS), loves),
@@ -92,7 +98,19 @@ class Births:
         """The demography's columns, (k,) each, by the chance of the slots: the same for every attempt."""
         start = salt(f"people:{people.seed}")
         key = scattered(people.slot[patients].astype(np.uint64) ^ start)
-        return self.demography.draw(lambda topic: np.maximum((scattered(key ^ salt(topic)) >> ELEVEN) * 2.0**-53, TINY))
+        given = None if self.roster is None else self.roster.of(people.slot[patients], self.demography)
+
+        def chance(topic: str) -> Array:
+            return np.maximum((scattered(key ^ salt(topic)) >> ELEVEN) * 2.0**-53, TINY)
+
+        return self.demography.draw(chance, given)
+
+    def _given(self, name: str, people: Population, attributes: Attributes, patients: Array) -> None:
+        """Let the roster's text be the attribute's."""
+        assert self.roster is not None
+        texts = self.roster.text(name, people.slot[patients])
+        if texts is not None:
+            attributes.set_texts(patients, name, _named(attributes, texts.fill_null("").to_list()))
 
 
 def _named(attributes: Attributes, values: Sequence[str]) -> Array:
@@ -117,7 +135,7 @@ class Register:
         near = [np.round(demography.where[place, i] + 0.1 * (people.chance(who, salt(axis)) - 0.5), 6)
                 for i, axis in enumerate(("lat", "lon"))]  # fmt: skip
         where = {"city": demography.city, "state": demography.state, "county": demography.county}
-        world.extra["people"] = names_of(people, who, demography.locale).with_columns(
+        table = names_of(people, who, demography.locale).with_columns(
             pl.Series("patient", who),
             pl.when(adult).then(title).alias("prefix"),
             pl.when(wife).then("maiden").alias("maiden"),
@@ -131,6 +149,13 @@ class Register:
             (taken(pl.Series(demography.city), place) + ", " + demography.country).alias("birthplace"),
             pl.Series("income", d["income"].astype(np.int64)),
         )
+        world.extra["people"] = table.with_columns(self._given(people.slot[who]))
+
+    def _given(self, slots: Array) -> list[pl.Series]:
+        """The columns that a roster gives, in place of ours."""
+        roster = self.births.roster
+        texts = {} if roster is None else {name: roster.text(name, slots) for name in (*TEXTS, *NAMES)}
+        return [values.alias(name) for name, values in texts.items() if values is not None]
 
 
 def lived(people: Population) -> Array:
