@@ -41,6 +41,9 @@ POINTERS: Final[Mapping[str, str]] = {  # fields that name a state, and the type
 }  # fmt: skip
 
 
+_NOWHERE: Final[Spec] = {"type": "Terminal"}  # in place of what is missing
+
+
 @dataclass(frozen=True)
 class Finding:
     """One thing that is wrong. severity: `error` or `warning`."""
@@ -151,8 +154,7 @@ class _Module:
                 continue
             self._state(spec)
             self._onwards(spec)
-        if not any(f.severity == "error" and "does not exist" in f.what for f in self.found):
-            self._graph()
+        self._graph()
         return self.found
 
     def error(self, what: str) -> None:
@@ -163,7 +165,10 @@ class _Module:
 
     def _graph(self) -> None:
         """Loops that take no time, and states that nothing leads to."""
-        for circle in endless(self.module):
+        states = self.module.states
+        known = {n: s if s.get("type") in STATES else _NOWHERE for n, s in states.items()}
+        lost = {name: _NOWHERE for spec in states.values() for name in successors(spec) if name not in states}
+        for circle in endless(Module(self.module.key, self.module.name, {**known, **lost})):
             self.state = circle[0]
             self.error(f"an endless loop without delay: {' > '.join([*circle, circle[0]])}.")
         reached, todo = {"Initial"}, ["Initial"]

@@ -88,6 +88,10 @@ class Choice:
         found = exp.column(column, quoted=True)
         return exp.Not(this=found) if negated else found
 
+    def unknown(self, world: World) -> list[str]:
+        """Comparisons that nothing in the modules can fulfil: codes that none of them names."""
+        return [a.test.text for a in self._asked if not (_fits(world, a).any() or _kinds(a).any())]
+
     def keep(self, world: World) -> Array:
         """(n,) bool: for whom it holds."""
         facts = _facts(world)
@@ -97,19 +101,32 @@ class Choice:
         return self._whole.evaluate(frame).fill_null(False).to_numpy().astype(bool)
 
 
-def _have(world: World, asked: _Asked) -> Array:
-    """(n,) bool: whose record holds a code, or a name of one, that the test is true of."""
+def _fits(world: World, asked: _Asked) -> Array:
+    """(items,) bool: whose code, or its name, the test is true of."""
     table, items = RECORDED[asked.name], world.catalogue.items
-    rows = world.record[table]
     fits = np.zeros(len(items), bool)
     for field in ("code", "display"):
         texts = [getattr(item.codes[0], field) if item.codes and item.table == table else None for item in items]
         found = asked.test.evaluate(pl.DataFrame({asked.name: pl.Series(texts, dtype=pl.String)}))
         fits |= found.fill_null(False).to_numpy().astype(bool)
-    holds = fits[rows["item"]] if len(items) else np.zeros(len(rows), bool)
+    return fits
+
+
+def _kinds(asked: _Asked) -> Array:
+    """(kinds,) bool: the kinds of encounters that the test is true of."""
+    if asked.name != "encounter":
+        return np.zeros(len(KINDS), bool)
+    found = asked.test.evaluate(pl.DataFrame({asked.name: pl.Series(KINDS, dtype=pl.String)}))
+    return found.fill_null(False).to_numpy().astype(bool)
+
+
+def _have(world: World, asked: _Asked) -> Array:
+    """(n,) bool: whose record holds what the test is true of."""
+    table, fits = RECORDED[asked.name], _fits(world, asked)
+    rows = world.record[table]
+    holds = fits[rows["item"]] if len(fits) else np.zeros(len(rows), bool)
     if table == "encounters":
-        kinds = asked.test.evaluate(pl.DataFrame({asked.name: pl.Series(KINDS, dtype=pl.String)}))
-        holds = holds | kinds.fill_null(False).to_numpy().astype(bool)[rows["kind"]]
+        holds = holds | _kinds(asked)[rows["kind"]]
     if asked.name == "active_condition":
         holds = holds & (rows["stop"] == OPEN)
     have = np.zeros(world.people.n, bool)

@@ -277,7 +277,7 @@ def _devices(block: Block) -> pl.DataFrame:
 
 
 def identifiers(block: Block, rows: Array) -> pl.Series:
-    """Unique device identifiers (k,) as GS1 writes them: article, made 21 days before, good for 25 years, lot, serial."""
+    """Device identifiers (k,) as GS1 writes them: article, made 21 days before, good for 25 years, lot and serial."""
     chance = block["devices"]["udi"][rows]
     start = block["devices"]["start"][rows]
     frame = pl.DataFrame({

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 FORMS: Final = ("csv", "parquet", "fhir", "ndjson", "omop")
 PART: Final = 2_000  # patients of a part
+FEW: Final = 250  # patients of a part of a search, at least
 SLICE: Final = 500  # patients that are written at once
 PATIENCE: Final = 20_000  # patients after whom a search that found nobody stops
 MOST: Final = 1_000  # times as many as are wanted: after so many a search stops
@@ -83,6 +84,8 @@ class _Run:
         self.choice, self.vocabulary = choice, vocabulary
         self.parts, self.written = out / _PARTS, Written(notes=patients.notes)
         self.totals = Totals()
+        self.size = PART if choice is None else min(PART, max(FEW, 2 * n))  # patients of a part
+        self.unknown: list[str] = []  # what is asked for and no module has
         for folder in (out, self.parts):
             if not folder.is_dir():
                 disk.make_folder(folder)
@@ -107,9 +110,9 @@ class _Run:
     def live(self, most: int | None, progress: Callable[[int, int], None]) -> None:
         """Part after part, until n patients are there."""
         number, limit = 0, max(PATIENCE, MOST * self.n) if most is None else most
-        while self.n and (number * PART < self.n if self.choice is None else self.written.patients < self.n):
-            start = number * PART
-            count = min(PART, self.n - start) if self.choice is None else PART
+        while self.n and (number * self.size < self.n if self.choice is None else self.written.patients < self.n):
+            start = number * self.size
+            count = min(self.size, self.n - start) if self.choice is None else self.size
             folder = self.parts / f"{number:06}"
             done = folder / "done.json"
             if done.is_file():
@@ -128,11 +131,11 @@ class _Run:
         found, lived = self.written.patients, self.written.lived
         if found >= self.n:
             return True
-        if not found and lived >= min(PATIENCE, limit):
+        if not found and (self.unknown or lived >= min(PATIENCE, limit)):
             shutil.rmtree(self.parts, ignore_errors=True)
+            known = f"no module has {' or '.join(self.unknown)}." if self.unknown else "Ask for more by --most."
             raise DataError(
-                f"of {lived:,} patients nobody fits {self.choice.text!r}: nothing was written.",
-                fix="Is it a code of these modules? Else ask for more by --most.",
+                f"of {lived:,} patients nobody fits {self.choice.text!r}, and nothing was written:", fix=known
             )
         if lived < limit:
             return False
@@ -167,6 +170,7 @@ class _Run:
         self.written.lived += int(kept.sum())
         if self.choice is not None:
             kept &= self.choice.keep(world)
+            self.unknown = self.choice.unknown(world)
             order = np.lexsort((people.attempt, people.slot))
             chosen = order[kept[order]][: self.n - self.written.patients]
             kept = np.zeros_like(kept)
@@ -240,7 +244,7 @@ class _Run:
                         bundle = f'{{"resourceType":"Bundle","type":"transaction","entry":[{entries}]}}'
                         files.whole(f"fhir/{kind.lower()}s.json", bundle)
         for name, rows in files.rows.items():
-            self.written.rows[name] = rows
+            self.written.rows[name] = self.written.rows.get(name, 0) + rows
 
 
 def slices(world: World, kept: np.ndarray, size: int = SLICE) -> Iterator[Block]:
