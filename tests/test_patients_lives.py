@@ -222,3 +222,15 @@ def test_people_who_cannot_be_are_named_by_column_and_row() -> None:
         Roster(pl.DataFrame({"birthdate": ["2000-01-01"]}))
     with pytest.raises(vs.ArgumentError, match="3 patients are asked, and 1 are given"):
         live({"check_ups": CHECK_UPS}, n=3, people=pl.DataFrame({"sex": ["F"]}))
+
+
+def test_weight_management_takes_weight_off_and_some_of_it_for_good() -> None:
+    world = live({"check_ups": CHECK_UPS}, seed=3, n=60, people=pl.DataFrame({"age": [70] * 60}))
+    everyone, vitals = np.arange(60), world.plan.life.vitals
+    off = world.attributes.numbers(everyone, "weight_taken_off", 0.0)
+    assert 10 < np.count_nonzero(off > 0) < 50
+    assert off.min() >= 0
+    weights = observations(world, "Weight").filter(pl.col("age") > 21)
+    falls = weights.with_columns((pl.col("value") / pl.col("value").shift(1).over("patient")).alias("share"))
+    assert falls["share"].min() > 0.8  # no visit finds a person a fifth lighter than the one before
+    assert vitals.read(world, everyone, "BMI", world.people.stop[everyone]).max() < 60

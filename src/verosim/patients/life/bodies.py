@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 MONTH: Final = 365.25 / 12 * DAY  # milliseconds
 YEAR: Final = 365.25 * DAY
+COURSE: Final = 5.0  # years of weight management
 GROWTH: Final = ("Height", "Weight", "BMI", "Head Circumference")
 PERCENTILES: Final = {  # of a child, in %
     "Height Percentile": "Height",
@@ -41,7 +42,7 @@ SUGAR_DRUGS: Final[Mapping[str, float]] = {
 }  # fmt: skip
 READS: Final = (  # attributes that modules set and values follow
     "hypertension", "blood_pressure_controlled", "diabetes", "prediabetes", "diabetes_severity", "ckd",
-    "weight_managed_since", "weight_managed_loss", "weight_managed_kept",
+    "weight_managed_since", "weight_managed_from", "weight_managed_loss", "weight_managed_kept", "weight_taken_off",
 )  # fmt: skip
 
 
@@ -72,8 +73,17 @@ class Physique:
             return bodies.height(patients, months)
         if name == "Head Circumference":
             return bodies.head(patients, months)
-        weight = bodies.weight(patients, months) * managed(world, patients, time)
+        weight = self.weight(world, patients, time)
         return weight if name == "Weight" else weight / (bodies.height(patients, months) / 100) ** 2
+
+    def weight(self, world: World, patients: Array, time: Array) -> Floats:
+        """kg (k,): as it grows, less what earlier courses took off; the grown put on nothing during a course."""
+        numbers = world.attributes.numbers
+        own = self.bodies(world.people, patients).weight(patients, age_months(world.people, patients, time))
+        own = np.maximum(own - numbers(patients, "weight_taken_off", 0.0), own / 2)
+        share, on = course(world, patients, time)
+        start = numbers(patients, "weight_managed_from", 0.0)
+        return np.where(on & (start > 0), start, own) * share
 
     def percentile(self, people: Population, patients: Array, name: str, value: Array, time: Array) -> Floats:
         """How many % (k,) of children of that sex and age measure less; of the grown, as at twenty."""
@@ -119,13 +129,18 @@ def age_months(people: Population, patients: Array, time: Array) -> Floats:
     return np.maximum((time - people.birth[patients]) / MONTH, 0.0)
 
 
-def managed(world: World, patients: Array, time: Array) -> Floats:
-    """What weight management leaves of the weight (k,): less over a year, kept or regained by the fifth."""
+def course(world: World, patients: Array, time: Array) -> tuple[Floats, Flags]:
+    """What a course of weight management leaves of the weight (k,), and whether one is under way.
+
+    Less and less over the first year; kept, or regained by the fifth, when the course is over.
+    """
     since = world.attributes.numbers(patients, "weight_managed_since", np.inf)
-    years = np.maximum((time - since) / YEAR, 0.0)
+    years = (time - since) / YEAR
+    on = (years >= 0) & (years < COURSE)
     loss = world.attributes.numbers(patients, "weight_managed_loss", 0.0) * np.clip(years, 0, 1)
     kept = world.attributes.flags(patients, "weight_managed_kept")
-    return 1 - loss * np.where(kept, 1.0, np.clip((5 - years) / 4, 0, 1))
+    left = np.where(kept, 1.0, np.clip((COURSE - years) / (COURSE - 1), 0, 1))
+    return np.where(on, 1 - loss * left, 1.0), on
 
 
 class Reading:
@@ -213,4 +228,4 @@ def _pressure_drugs(resources: Resources) -> Mapping[str, float]:
     return {str(code): value for code, value in found.items()}
 
 
-__all__ = ["GROWTH", "PERCENTILES", "READS", "Physique", "Ranges", "Reading", "age_months", "bodies_of", "managed"]
+__all__ = ["GROWTH", "PERCENTILES", "READS", "Physique", "Ranges", "Reading", "age_months", "bodies_of", "course"]

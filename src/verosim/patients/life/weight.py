@@ -21,8 +21,8 @@ KEPT: Final = 0.2  # of those who lost it, five years on
 FROM_AGE: Final = 5
 FROM_BMI: Final = 30.0
 FROM_PERCENTILE: Final = 95.0
-YEAR: Final = 52  # weeks
-AGAIN: Final = 5 * YEAR  # after a course, before another
+YEAR: Final = 52  # weeks between looks
+AFTER: Final = 261  # weeks: a course and a little more
 
 
 class WeightLoss:
@@ -30,7 +30,8 @@ class WeightLoss:
 
     name = "Weight Loss"
     attributes: Sequence[str] = (
-        "weight_loss_adherence", "weight_managed_since", "weight_managed_loss", "weight_managed_kept",
+        "weight_loss_adherence", "weight_managed_since", "weight_managed_from", "weight_managed_loss",
+        "weight_managed_kept", "weight_taken_off",
     )  # fmt: skip
 
     def __init__(self, physique: Physique) -> None:
@@ -42,20 +43,42 @@ class WeightLoss:
 
     def run(self, world: World, patients: Array) -> Array:
         people, time = world.people, world.people.now[patients]
+        self._end(world, patients)
         bmi, age = self.physique.measure(world, patients, "BMI", time), people.age(patients, time)
         child = self.physique.percentile(people, patients, "BMI", bmi, time) >= FROM_PERCENTILE
         heavy = np.where(age < 20, child, bmi >= FROM_BMI)
         tries = np.flatnonzero(heavy & (world.uniform(patients) < STARTS))
-        if len(tries):
-            self._start(world, patients[tries])
         gap = np.full(len(patients), YEAR)
-        gap[tries] = AGAIN
+        if len(tries):
+            adheres = self._start(world, patients[tries], age[tries])
+            gap[tries[adheres]] = AFTER
         return np.where(age < 110, people.step[patients] + gap, NOT_AGAIN).astype(np.int32)
 
-    def _start(self, world: World, patients: Array) -> None:
+    def _start(self, world: World, patients: Array, age: Array) -> Array:
+        """Who of those that try (k,) keeps to it: they begin a course."""
         adheres = world.uniform(patients) < ADHERES
-        loss = np.where(adheres, LOSS[0] + (LOSS[1] - LOSS[0]) * world.uniform(patients), 0.0)
         world.attributes.set_flags(patients, "weight_loss_adherence", adheres)
-        world.attributes.set_numbers(patients, "weight_managed_since", world.people.now[patients].astype(np.float64))
-        world.attributes.set_numbers(patients, "weight_managed_loss", loss)
-        world.attributes.set_flags(patients, "weight_managed_kept", world.uniform(patients) < KEPT)
+        some, grown = patients[adheres], age[adheres] >= 20
+        time = world.people.now[some]
+        loss = LOSS[0] + (LOSS[1] - LOSS[0]) * world.uniform(some)
+        weight = np.where(grown, self.physique.weight(world, some, time), 0.0)  # a child grows on
+        world.attributes.set_numbers(some, "weight_managed_from", weight)
+        world.attributes.set_numbers(some, "weight_managed_since", time.astype(np.float64))
+        world.attributes.set_numbers(some, "weight_managed_loss", loss)
+        world.attributes.set_flags(some, "weight_managed_kept", world.uniform(some) < KEPT)
+        return adheres
+
+    def _end(self, world: World, patients: Array) -> None:
+        """Let the grown, whose course is over, go on from the weight that it left them."""
+        numbers = world.attributes.numbers
+        start = numbers(patients, "weight_managed_from", 0.0)
+        over = start > 0
+        some = patients[over]
+        if not len(some):
+            return
+        kept = world.attributes.flags(some, "weight_managed_kept")
+        left = start[over] * (1 - np.where(kept, numbers(some, "weight_managed_loss", 0.0), 0.0))
+        world.attributes.clear(some, "weight_managed_since")
+        world.attributes.clear(some, "weight_managed_from")
+        more = self.physique.weight(world, some, world.people.now[some]) - left
+        world.attributes.set_numbers(some, "weight_taken_off", numbers(some, "weight_taken_off", 0.0) + more)
