@@ -21,6 +21,7 @@ from verosim.patients.world import NOT_AGAIN, STAYS, World
 
 IDLE: Final = -1
 MOST: Final = 20_000  # states that a module may go through in one step, before we call it an endless loop
+CHAIN: Final = 64  # states that patients go through at once, before we look who else waits
 LOOK: Final = 4096  # how often we look whether one does
 MANY: Final = 1000  # so many who follow others are worth a round of their own
 
@@ -118,45 +119,57 @@ class Engine:
             patients = patients[~dead]
             if not len(patients):
                 return
-        self.spins[patients] += 1
-        state = self.plan.states[action]
-        if isinstance(state, CallSubmodule):
-            self._call(state, patients)
-        elif isinstance(state, Terminal):
-            self._end(state, patients)
-        else:
-            goes = state.run(self.world, patients)
-            if goes is None:
-                self._go(state, patients)
-            else:
-                if not goes.all():
-                    self._stay(state, patients[~goes])
-                    patients = patients[goes]
-                if len(patients):
-                    self._go(state, patients)
+        for _ in range(CHAIN):
+            self.spins[patients] += 1
+            action, patients = self._move(self.plan.states[action], patients)
+            if action == IDLE:
+                return
+        self._again(patients, np.full(len(patients), action))
 
-    def _go(self, state: State, patients: Array, time: Array | None = None) -> None:
-        """Leave a state for the next one."""
+    def _move(self, state: State, patients: Array) -> tuple[int, Array]:
+        """Do a state; where all go on to the same one, at which nobody waits, that one's number and they; or IDLE."""
+        if isinstance(state, CallSubmodule):
+            return self._call(state, patients), patients
+        if isinstance(state, Terminal):
+            self._end(state, patients)
+            return IDLE, patients
+        goes = state.run(self.world, patients)
+        if goes is not None and not goes.all():
+            self._stay(state, patients[~goes])
+            patients = patients[goes]
+        if not len(patients):
+            return IDLE, patients
+        return self._go(state, patients), patients
+
+    def _go(self, state: State, patients: Array, time: Array | None = None) -> int:
+        """Leave a state for the next one: its number, if all can go there at once, or IDLE.
+
+        time: what the transition goes by, where that is not the state's own.
+        """
+        at_once = time is None and not state.waits
         world = self.world
         if time is None:
             time = (world.at if isinstance(state, Wait) and state.waits else world.people.now)[patients]
         if state.tracks:
             world.left(state.tracks, patients, world.people.now[patients])
         if isinstance(state, Loop):
-            self._push(patients, world.chosen[patients])
-        else:
-            self._push(patients, state.transition.choose(world, patients, time, None))
+            return self._push(patients, world.chosen[patients])
+        return self._push(patients, state.transition.choose(world, patients, time, None), at_once)
 
-    def _push(self, patients: Array, action: Array | int) -> None:
-        self.action[patients] = action
+    def _push(self, patients: Array, action: Array | int, at_once: bool = False) -> int:
+        """Let patients wait at states. at_once: time has not moved; if nobody waits there, they need not either."""
         if isinstance(action, int):
+            self.world.visits[action] += len(patients)
+            if at_once and not self.waiting[action]:
+                return action
+            self.action[patients] = action
             self.waiting[action] += len(patients)
-            if action < self.n_states:
-                self.world.visits[action] += len(patients)
-        else:
-            counts = np.bincount(action, minlength=len(self.waiting))
-            self.waiting += counts
-            self.world.visits += counts[: self.n_states]
+            return IDLE
+        self.action[patients] = action
+        counts = np.bincount(action, minlength=len(self.waiting))
+        self.waiting += counts
+        self.world.visits += counts[: self.n_states]
+        return IDLE
 
     def _again(self, patients: Array, actions: Array) -> None:
         """Look again at where modules wait."""
@@ -180,7 +193,7 @@ class Engine:
 
     # --------------------------------------------------------------------------------------------- submodules
 
-    def _call(self, state: CallSubmodule, patients: Array) -> None:
+    def _call(self, state: CallSubmodule, patients: Array) -> int:
         world = self.world
         cell = world.cell(patients)
         depth = world.depth[cell]
@@ -188,7 +201,7 @@ class Engine:
         world.depth[cell] = depth + 1
         for track in self.plan.tracks_of[state.submodule]:
             world.left_order[track, patients] = 0
-        self._push(patients, self.plan.initial[state.submodule])
+        return self._push(patients, self.plan.initial[state.submodule], at_once=True)
 
     def _end(self, state: State, patients: Array) -> None:
         """The end of a module: back to the caller, or no more."""
@@ -269,17 +282,19 @@ class Engine:
     def _endless(self, patient: int) -> None:
         """Name the loop that a patient is caught in."""
         path: list[str] = []
+        action, alone = int(self.action[patient]), np.array([patient])
+        self.waiting[action] -= 1
         while True:
-            action = int(self.action[patient])
             state = self.plan.states[action]
             name = f"{state.module}.json: {state.name}"
             if name in path:
                 loop = " > ".join([*path[path.index(name) :], name])
                 raise DataError(f"an endless loop without delay: {loop}.", fix="Let time pass in it, by a Delay.")
             path.append(name)
-            self.waiting[action] -= 1
-            self.action[patient] = IDLE
-            self._do(action, np.array([patient]))
+            action, _ = self._move(state, alone)
+            if action == IDLE:
+                action = int(self.action[patient])
+                self.waiting[action] -= 1
 
 
 __all__ = ["KINDS", "Engine", "Plan"]

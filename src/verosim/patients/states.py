@@ -304,6 +304,8 @@ class VitalSign(State):
 class Death(State):
     """Dies now, or after a time."""
 
+    waits = True  # only the living go on
+
     def read(self, spec: Mapping[str, Any], plan: Plan, module: Module) -> None:
         self.length = length(spec, self.at)
         self.codes = [plan.catalogue.codes(coding(code)) for code in spec.get("codes") or ()]
