@@ -115,8 +115,10 @@ def test_blood_pressure() -> None:
 
 
 def people(**facts: object) -> Insured:
-    usual = {"age": 40, "income": 50_000.0, "disabled": False, "blind": False, "pregnant": False, "helped": True}
+    usual = {"age": 40, "income": 50_000.0, "disabled": False, "blind": False, "helped": True}
     columns = {k: np.array([facts.get(k, v)]) for k, v in usual.items()}
+    pregnant, shares = np.array([facts.get("pregnant", False)]), np.array([insurance.MEDICAID])
+    columns["medicaid"] = insurance.medicaid_limit(columns["age"], pregnant, shares)
     return Insured(**columns, poverty=15_000.0, previous=np.array([facts.get("previous", NONE)]))  # type: ignore[arg-type]
 
 
@@ -271,6 +273,9 @@ def test_the_users_resources_are_read() -> None:
     assert "Medicare" in offer.payers
     assert offer.rule.count("any") == 4
     assert offer.deductible[offer.name.index("Medicare Plan")] == 233
+    office = insurance.Insurance(given, 15_000)
+    assert office.medicaid["Alabama"] == (1.41, 1.41, 1.41, 1.41, 0)
+    assert "87433001" in office.disabling  # emphysema
     known = prices(given)
     assert known.codes["procedures"]["73761001"] == (5856.40, 11712.80115, 23425.60)
     assert known.factors["reports"]["MA"] > 0

@@ -29,6 +29,7 @@ from verosim.patients.life.resources import Resources
 from verosim.patients.life.roster import Roster
 from verosim.patients.life.totals import Totals
 from verosim.patients.life.vaccines import Covid, Immunizations
+from verosim.patients.life.virtual import Virtual
 from verosim.patients.life.weight import WeightLoss
 
 __all__ = ["Life"]
@@ -67,8 +68,8 @@ class Life:
             *((NaturalDeath(),) if natural_death else ()),
         )  # fmt: skip
         self.finishers: Sequence[Finisher] = (
-            Certificates(), Register(births), Places(given, demography), Costs(given), Claims(insurance.plans),
-            Quality(given), Totals(),
+            Certificates(), Virtual(), Register(births), Places(given, demography), Costs(given),
+            Claims(insurance.plans), Quality(given), Totals(),
         )  # fmt: skip
         self._settings = {
             "resources": None if resources is None else str(resources), "country": country, "state": state, "end": end,

@@ -43,6 +43,18 @@ INCOME_BANDS: Final = (
 )  # fmt: skip
 SCHOOL_COLUMNS: Final = ("LESS_THAN_HS", "HS_DEGREE", "SOME_COLLEGE", "BS_DEGREE")
 
+STATES: Final = {  # of the United States: modules and demographics name them whole, costs and facilities short
+    "Alabama": "AL", "Alaska": "AK", "Arizona": "AZ", "Arkansas": "AR", "California": "CA", "Colorado": "CO",
+    "Connecticut": "CT", "Delaware": "DE", "District of Columbia": "DC", "Florida": "FL", "Georgia": "GA",
+    "Hawaii": "HI", "Idaho": "ID", "Illinois": "IL", "Indiana": "IN", "Iowa": "IA", "Kansas": "KS", "Kentucky": "KY",
+    "Louisiana": "LA", "Maine": "ME", "Maryland": "MD", "Massachusetts": "MA", "Michigan": "MI", "Minnesota": "MN",
+    "Mississippi": "MS", "Missouri": "MO", "Montana": "MT", "Nebraska": "NE", "Nevada": "NV", "New Hampshire": "NH",
+    "New Jersey": "NJ", "New Mexico": "NM", "New York": "NY", "North Carolina": "NC", "North Dakota": "ND",
+    "Ohio": "OH", "Oklahoma": "OK", "Oregon": "OR", "Pennsylvania": "PA", "Puerto Rico": "PR", "Rhode Island": "RI",
+    "South Carolina": "SC", "South Dakota": "SD", "Tennessee": "TN", "Texas": "TX", "Utah": "UT", "Vermont": "VT",
+    "Virginia": "VA", "Washington": "WA", "West Virginia": "WV", "Wisconsin": "WI", "Wyoming": "WY",
+}  # fmt: skip
+
 
 @dataclass(frozen=True, slots=True)
 class Demography:
@@ -154,7 +166,7 @@ def of_country(country: str) -> Demography:
         )
     facts: Mapping[str, object] = countries()[country]
     number: Callable[[str], float] = lambda name: float(str(facts[name]))  # noqa: E731
-    places = pack(str(facts["locale"]))
+    places, whole = pack(str(facts["locale"])), {short: name for name, short in STATES.items()}
     n = len(places.cities)
     groups = pl.read_csv(io.BytesIO(_packed("groups.csv"))).filter(pl.col("country") == country)
     school = np.array([number(c) for c in ("no_school", "school", "college", "degree")])
@@ -162,7 +174,7 @@ def of_country(country: str) -> Demography:
         country,
         str(facts["locale"]),
         city=tuple(places.cities.values),
-        state=tuple(places.regions.values),
+        state=tuple(whole.get(region, region) if country == "US" else region for region in places.regions.values),
         county=tuple(places.regions.values),
         people=np.asarray(places.cities.cumulative, dtype=np.float64),
         female=np.full(n, number("female")),

@@ -14,8 +14,7 @@ import numpy as np
 import polars as pl
 
 from verosim.draws import scattered
-from verosim.patients.life.costs import STATES
-from verosim.patients.life.demographics import Demography
+from verosim.patients.life.demographics import STATES, Demography
 from verosim.patients.life.persons import lived
 from verosim.patients.life.resources import Resources
 from verosim.patients.population import Array, salt

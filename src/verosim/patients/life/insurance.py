@@ -32,8 +32,9 @@ EMPLOYED: Final = 0.2  # occupation level from which it does
 MANDATE: Final = 2006  # year since when it does
 SUPPLEMENTED: Final = 0.9  # of people with Medicare
 ACCEPTED: Final = {"dual": 0.85, "subsidy": 0.75, "disability": 0.85}  # chance that one who may have it gets it
-MEDICAID: Final = {2: 2.0, 19: 1.5, 65: 1.33}  # times the poverty line, below that age
-PREGNANT: Final = 2.0
+MEDICAID: Final = (2.0, 1.5, 1.5, 2.0, 1.33)  # times the poverty line: to 1 year, to 5, to 18, pregnant, grown
+MEDICAID_COLUMNS: Final = ("0-1", "2-5", "6-18", "pregnant", "adult")
+INPUTS: Final = "payers/eligibility_input_files/"
 SENIOR: Final = 65
 COVERAGE: Final = {**COMMON, "plan": int, "secondary": int, "premium": float}
 NOBODY: Final = "NO_INSURANCE"
@@ -109,20 +110,26 @@ class Insured:
     poverty: float  # the line
     disabled: Array  # by what entitles to Medicare
     blind: Array
-    pregnant: Array
+    medicaid: Array  # times the poverty line, up to which an income may have Medicaid
     helped: Array  # whose work pays a part of the premium
     previous: Array  # plan, or NONE
 
 
+def medicaid_limit(age: Array, pregnant: Array, shares: Array) -> Array:
+    """Times the poverty line (k,), by age and pregnancy; shares (k, 5), as MEDICAID.
+
+    >>> medicaid_limit(np.array([1, 10, 30, 30]), np.array([0, 0, 0, 1], bool), np.array([MEDICAID] * 4))
+    array([2.  , 1.5 , 1.33, 2.  ])
+    """
+    group = np.select([age < 2, age < 6, age < 19], [0, 1, 2], 4)
+    own = shares[np.arange(len(age)), group]
+    return np.where(pregnant, np.maximum(own, shares[:, 3]), own)
+
+
 def eligible(offer: Plans, who: Insured, luck: Array) -> Array:
     """(k, plans) who may have which plan; luck (k,) uniforms: of those who apply, whom a rule with a chance takes."""
-    limit = np.full(len(who.age), np.inf)
-    for below in sorted(MEDICAID, reverse=True):
-        limit = np.where(who.age < below, MEDICAID[below], limit)
-    limit = np.where(np.isinf(limit), MEDICAID[SENIOR], limit)
-    limit = np.where(who.pregnant, np.maximum(limit, PREGNANT), limit)
     medicare = (who.age >= SENIOR) | (who.disabled & (luck < ACCEPTED["disability"]))
-    medicaid = (who.income <= limit * who.poverty) | who.blind
+    medicaid = (who.income <= who.medicaid * who.poverty) | who.blind
     known = {"any": np.ones(len(who.age), bool), "medicare": medicare, "medicaid": medicaid,
              "dual": medicare & medicaid & (luck < ACCEPTED["dual"])}  # fmt: skip
     out = np.zeros((len(who.age), len(offer.rule)), bool)
@@ -155,11 +162,15 @@ class Insurance:
 
     name = "Health Insurance"
     attributes: Sequence[str] = (
-        "insurance", "insurance plan", "income", "occupation_level", "end_stage_renal_disease", "blindness", "pregnant",
+        "insurance_payer", "insurance plan", "state", "income", "occupation_level", "end_stage_renal_disease",
+        "blindness", "pregnant",
     )  # fmt: skip
 
     def __init__(self, resources: Resources, poverty: float) -> None:
+        """poverty: the line, in income a year."""
         self.plans, self.poverty = plans(resources), poverty
+        self.disabling = _disabling(resources)
+        self.medicaid = _medicaid(resources)
 
     def begin(self, world: World, patients: Array) -> Array:
         world.record.tables.setdefault("coverage", Rows(COVERAGE))
@@ -175,7 +186,7 @@ class Insurance:
         attributes.set_numbers(patients, "insurance plan", plan.astype(np.float64))
         names = np.array([attributes.texts(p) for p in (*self.plans.payers, NOBODY)])
         payer = np.where(plan == NONE, len(self.plans.payers), self.plans.payer[plan])
-        attributes.set_texts(patients, "insurance", names[payer])
+        attributes.set_texts(patients, "insurance_payer", names[payer])
         birthday = people.birthdays[patients, people.age(patients, now) + 1]
         year = ((birthday - people.birth[patients] + WEEK - 1) // WEEK).astype(np.int32)  # the first step from then on
         yearly = np.where(
@@ -198,13 +209,41 @@ class Insurance:
     def _facts(self, world: World, patients: Array) -> Insured:
         attributes, now = world.attributes, world.people.now[patients]
         working = (attributes.numbers(patients, "occupation_level", 0.0) >= EMPLOYED) & (civil(now)[0] >= MANDATE)
+        age = world.people.age(patients, now)
+        shares = np.tile(np.array(MEDICAID), (len(patients), 1))
+        for state, own in self.medicaid.items():
+            shares[attributes.is_text(patients, "state", state)] = own
         return Insured(
-            age=world.people.age(patients, now),
+            age=age,
             income=attributes.numbers(patients, "income", 0.0),
             poverty=self.poverty,
-            disabled=attributes.flags(patients, "end_stage_renal_disease"),
+            disabled=self._disabled(world, patients, age),
             blind=attributes.flags(patients, "blindness"),
-            pregnant=attributes.flags(patients, "pregnant"),
+            medicaid=medicaid_limit(age, attributes.flags(patients, "pregnant"), shares),
             helped=working,
             previous=attributes.numbers(patients, "insurance plan", NONE).astype(np.int64),
         )
+
+    def _disabled(self, world: World, patients: Array, age: Array) -> Array:
+        """Whose kidneys failed, or who has a condition of the user's list."""
+        out = world.attributes.flags(patients, "end_stage_renal_disease")
+        young = np.flatnonzero((age < SENIOR) & ~out)
+        for code in self.disabling:
+            out[young] |= world.active(patients[young], code)
+        return out
+
+
+def _disabling(resources: Resources) -> tuple[str, ...]:
+    """The codes of conditions that entitle to Medicare, of the user's `ssd_eligibility.csv`."""
+    rows = resources.table(INPUTS + "ssd_eligibility.csv", ("codes",))
+    texts = [] if rows is None else rows["codes"].drop_nulls().to_list()
+    return tuple(dict.fromkeys(code for text in texts for code in text.split("|")))
+
+
+def _medicaid(resources: Resources) -> dict[str, tuple[float, ...]]:
+    """What MEDICAID says, by state, of the user's `medicaid_income_eligibilities.csv`."""
+    rows = resources.table(INPUTS + "medicaid_income_eligibilities.csv", ("state", *MEDICAID_COLUMNS))
+    if rows is None:
+        return {}
+    shares = rows.select("state", *(pl.col(c).cast(pl.Float64) for c in MEDICAID_COLUMNS))
+    return {state: tuple(own) for state, *own in shares.iter_rows()}

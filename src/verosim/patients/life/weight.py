@@ -80,5 +80,5 @@ class WeightLoss:
         left = start[over] * (1 - np.where(kept, numbers(some, "weight_managed_loss", 0.0), 0.0))
         world.attributes.clear(some, "weight_managed_since")
         world.attributes.clear(some, "weight_managed_from")
-        more = self.physique.weight(world, some, world.people.now[some]) - left
+        more = np.maximum(self.physique.weight(world, some, world.people.now[some]) - left, 0)  # the old lose anyway
         world.attributes.set_numbers(some, "weight_taken_off", numbers(some, "weight_taken_off", 0.0) + more)
