@@ -133,6 +133,8 @@ class _Run:
             return True
         if not found and (self.unknown or lived >= min(PATIENCE, limit)):
             shutil.rmtree(self.parts, ignore_errors=True)
+            if not any(self.out.iterdir()):
+                self.out.rmdir()
             known = f"no module has {' or '.join(self.unknown)}." if self.unknown else "Ask for more by --most."
             raise DataError(
                 f"of {lived:,} patients nobody fits {self.choice.text!r}, and nothing was written:", fix=known
