@@ -33,6 +33,7 @@ class Module:
     key: str
     name: str
     states: Mapping[str, Mapping[str, Any]]
+    remarks: tuple[str, ...] = ()
 
     @property
     def file(self) -> str:
@@ -159,7 +160,9 @@ def parse(content: Mapping[str, Any], key: str) -> Module:
     place.check(
         not isinstance(version, int | float) or version <= NEWEST, f"its format {version} is newer than {NEWEST}."
     )
-    return Module(key, str(content.get("name", key)), states)
+    remarks = content.get("remarks") or []
+    lines = map(str, remarks if isinstance(remarks, list) else [remarks])
+    return Module(key, str(content.get("name", key)), states, tuple(lines))
 
 
 def check(module: Module, modules: Mapping[str, Module]) -> None:
