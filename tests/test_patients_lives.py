@@ -213,13 +213,17 @@ def test_people_who_are_given_live() -> None:
 
 def test_people_who_cannot_be_are_named_by_column_and_row() -> None:
     with pytest.raises(vs.DataError, match=r"column 'sex', row 1: 'x' is none of F, f"):
-        Roster(pl.DataFrame({"sex": ["F", "x"]}))
-    with pytest.raises(vs.DataError, match=r"column 'age', row 0: a number from 0 to 130"):
-        Roster(pl.DataFrame({"age": [-1]}))
+        Roster(pl.DataFrame({"sex": ["F", "x"]}), END)
+    with pytest.raises(vs.DataError, match=r"column 'age', row 0: a number from 0 to 115"):
+        Roster(pl.DataFrame({"age": [-1]}), END)
     with pytest.raises(vs.DataError, match=r"column 'birth_date', row 1: a birth date is wanted"):
-        Roster(pl.DataFrame({"birth_date": ["2000-01-01", "soon"]}))
+        Roster(pl.DataFrame({"birth_date": ["2000-01-01", "soon"]}), END)
     with pytest.raises(vs.ArgumentError, match="no patient has a 'birthdate'; did you mean 'birth_date'"):
-        Roster(pl.DataFrame({"birthdate": ["2000-01-01"]}))
+        Roster(pl.DataFrame({"birthdate": ["2000-01-01"]}), END)
+    with pytest.raises(vs.DataError, match=r"row 0: 2200-01-01 is after the simulation's end"):
+        Roster(pl.DataFrame({"birth_date": ["2200-01-01"]}), END)
+    with pytest.raises(vs.ArgumentError, match="no folder /nowhere"):
+        Life(Path("/nowhere"), end=END)
     with pytest.raises(vs.ArgumentError, match="3 patients are asked, and 1 are given"):
         live({"check_ups": CHECK_UPS}, n=3, people=pl.DataFrame({"sex": ["F"]}))
 

@@ -59,7 +59,7 @@ class Life:
         given = Resources(resources)
         demography = _demography(given, country, state)
         insurance, immunizations = Insurance(given, demography.poverty), Immunizations(given)
-        births = Births(demography, end, immunizations.attributes, None if people is None else Roster(people))
+        births = Births(demography, end, immunizations.attributes, None if people is None else Roster(people, end))
         self.demographics, self.vitals = births, Physique(given)
         lifecycle = Lifecycle(self.vitals)
         self.visit_hooks = (immunizations, lifecycle.measured)
