@@ -495,6 +495,7 @@ class Observation(CareState):
     def read(self, spec: Mapping[str, Any], plan: Plan, module: Module) -> None:
         super().read(spec, plan, module)
         self.value = Value(spec, plan, self.at)
+        self.reads_vitals = self.value.vital is not None
 
     def link(self, plan: Plan, inner: set[str]) -> None:
         super().link(plan, inner)
@@ -524,6 +525,7 @@ class Children(CareState):
         super().read(spec, plan, module)
         parts = [mapping(o, "an observation", self.at) for o in spec.get("observations") or ()]
         self.parts = [Value(part, plan, self.at) for part in parts]
+        self.reads_vitals = any(part.vital is not None for part in self.parts)
         self.items = np.array([
             plan.catalogue.item("observations", codings(part.get("codes")), name=self.name, module=module.key,
                                 unit=str(part.get("unit") or ""), category=str(part.get("category") or ""), spec=part)

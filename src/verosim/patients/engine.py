@@ -20,9 +20,10 @@ from verosim.patients.states import CallSubmodule, Loop, State, Terminal, Wait
 from verosim.patients.world import NOT_AGAIN, STAYS, World
 
 IDLE: Final = -1
-MOST: Final = 20_000  # states that a module may go through in one step, before we call it an endless loop
+MOST: Final = 10_000  # states that a module may go through in one step, before we call it an endless loop
+PATIENCE: Final = 1 / 16  # of builtins and vital signs, a run of which costs as much as of many states: they gather more
 CHAIN: Final = 64  # states that patients go through at once, before we look who else waits
-LOOK: Final = 4096  # how often we look whether one does
+LOOK: Final = 1024  # how often we look whether one does
 MANY: Final = 1000  # so many who follow others are worth a round of their own
 
 
@@ -46,6 +47,9 @@ class Engine:
         for number, (slot, _) in enumerate(builtins):
             self._starts[slot] = self.n_states + number
         self._slots = np.array([slot for slot, _ in builtins], np.int64)
+        self._worth = np.ones(len(self.waiting))
+        self._worth[self.n_states :] = PATIENCE
+        self._worth[[state.number for state in self.plan.states if state.reads_vitals]] = PATIENCE
         self._columns = np.arange(world.modules)
 
     # --------------------------------------------------------------------------------------------- births
@@ -91,8 +95,10 @@ class Engine:
 
     def run(self) -> None:
         """Live on until nobody has anything to do. Raises DataError for an endless loop."""
+        score = np.empty(len(self.waiting))
         while True:
-            action = int(self.waiting.argmax())
+            np.multiply(self.waiting, self._worth, out=score)
+            action = int(score.argmax())
             if not self.waiting[action]:
                 return
             patients = np.flatnonzero(self.action == action)
@@ -166,15 +172,14 @@ class Engine:
             self.waiting[action] += len(patients)
             return IDLE
         self.action[patients] = action
-        counts = np.bincount(action, minlength=len(self.waiting))
-        self.waiting += counts
-        self.world.visits += counts[: self.n_states]
+        np.add.at(self.waiting, action, 1)
+        np.add.at(self.world.visits, action, 1)
         return IDLE
 
     def _again(self, patients: Array, actions: Array) -> None:
         """Look again at where modules wait."""
         self.action[patients] = actions
-        self.waiting += np.bincount(actions, minlength=len(self.waiting))
+        np.add.at(self.waiting, actions, 1)
 
     def _stay(self, state: State, patients: Array) -> None:
         """Wait at a state: first once more at the step's own time, if time was turned back; then until woken."""
@@ -282,17 +287,19 @@ class Engine:
     def _endless(self, patient: int) -> None:
         """Name the loop that a patient is caught in."""
         path: list[str] = []
+        action, alone = int(self.action[patient]), np.array([patient])
+        self.waiting[action] -= 1
         while True:
-            action = int(self.action[patient])
             state = self.plan.states[action]
             name = f"{state.module}.json: {state.name}"
             if name in path:
                 loop = " > ".join([*path[path.index(name) :], name])
                 raise DataError(f"an endless loop without delay: {loop}.", fix="Let time pass in it, by a Delay.")
             path.append(name)
-            self.waiting[action] -= 1
-            self.action[patient] = IDLE
-            self._do(action, np.array([patient]))
+            action, _ = self._move(state, alone)
+            if action == IDLE:
+                action = int(self.action[patient])
+                self.waiting[action] -= 1
 
 
 __all__ = ["KINDS", "Engine", "Plan"]

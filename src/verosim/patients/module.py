@@ -48,11 +48,11 @@ class Module:
         return [str(s.get("submodule", "")) for s in self.states.values() if s.get("type") == "CallSubmodule"]
 
     @property
-    def tables(self) -> set[str]:
-        """Names of the lookup tables that it needs."""
+    def tables(self) -> dict[str, str]:
+        """Names of the lookup tables that it needs, each with a state that needs it."""
         return {
-            str(option.get("lookup_table_name"))
-            for state in self.states.values()
+            str(option.get("lookup_table_name")): name
+            for name, state in self.states.items()
             for option in state.get("lookup_table_transition") or ()
         }
 
@@ -116,8 +116,8 @@ def library(modules: Mapping[str, Module], tables: Path | Mapping[str, LookupTab
         modules = _chosen(modules, list(only))
     for module in modules.values():
         check(module, modules)
-    needed = {name: module for module in modules.values() for name in module.tables}
-    found = Library(modules, {n: _table(tables, n, module) for n, module in needed.items()})
+    needed = {name: Place(m.file, state) for m in modules.values() for name, state in m.tables.items()}
+    found = Library(modules, {name: _table(tables, name, place) for name, place in needed.items()})
     for module in found.top:
         found.depth(module)
     return found
@@ -137,12 +137,12 @@ def _chosen(modules: Mapping[str, Module], only: list[str]) -> dict[str, Module]
     return chosen
 
 
-def _table(tables: Path | Mapping[str, LookupTable], name: str, module: Module) -> LookupTable:
+def _table(tables: Path | Mapping[str, LookupTable], name: str, place: Place) -> LookupTable:
     if isinstance(tables, Mapping):
-        Place(module.file).known(name, tables, "the lookup table")
+        place.known(name, tables, "the lookup table")
         return tables[name]
     if not (tables / name).is_file():
-        Place(module.file).fail(f"the lookup table {name!r} is not in {TABLES}/.")
+        place.fail(f"the lookup table {name!r} is not in {TABLES}/.")
     return read_table(tables / name)
 
 

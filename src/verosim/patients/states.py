@@ -30,6 +30,7 @@ class State:
     watched_attributes: frozenset[int] = frozenset()
     watched_codes: frozenset[str] = frozenset()
     symptom: int | None = None
+    reads_vitals = False
 
     def __init__(self, spec: Mapping[str, Any], plan: Plan, module: Module, name: str) -> None:
         self.spec, self.module, self.name = spec, module.key, name
