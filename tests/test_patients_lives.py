@@ -18,7 +18,7 @@ from verosim.patients import module, visits
 from verosim.patients.engine import Engine
 from verosim.patients.life import Life
 from verosim.patients.life.mortality import years_to_live
-from verosim.patients.life.roster import Roster
+from verosim.patients.life.roster import Roster, people_of
 from verosim.patients.plan import Plan
 from verosim.patients.population import DAY, NEVER, instant
 from verosim.patients.world import World
@@ -238,3 +238,12 @@ def test_weight_management_takes_weight_off_and_some_of_it_for_good() -> None:
     falls = weights.with_columns((pl.col("value") / pl.col("value").shift(1).over("patient")).alias("share"))
     assert falls["share"].min() > 0.8  # no visit finds a person a fifth lighter than the one before
     assert vitals.read(world, everyone, "BMI", world.people.stop[everyone]).max() < 60
+
+
+def test_people_come_from_a_recipe_or_a_file(tmp_path: Path) -> None:
+    recipe = vs.Recipe({"people": {"columns": {"sex": ["F", "M"], "age": {"uniform": [20, 60]}}}})
+    drawn = people_of(recipe, 5, seed=1)
+    assert len(drawn) == 5
+    drawn.write_csv(tmp_path / "people.csv")
+    assert people_of(tmp_path / "people.csv", 5)["sex"].to_list() == drawn["sex"].to_list()
+    assert Roster(drawn, END).facts["female"].tolist() == [s == "F" for s in drawn["sex"]]

@@ -7,6 +7,7 @@ formulas and our own parameter values, or from a folder of the user's (see `reso
 from __future__ import annotations
 
 from collections.abc import Sequence
+from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
@@ -73,9 +74,10 @@ class Life:
             Certificates(), Virtual(), Register(births), Places(given, demography), Costs(given),
             Claims(insurance.plans), Quality(given), Totals(),
         )  # fmt: skip
+        roll = None if people is None else blake2b(people.write_csv().encode(), digest_size=8).hexdigest()
         self._settings = {
             "resources": None if resources is None else str(resources), "country": country, "state": state, "end": end,
-            "natural_death": natural_death, "people": None if people is None else len(people),
+            "natural_death": natural_death, "people": roll,
         }  # fmt: skip
 
     def settings(self) -> dict[str, Any]:

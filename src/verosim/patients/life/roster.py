@@ -6,12 +6,14 @@ Any column may be missing; what is missing is drawn as for anybody else.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
+from pathlib import Path
+from typing import Any, Final, Protocol
 
 import numpy as np
 import polars as pl
 
 from verosim.errors import ArgumentError, DataError, did_you_mean
+from verosim.files import read
 from verosim.patients.life.demographics import SCHOOLING, Demography
 from verosim.patients.population import DAY, Array
 
@@ -99,3 +101,23 @@ class Roster:
             problem = f"{given[row]!r} is none of {', '.join(words)}."
             raise DataError(problem, table="people", column=column, row=row)
         return np.asarray(values)[np.array([words.index(word) for word in given])]
+
+
+class Sampler(Protocol):
+    """A recipe, a fitted synthesizer: whatever makes rows."""
+
+    def sample(self, rows: int, seed: int, /) -> Any: ...
+
+
+def people_of(source: pl.DataFrame | str | Path | Sampler, n: int, seed: int = 0) -> pl.DataFrame:
+    """The rows of people: of a frame, of a file with one table, or n that a recipe or a synthesizer makes.
+
+    Raises FileError for what cannot be read, ArgumentError where there are several tables.
+    """
+    if isinstance(source, pl.DataFrame):
+        return source
+    found = read(source).dataset if isinstance(source, str | Path) else source.sample(n, seed)
+    tables = [found] if isinstance(found, pl.DataFrame) else list(found.values())
+    if len(tables) != 1:
+        raise ArgumentError(f"people: one table is wanted, not {len(tables)}.")
+    return tables[0]
