@@ -10,11 +10,11 @@ from weakref import WeakKeyDictionary
 import numpy as np
 import polars as pl
 
+from verosim.normal import normal_share
 from verosim.patients.life.growth import GROWN, Bodies, Growing, bmi_percentile, chart, grow, no_bodies
 from verosim.patients.life.resources import Resources, growing, ranges
 from verosim.patients.life.vitals import VITALS, Flags, Floats, Ints, Ranges
 from verosim.patients.population import DAY, Array, Population, normal, salt
-from verosim.recipe.quantiles import normal_share
 
 if TYPE_CHECKING:
     from verosim.patients.world import World

@@ -20,8 +20,8 @@ import numpy.typing as npt
 import polars as pl
 
 from verosim.errors import ArgumentError, FileError, did_you_mean
+from verosim.normal import normal_quantile
 from verosim.providers.packs import pack
-from verosim.recipe.quantiles import normal_quantile
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]

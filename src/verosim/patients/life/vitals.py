@@ -18,8 +18,8 @@ from typing import Final, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from verosim.normal import normal_share
 from verosim.patients.life import risks
-from verosim.recipe.quantiles import normal_share
 
 Floats = npt.NDArray[np.float64]
 Flags = npt.NDArray[np.bool_]
