@@ -11,23 +11,22 @@ from pathlib import Path
 from typing import Any, Final
 
 import polars as pl
-from rich.console import Group
-from rich.table import Table as Grid
-from rich.text import Text
 
 from verosim import databases, files, rules
 from verosim.control import Control
 from verosim.databases import Pick, is_database, named, shown
-from verosim.errors import ArgumentError, FileError, RuleError
+from verosim.errors import ArgumentError, RuleError
 from verosim.evaluation import FIRST, FULL, Case, Parts, Report, TableReport, measure
-from verosim.files import Layout, disk
-from verosim.files.disk import STANDARD, atomic, check_writable
+from verosim.files import Layout
+from verosim.files.disk import STANDARD, check_writable
 from verosim.frames import Shape, enter, loosen
-from verosim.infer import explain, infer
+from verosim.infer import infer
 from verosim.models import Progress, silent, stage
+from verosim.relational import with_totals
 from verosim.schema import Schema
 from verosim.synthesizer import Synthesizer, check_sizes, rare_values, split
 from verosim.table_model import Options
+from verosim.targets import beside, check_place, check_targets, numbered, put
 from verosim.workers import fitting
 
 MEASURED: Final = 20_000  # synthetic rows that the measure looks at, at most
@@ -208,7 +207,7 @@ def described(opened: Opened, schema: Schema | str | Path | None) -> Schema:
         if given is None or name not in given:
             learned = [rule.spec() for rule in rules.learn(frame, told[name])]
             found = found.with_table(replace(told[name], rules=(*told[name].rules, *learned)))
-    return found
+    return with_totals(opened.dataset, found, (name for name in opened.dataset if given is None or name not in given))
 
 
 def learn(
@@ -302,25 +301,6 @@ def write(
     return put(frames, out, synthesizer.layout, synthesizer.schema_, replace_tables)
 
 
-def put(
-    frames: Mapping[str, Any],
-    out: str | Path,
-    layout: Layout | None,
-    schema: Schema | None = None,
-    replace_tables: bool = False,
-) -> list[str]:
-    """Tables, whole or block by block, into a file, a folder or a database. -> notes on what a database cannot hold."""
-    if is_database(out):
-        structure = layout.structure if layout else None
-        return databases.write(frames, out, structure, schema=schema, replace=replace_tables)
-    if len(frames) == 1 and not (layout and layout.format == "folder"):
-        (name,) = frames
-        files.write(frames[name], out, layout, table=name)
-    else:
-        files.write(frames, out, layout)
-    return []
-
-
 def write_samples(
     synthesizer: Synthesizer,
     out: str | Path,
@@ -395,15 +375,6 @@ def impute_file(
     return int(gone.item()), outs
 
 
-def numbered(out: str | Path, m: int) -> list[str | Path]:
-    """The names of m files: out.csv -> out.1.csv, out.2.csv ..."""
-    if str(out) == STANDARD:
-        raise ArgumentError("several files cannot go to standard output: give --out a name.")
-    if is_database(out) and databases.file_of(out) is None:
-        raise ArgumentError(f"{shown(out)}: several samples do not go into one database: give --out a file.")
-    return [beside(out, str(number)) for number in range(1, m + 1)]
-
-
 def _table_like(name: str, synthesizer: Synthesizer) -> str:
     """The learned table that a file's table is of: that of its name, or the only one."""
     return name if name in synthesizer.tables_ else _only(synthesizer.tables_)[0]
@@ -413,83 +384,6 @@ def _only(tables: Mapping[str, Any]) -> tuple[str, Any]:
     if len(tables) != 1:
         raise ArgumentError(f"one table was wanted, not {len(tables)}: {', '.join(tables)}.")
     return next(iter(tables.items()))
-
-
-def save_schema(schema: Schema, path: str | Path) -> None:
-    """Write a schema file as `Schema.save` does, whole or not at all."""
-    with atomic(path) as out:
-        out.write(schema.to_text(Path(path).suffix).encode())
-
-
-def beside(source: str | Path, what: str, suffix: str | None = None, folder: Path | None = None) -> Path:
-    """adult.csv.gz -> adult.synthetic.csv.gz, or adult.report.html; a folder adult -> adult-synthetic.
-
-    What comes of a database on a server is called by its name: postgresql://host/clinic -> clinic.synthetic.db.
-    """
-    if str(source) == STANDARD:
-        raise ArgumentError("data from standard input have no name: say where the output goes with --out.")
-    path = named(source)
-    folder = path.parent if folder is None else folder
-    stem, (head, _, end) = path.name, path.name.rpartition(".")
-    while head and end.lower() in (*files.FORMATS, *databases.SUFFIXES, "gz", "zst"):
-        stem, (head, _, end) = head, head.rpartition(".")
-    if suffix is None and path.is_dir():
-        return folder / f"{path.name}-{what}"  # a dot would make it the name of a file
-    return folder / f"{stem}.{what}{path.name[len(stem) :] if suffix is None else suffix}"
-
-
-def default_output(synthesizer: Synthesizer, model_file: str | Path) -> Path:
-    """adult.verosim -> adult.synthetic.csv, in the format of the file that was learned; Parquet for data in memory."""
-    layout, stem = synthesizer.layout, Path(model_file).with_suffix("")
-    if layout is None:
-        return stem.with_name(f"{stem.name}.synthetic.parquet")
-    if layout.format == "folder":
-        return stem.with_name(f"{stem.name}-synthetic")
-    if layout.format == "database":
-        return stem.with_name(f"{stem.name}.synthetic.db")
-    packed = {"gzip": ".gz", "zstd": ".zst"}.get(layout.compression or "", "")
-    return stem.with_name(f"{stem.name}.synthetic.{layout.format}{packed}")
-
-
-def schema_tables(schema: Schema) -> Group:
-    """The columns of a schema with the reason for each guess, and its rules, to be printed."""
-    parts: list[Any] = []
-    for name, table in schema.items():
-        grid = Grid(
-            "column", "kind", "detail", "why", title=Text(name), title_justify="left", box=None, header_style="bold"
-        )
-        for line in explain(Schema({name: table})):
-            grid.add_row(*map(Text, (line.column, line.kind, line.detail, line.reason)))
-        parts.append(grid)
-        found = rules.parse(table.rules, table)
-        if found:
-            parts.append("rules that hold in all rows:")
-            parts += [Text(f"  {rule}" + (f"   ({rule.reason})" if rule.reason else "")) for rule in found]
-    return Group(*parts)
-
-
-def check_targets(sources: Iterable[Any], out: str | Path, report: str | Path | None = None) -> None:
-    """Raise FileError where an input is missing, an output would overwrite it, or the report cannot be written."""
-    read = [s for s in sources if isinstance(s, str | Path) and str(s) != STANDARD]
-    for source in read:
-        path = databases.file_of(source) if is_database(source) else Path(source)
-        if path is not None and not path.exists():
-            disk.load(path)  # says which name is near
-    for target in [out] if report is None else [out, report]:
-        if str(target) != STANDARD and any(databases.same(target, source) for source in read):
-            raise FileError(f"{shown(target)}: this is an input; write the output somewhere else.")
-    if report is not None:
-        if str(out) != STANDARD and databases.same(out, report):
-            raise FileError(f"{report}: the output and the report cannot be one file.")
-        check_writable(report)
-
-
-def check_place(out: str | Path, replace_tables: bool = False) -> None:
-    """Raise FileError where rows could not be written to this file or database: call it before long work."""
-    if is_database(out):
-        databases.check_target(out, replace_tables)
-    else:
-        files.check_writable(out)
 
 
 def _reported(

@@ -177,16 +177,16 @@ def sample(
     as_json: AsJson = False,
 ) -> None:
     """Draw rows from a model file."""
-    from verosim import run
+    from verosim import run, targets
     from verosim.control import Control
 
     only_one(as_json, out)
     control = Control.of_text(where, balance, edges, fair, temperature)
     synthesizer = run.load(model_file)
-    place = out or run.default_output(synthesizer, model_file)
+    place = out or targets.default_output(synthesizer.layout, model_file)
     sizes = synthesizer.sizes(rows, scale)
-    run.check_targets((model_file,), place)
-    run.check_place(place, replace_)
+    targets.check_targets((model_file,), place)
+    targets.check_place(place, replace_)
     with progress_bar(quiet) as progress:
         outs = run.write_samples(
             synthesizer, place, sizes, m=m, seed=seed, workers=workers, control=control, replace_tables=replace_,
@@ -295,11 +295,11 @@ def inspect(
     as_json: AsJson = False,
 ) -> None:
     """Print what each column is taken for, and why; write it as a schema file to edit and give back with --schema."""
-    from verosim import run
+    from verosim import run, targets
 
     for target in (out, recipe):
         if target is not None:
-            run.check_targets((source,), target)
+            targets.check_targets((source,), target)
     with progress_bar(quiet) as progress:
         progress(0.0, "looking at the columns")
         opened = run.open_data(source, picked(schema_name, tables, sample_rows))
@@ -310,8 +310,33 @@ def inspect(
     if as_json:
         say_json(found.to_dict())
     elif not quiet:
-        printer(out)(run.schema_tables(found), soft_wrap=False)
+        printer(out)(_columns(found), soft_wrap=False)
         printer(out)(wrote)
+
+
+def _columns(schema: Any) -> Any:
+    """The columns of a schema with the reason for each guess, and its rules, to be printed."""
+    from rich.console import Group
+    from rich.table import Table as Grid
+    from rich.text import Text
+
+    from verosim import rules
+    from verosim.infer import explain
+    from verosim.schema import Schema
+
+    parts: list[Any] = []
+    for name, table in schema.items():
+        grid = Grid(
+            "column", "kind", "detail", "why", title=Text(name), title_justify="left", box=None, header_style="bold"
+        )
+        for line in explain(Schema({name: table})):
+            grid.add_row(*map(Text, (line.column, line.kind, line.detail, line.reason)))
+        parts.append(grid)
+        found = rules.parse(table.rules, table)
+        if found:
+            parts.append("rules that hold in all rows:")
+            parts += [Text(f"  {rule}" + (f"   ({rule.reason})" if rule.reason else "")) for rule in found]
+    return Group(*parts)
 
 
 def _write_recipe(dataset: Any, found: Any, path: Path) -> str:
@@ -325,14 +350,14 @@ def _write_recipe(dataset: Any, found: Any, path: Path) -> str:
 
 def _write_schema(found: Any, source: str, out: Path | None) -> str:
     """Write the schema where it was asked for, or beside the data, but not over one that a person may have edited."""
-    from verosim import run
+    from verosim import targets
 
     if out is None and str(source) == "-":
         return "next: give --out a name to write this as a schema file"
-    path = out or run.beside(source, "schema", ".yaml")
+    path = out or targets.beside(source, "schema", ".yaml")
     if out is None and path.exists() and path.read_bytes() != found.to_text(path.suffix).encode():
         return f"kept {path}, which says otherwise; --out {path} writes over it, --schema {path} reads it"
-    run.save_schema(found, path)
+    targets.save_schema(found, path)
     return f"wrote {shown(path)}\nnext: edit it, then verosim synth {shown(source)} --schema {path}"
 
 

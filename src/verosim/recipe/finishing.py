@@ -24,7 +24,7 @@ def finished(maker: Maker, column: Column, scope: Scope, name: str) -> Maker:
     """The maker with all that its column says besides its kind."""
     if column.unique and maker.capacity is None:
         raise SchemaError(
-            "its kind cannot keep values unique; id, sequence, uuid, pattern, choice and some providers can."
+            "its kind cannot keep values unique; id, sequence, pattern, choice, pools and some providers can."
         )
     if column.dirt is not None:
         _check_dirt(column.dirt, maker)

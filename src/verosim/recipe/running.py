@@ -17,18 +17,18 @@ from typing import Any, Final, TypeVar
 import numpy as np
 import polars as pl
 
-from verosim.draws import BLOCK, scattered, stream
+from verosim.draws import scattered, stream
 from verosim.errors import ArgumentError, DataError, RuleError
 from verosim.expressions import Expression
+from verosim.normal import TINY
 from verosim.providers.packs import taken
 from verosim.recipe.correlation import correlated
-from verosim.recipe.nouns import Floats, Ints, Maker, listed
+from verosim.recipe.nouns import BLOCK, Floats, Ints, Maker, listed
 from verosim.recipe.planning import Plan, counted
-from verosim.recipe.quantiles import TINY
 from verosim.recipe.sampling import values_of
 
 T = TypeVar("T")
-KEPT: Final = 24  # blocks that are kept for others to look at
+KEPT: Final = 12  # blocks that are kept for others to look at
 TRIES: Final = 400  # times that a row is drawn until it holds the rules and has what a share asks of it
 MOST: Final = 2**62  # rows of a table
 
@@ -59,7 +59,7 @@ class Run:
         limited = {c: m.capacity for c, m in self.plan.tables[name].makers.items() if m.capacity is not None}
         rows = self.rows(name) if limited else 0
         for column, room in limited.items():
-            capacity = self.rows(room) if isinstance(room, str) else room
+            capacity = self.rows(room) if isinstance(room, str) else room if isinstance(room, int) else room(self)
             if capacity < rows and "\0" not in column:
                 raise ArgumentError(
                     f"table {name!r}, column {column!r}: there are {capacity:,} different values, and {rows:,} rows "

@@ -13,10 +13,11 @@ import polars as pl
 from verosim import files
 from verosim.errors import MissingExtraError, SchemaError, did_you_mean
 from verosim.expressions import Expression
+from verosim.normal import TINY
 from verosim.providers.packs import taken
 from verosim.recipe.kinds.plain import plain_series, shares_of
 from verosim.recipe.nouns import Column, Floats, Kind, Maker, Term, listed
-from verosim.recipe.quantiles import FAMILIES, TINY, Quantile, truncated
+from verosim.recipe.quantiles import FAMILIES, Quantile, truncated
 from verosim.recipe.sampling import Parameter, by_name, check_constants, complete, values_of
 
 if TYPE_CHECKING:

@@ -10,6 +10,7 @@ first row of a run has a map that forgets the state before.
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Final
@@ -18,16 +19,19 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from verosim.errors import SchemaError, did_you_mean
+from verosim.errors import DataError, SchemaError, did_you_mean
+from verosim.normal import normal_quantile
 from verosim.providers.packs import taken
-from verosim.recipe.kinds.plain import Scalar, plain_series, shares_of
-from verosim.recipe.nouns import Floats, Ints, Kind, Maker, Number, Term, listed
-from verosim.recipe.quantiles import normal_quantile
+from verosim.recipe.kinds.plain import OTHERWISE, Scalar, plain_series, shares_of
+from verosim.recipe.kinds.times import DAY, SECOND, WORDS, moment
+from verosim.recipe.nouns import Column, Floats, Ints, Kind, Maker, Number, Term, listed
 
 if TYPE_CHECKING:
+    from verosim.expressions import Expression
     from verosim.recipe.planning import Scope
     from verosim.recipe.running import Block, Run
 
+MOST: Final = 300_000 * DAY  # the longest time in a state
 Step = Callable[["Block", Any], tuple[pl.Series, Any]]  # a block, the state before (None at first) -> values, state
 
 
@@ -67,16 +71,25 @@ def _steps(block: Block) -> Ints:
 # ------------------------------------------------------------------------------------------------- previous, running
 
 
+ALL: Final = "\0all"
+
+
 def _grouped(scope: Scope, by: str | None) -> list[str]:
-    """The columns that runs are told apart by, besides the parent."""
-    if by is None:
-        return []
-    scope.maker(by)
-    if scope.planned.parent is None:
-        raise SchemaError(
-            "`by` is for tables with a parent; make the table `per` another that has a row for each group."
-        )
-    return [by]
+    """What runs are told apart by: the parent, and the column `by`."""
+    if by is not None:
+        scope.maker(by)
+    return [*(["\0up"] if scope.planned.parent is not None else []), *([by] if by is not None else [])] or [ALL]
+
+
+def _of_run(block: Block, values: pl.Series, groups: list[str]) -> pl.DataFrame:
+    """The values with what tells their run apart."""
+    known = {"\0up": lambda: pl.Series(block.parents), ALL: lambda: pl.repeat(0, block.n, eager=True)}
+    return pl.DataFrame({"value": values, **{g: known[g]() if g in known else block[g] for g in groups}})
+
+
+def _last(frame: pl.DataFrame, groups: list[str]) -> pl.DataFrame:
+    """The last row of each run, from which the next block goes on."""
+    return frame.group_by(groups, maintain_order=True).last().select(frame.columns)
 
 
 @dataclass(frozen=True)
@@ -85,7 +98,7 @@ class Previous(Kind):
 
     column: str
     default: Scalar | None = None  # of the first row
-    by: str | None = None
+    by: str | None = None  # a column: the row before of the same value there
 
     def plan(self, scope: Scope, name: str) -> Maker:
         dtype = scope[self.column]
@@ -94,20 +107,17 @@ class Previous(Kind):
             first = pl.Series([self.default]).cast(dtype, strict=True)
         except pl.exceptions.PolarsError as error:
             raise SchemaError(f"`default` {self.default!r} is no {dtype}, which {self.column!r} is.") from error
+        shifted = pl.col("value").shift(1, fill_value=first[0]).over(groups)
 
         def step(block: Block, before: Any) -> tuple[pl.Series, Any]:
-            values = block[self.column]
-            if block.planned.parent is not None:
-                frame = pl.DataFrame({"value": values, "\0up": block.parents}).hstack(block.frame(groups))
-                out = frame.select(pl.col("value").shift(1, fill_value=first[0]).over(["\0up", *groups])).to_series()
-                return out, None
-            out = pl.concat([first if before is None else before, values.head(max(len(values) - 1, 0))])
-            return out.head(len(values)), values.tail(1)
+            own = _of_run(block, block[self.column], groups)
+            frame = own if before is None else pl.concat([before, own])
+            return frame.select(shifted).to_series().tail(block.n), _last(frame, groups)
 
         return in_steps(scope, name, dtype, step)
 
 
-_HOWS: Final = {"sum": "cum_sum", "count": "cum_count", "min": "cum_min", "max": "cum_max"}
+_HOWS: Final = {"sum": "cum_sum", "count": "cum_sum", "min": "cum_min", "max": "cum_max"}
 
 
 @dataclass(frozen=True)
@@ -117,7 +127,7 @@ class Running(Kind):
     column: str
     how: str = "sum"
     start: Number = 0  # what a sum begins with
-    by: str | None = None
+    by: str | None = None  # a column: only rows of the same value there
 
     def plan(self, scope: Scope, name: str) -> Maker:
         if self.how not in _HOWS:
@@ -128,23 +138,22 @@ class Running(Kind):
         groups = _grouped(scope, self.by)
         whole = self.how == "count" or (given.is_integer() and isinstance(self.start, int))
         dtype = pl.Int64() if whole else pl.Float64()
-        cumulate = getattr(pl.col("value"), _HOWS[self.how])()
-        combine = {"min": np.fmin, "max": np.fmax}.get(self.how, np.add)
+        begun = pl.col("value") + pl.when(pl.int_range(pl.len()).over(groups) == 0).then(self.start).otherwise(0)
+        up_to = getattr(pl.col("value"), _HOWS[self.how])().over(groups)
+        up_to = up_to.forward_fill().over(groups) if self.how in ("min", "max") else up_to
 
         def step(block: Block, before: Any) -> tuple[pl.Series, Any]:
-            values = block[self.column] if self.how == "count" else block[self.column].cast(dtype)
-            frame = pl.DataFrame({"value": values.fill_null(0) if self.how == "sum" else values})
-            if block.planned.parent is not None:
-                frame = frame.with_columns(pl.Series("\0up", block.parents)).hstack(block.frame(groups))
-                out = frame.select(cumulate.over(["\0up", *groups])).to_series()
-            else:
-                out = frame.select(cumulate).to_series()
-            out = out.cast(dtype)
-            first = self.start if self.how == "sum" else 0 if self.how == "count" else None
-            before = first if before is None else before
-            if before is not None and block.n:
-                out = listed(combine(out.fill_null(before).to_numpy(), before), dtype)
-            return out, out[-1] if block.n else before
+            """What each run came to so far stands before its rows, as one more of them."""
+            values = block[self.column]
+            values = values.is_not_null() if self.how == "count" else values
+            values = values.cast(dtype) if self.how in ("min", "max") else values.cast(dtype).fill_null(0)
+            own = _of_run(block, values, groups)
+            frame = own if before is None else pl.concat([before, own])
+            if self.how == "sum" and self.start:
+                known = 0 if before is None else before.height
+                frame = pl.concat([frame.head(known), frame.with_columns(begun.alias("value")).slice(known)])
+            frame = frame.with_columns(up_to.alias("value"))
+            return frame["value"].tail(block.n), _last(frame, groups)
 
         return in_steps(scope, name, dtype, step)
 
@@ -280,8 +289,12 @@ class States(Kind):
     moves: dict[str, dict[str, Number]]  # state -> next state -> weight; a state without moves stays
     start: str | dict[str, Number] | None = None  # the first state, or weights; by default the first named
 
+    @property
+    def names(self) -> list[str]:
+        return list(dict.fromkeys([*self.moves, *(to for row in self.moves.values() for to in row)]))
+
     def plan(self, scope: Scope, name: str) -> Maker:
-        names = list(dict.fromkeys([*self.moves, *(to for row in self.moves.values() for to in row)]))
+        names = self.names
         if not names:
             raise SchemaError("there are no states.")
         start = self.start if self.start is not None else names[0]
@@ -325,3 +338,68 @@ def _scan_maps(maps: Ints) -> Ints:
             break
         width *= 2
     return maps[:, 0]
+
+
+@dataclass(frozen=True)
+class Sojourn(Kind):
+    ABOUT: ClassVar[str] = "when each state of a state machine was entered: after the time spent in those before it"
+
+    state: str  # the column of states
+    stay: dict[str, Column]  # state -> how long it lasts, a number of `unit`; `else` for all others
+    start: str = "2024-01-01"  # of the first row: a time, or an expression that gives one
+    unit: str = "days"
+
+    def plan(self, scope: Scope, name: str) -> Maker:
+        if self.unit not in WORDS:
+            raise SchemaError(f"unit {self.unit!r}: {did_you_mean(self.unit, WORDS)}")
+        self._check_states(scope)
+        start = self._start(scope)
+        base = pl.Datetime("us") if isinstance(start, dt.datetime) or start.dtype == pl.Date else start.dtype
+        stays = {state: f"\0stay in {state} of {name}" for state in self.stay}
+        for state, hidden in stays.items():
+            scope.hide(hidden, self.stay[state], name)
+            if not scope[hidden].is_numeric():
+                raise SchemaError(f"stay in {state!r}: a number of {self.unit} was wanted, not {scope[hidden]}.")
+
+        def step(block: Block, before: Any) -> tuple[pl.Series, Any]:
+            spans = self._spans(block, stays)
+            sums = np.concatenate([[before or 0], (before or 0) + np.cumsum(spans)])
+            begun = sums[np.arange(block.n) - block.position] if block.planned.parent is not None else 0
+            since = pl.Series(sums[:-1] - begun).cast(pl.Duration("us"))
+            first = pl.Series([start]) if isinstance(start, dt.datetime) else block.evaluate(start, name, "start")
+            return first.cast(base) + since, int(sums[-1])
+
+        return in_steps(scope, name, base, step)
+
+    def _check_states(self, scope: Scope) -> None:
+        scope.maker(self.state)
+        kind = scope.planned.columns[self.state].kind
+        if isinstance(kind, States):
+            known = kind.names
+            for state in self.stay:
+                if state not in known and state != OTHERWISE:
+                    raise SchemaError(f"stay: no state {state!r}; {did_you_mean(state, known)}")
+            left = [state for state in known if state not in self.stay]
+            if left and OTHERWISE not in self.stay:
+                raise SchemaError(f"stay: how long is {left[0]!r}? Add it, or `{OTHERWISE}`.")
+
+    def _start(self, scope: Scope) -> dt.datetime | Expression:
+        try:
+            return moment(self.start)
+        except SchemaError:
+            found = scope.expression(self.start)
+        if not isinstance(found.dtype, pl.Date | pl.Datetime):
+            raise SchemaError(f"`start` is a time; {self.start!r} gives {found.dtype}.")
+        return found
+
+    def _spans(self, block: Block, stays: dict[str, str]) -> Ints:
+        """How long each row's state lasts (n,), whole seconds in microseconds; what is missing lasts no time."""
+        states, out = block[self.state].cast(pl.String), np.zeros(block.n)
+        for state, hidden in stays.items():
+            among = ~states.is_in([*stays]) if state == OTHERWISE else states == state
+            lengths = block[hidden].cast(pl.Float64).fill_null(0.0).to_numpy()
+            out = np.where(among.fill_null(False).to_numpy(), lengths, out)
+        bad = np.flatnonzero(~(out >= 0) | (out * WORDS[self.unit] > MOST))
+        if len(bad):
+            raise DataError(f"a stay is a length of time from 0 up, not {out[bad[0]]} {self.unit}.", row=int(bad[0]))
+        return np.round(out * (WORDS[self.unit] / SECOND)).astype(np.int64) * SECOND
