@@ -16,7 +16,7 @@ from verosim.patients.life.roster import NAMES, TEXTS, Roster
 from verosim.patients.population import TEXT, Array, Attributes, Population, salt
 from verosim.providers import numbers, places
 from verosim.providers import people as providers
-from verosim.providers.packs import Pool, pack, taken
+from verosim.providers.packs import LOTS, Pool, pack, taken
 from verosim.providers.subjects import Subjects
 
 if TYPE_CHECKING:
@@ -199,7 +199,8 @@ class _Facts(Subjects):
 
     def choose(self, topic: str, pool: Pool) -> Array:
         if topic not in self._facts:
-            self._facts[topic] = pool.find(self._people.chance(self.rows, salt("name:" + topic)))
+            lots = self._people.chance(self.rows, salt("name:" + topic)) * LOTS
+            self._facts[topic] = pool.find(lots.astype(np.uint16))
         return self._facts[topic]
 
     def noise(self, topic: str) -> Array:
