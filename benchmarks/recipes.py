@@ -24,6 +24,7 @@ import polars as pl
 import verosim as vs
 from verosim import Recipe, expressions
 from verosim.generating import generate_file
+from verosim.recipe.nouns import BLOCK
 from verosim.recipe.planning import RANDOM
 
 HERE = Path(__file__).parent
@@ -69,9 +70,9 @@ def mimesis_people(rows: int) -> None:
 def expression(rows: int) -> None:
     """The expression alone, its draw with it, over columns that are there."""
     run = BANK.run(rows, 1)
-    frame = pl.DataFrame({"age": [40.0] * 8192, "income": [30_000.0] * 8192})
+    frame = pl.DataFrame({"age": [40.0] * BLOCK, "income": [30_000.0] * BLOCK})
     compiled = expressions.compile(EXPRESSION, frame.schema, RANDOM)
-    for number in range(rows // 8192):
+    for number in range(rows // BLOCK):
         block = run.block("t", number)
         block._values.update({"age": frame["age"], "income": frame["income"]})
         block.evaluate(compiled, "score")
@@ -114,6 +115,7 @@ def main(small: bool) -> None:
     size = 1 if small else 10
     PERSON.sample(10_000)
     result: dict[str, Any] = {"cores": CORES, "verosim": vs.__version__, "polars": pl.__version__}
+    result["load before"] = round(os.getloadavg()[0], 1)  # of what else runs on the machine: near 0 on a quiet one
     result["faker"] = timed(lambda: faker_people(2000), 2000)
     result["mimesis"] = timed(lambda: mimesis_people(20_000), 20_000)
     result["person"] = timed(lambda: PERSON.sample(200_000 * size, seed=1), 200_000 * size)
@@ -122,7 +124,7 @@ def main(small: bool) -> None:
         for what in ("wall", "cpu"):
             best = max(result[p][f"rows_per_{what}_s"] for p in ("person", "person, all cores"))
             result[f"times {name}, {what}"] = round(best / result[name][f"rows_per_{what}_s"])
-    result["expression"] = timed(lambda: expression(819_200 * size), 819_200 * size)
+    result["expression"] = timed(lambda: expression(25 * BLOCK * size), 25 * BLOCK * size)
     result["person to parquet"] = to_parquet(1_000_000 * size)
     result["shop to parquet"] = shop(1_000_000 * size)
     text = json.dumps(result, indent=2)

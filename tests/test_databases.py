@@ -1,4 +1,4 @@
-"""Databases come back as they were: types, keys, constraints and every value, in real SQLite, PostgreSQL and MariaDB.
+"""Databases come back as they were: types, keys, constraints, every value; real SQLite, DuckDB, PostgreSQL, MariaDB.
 
 `.ci/databases pytest tests/test_databases.py` starts the two servers; without them their tests skip.
 """
@@ -29,7 +29,8 @@ from verosim.databases.places import url_of  # noqa: E402
 from verosim.databases.structure import SqlColumn, SqlTable, Structure, check_for  # noqa: E402
 from verosim.schema import ForeignKey  # noqa: E402
 
-KINDS = ("sqlite", "postgresql", "mariadb")
+KINDS = ("sqlite", "duckdb", "postgresql", "mariadb")
+EMBEDDED = ("sqlite", "duckdb")
 NUMBER = itertools.count()
 shared = Path(__file__).parents[2] / "shared" / "data" / "relational"
 
@@ -52,6 +53,9 @@ def make(tmp_path: Path) -> Iterator[object]:
         name = f"verosim_test_{os.getpid()}_{next(NUMBER)}"
         if kind == "sqlite":
             return f"sqlite:///{tmp_path / name}.db"
+        if kind == "duckdb":
+            pytest.importorskip("duckdb_engine", reason="the extra `duckdb` is not installed")
+            return f"duckdb:///{tmp_path / name}.duckdb"
         server = os.environ.get(f"VEROSIM_TEST_{kind.upper()}")
         if not server:
             pytest.skip(f"no {kind} server: run the tests by .ci/databases")
@@ -79,6 +83,15 @@ TYPES = {  # every type that a kind of database has and we claim to carry: of th
         "day": ("DATE", "'2024-02-29'"), "at": ("DATETIME", "'2024-02-29 23:59:59.000001'"),
         "hour": ("TIME", "'23:59:59'"),
     },
+    "duckdb": {
+        "i": ("bigint", "9007199254740993"), "h": ("hugeint", "12345678901234567890123456789012345678"),
+        "s": ("smallint", "-7"), "f": ("double", "0.1"), "d": ("decimal(10,2)", "12.30"),
+        "t": ("varchar", "'it''s \"x\"; naïve 😀'"), "b": ("blob", r"'\x00\x01\xFF'::blob"), "o": ("boolean", "true"),
+        "day": ("date", "'2024-02-29'"), '"at"': ("timestamp", "'2024-02-29 23:59:59.000001'"),
+        "zone": ("timestamptz", "'2024-02-29 12:00+02'"), "hour": ("time", "'23:59:59'"),
+        "long": ("interval", "'2 days 1 second'"), "u": ("uuid", "'12345678-1234-5678-1234-567812345678'"),
+        "e": ("enum('low','high')", "'high'"),
+    },
     "postgresql": {
         "i": ("bigint", "9007199254740993"), "s": ("smallint", "-7"), "f": ("double precision", "0.1"),
         "d": ("numeric(10,2)", "12.30"), "n": ("numeric", "12.345"), "t": ("varchar(20)", "'it''s \"x\"; naïve 😀'"),
@@ -103,11 +116,12 @@ VALUES = {
     "o": True,
     "day": dt.date(2024, 2, 29), "at": dt.datetime(2024, 2, 29, 23, 59, 59, 1), "s": -7, "n": Decimal("12.345"),
     "c": "ab ", "zone": dt.datetime(2024, 2, 29, 10, tzinfo=dt.UTC), "long": dt.timedelta(days=2, seconds=1),
-    "bits": True, "y": 2024, "e": "high", "hour": dt.time(23, 59, 59),
+    "h": 12345678901234567890123456789012345678, "bits": True, "y": 2024, "e": "high", "hour": dt.time(23, 59, 59),
 }  # fmt: skip
 OTHERWISE = {
     ("postgresql", "hour"): dt.time(23, 59, 59, 500_000), ("mariadb", "i"): -9007199254740993,
     ("postgresql", "u"): "12345678-1234-5678-1234-567812345678", ("mariadb", "u"): 18446744073709551615,
+    ("duckdb", "u"): "12345678-1234-5678-1234-567812345678",
 }  # fmt: skip
 
 
@@ -155,8 +169,9 @@ def test_every_type_is_read_exactly(make, kind: str) -> None:
     typed(place, kind)
     frame = databases.read(place).dataset["typed"]
     for name in TYPES[kind]:
-        assert frame[name][0] == OTHERWISE.get((kind, name), VALUES.get(name))
-        assert frame[name][1] is None
+        plain = name.strip('"')
+        assert frame[plain][0] == OTHERWISE.get((kind, plain), VALUES.get(plain))
+        assert frame[plain][1] is None
     assert frame["t"].to_list()[1:] == [None, ""]
     assert frame.schema["d"] == pl.Decimal(10, 2)
 
@@ -175,11 +190,11 @@ def test_values_survive_another_kind_of_database(make, kind: str, other: str) ->
     copied(source, between)
     copied(between, back)
     before, after = (databases.read(place).dataset["typed"] for place in (source, back))
-    if other == "sqlite" and kind == "postgresql":  # which has no lengths of time: microseconds
+    if other == "sqlite" and "long" in before.columns:  # which has no lengths of time: microseconds
         before = before.with_columns(pl.col("long").cast(pl.Int64))
     for name in before.columns:
         same = before[name].cast(pl.String) if before[name].dtype != after[name].dtype else before[name]
-        shown = after[name].cast(same.dtype) if name != "zone" or other == "postgresql" else None
+        shown = after[name].cast(same.dtype) if name != "zone" or other in ("postgresql", "duckdb") else None
         if shown is not None:
             assert shown.to_list() == same.to_list(), name
 
@@ -224,8 +239,8 @@ def test_types_of_their_own_are_carried_as_text(make) -> None:
 # ------------------------------------------------------------------------------------------------- structure
 
 SCHOOL = [
-    "create table teacher (id integer primary key, name varchar(40) not null, boss integer references teacher (id),"
-    " unique (name))",
+    "create table teacher (id integer primary key, name varchar(40) not null, boss integer"
+    " references teacher (id), unique (name))",
     "create table class (level integer not null, letter varchar(2) not null, teacher_id integer not null,"
     " primary key (level, letter), foreign key (teacher_id) references teacher (id), check (level between 1 and 13))",
     "create table pupil (id integer primary key, level integer, letter varchar(2), fee numeric(8,2), mentor integer,"
@@ -235,6 +250,14 @@ SCHOOL = [
     "insert into class values (1, 'a', 1), (1, 'b', 2)",
     "insert into pupil values (1, 1, 'a', 10.50, null), (2, 1, 'b', 0, 1), (3, null, null, null, 2)",
 ]
+
+
+def school(kind: str) -> list[str]:
+    """The school; DuckDB checks each key at once, and so cannot be given rows of a tree together."""
+    trees = (" references teacher (id), unique", ", unique"), (", foreign key (mentor) references pupil (id)", "")
+    return [s.replace(*trees[0]).replace(*trees[1]) if kind == "duckdb" else s for s in SCHOOL]
+
+
 CIRCLE = [
     "create table ship (id integer primary key, captain integer)",
     "create table sailor (id integer primary key, ship integer not null references ship (id))",
@@ -247,14 +270,16 @@ CIRCLE = [
 @pytest.mark.parametrize("other", KINDS)
 def test_keys_and_constraints_are_kept(make, kind: str, other: str) -> None:
     source, target = make(kind), make(other)
-    run_sql(source, *SCHOOL)
-    assert copied(source, target) == []
+    run_sql(source, *school(kind))
+    lost = [] if other != "duckdb" or kind == other else ["teacher", "pupil"]  # keys that DuckDB would not take
+    assert [note.split("'")[1] for note in copied(source, target)] == lost
     there = structure(target).tables
     assert list(there) == ["teacher", "class", "pupil"]
     assert there["class"].primary_key == ("level", "letter")
     assert {(k.columns, k.parent, k.parent_columns) for k in there["pupil"].foreign_keys} == {
-        (("level", "letter"), "class", ("level", "letter")), (("mentor",), "pupil", ("id",)),
-    }  # fmt: skip
+        (("level", "letter"), "class", ("level", "letter")),
+        *([] if "duckdb" in (kind, other) else [(("mentor",), "pupil", ("id",))]),
+    }
     assert there["teacher"].unique == (("name",),)
     assert [c.nullable for c in there["teacher"].columns[1:]] == [False, True]
     for refused in (
@@ -270,6 +295,8 @@ def test_keys_and_constraints_are_kept(make, kind: str, other: str) -> None:
 
 def test_tables_may_refer_to_each_other_in_a_circle(make, kind: str) -> None:
     source, target = make(kind), make(kind)
+    if kind == "duckdb":
+        pytest.skip("DuckDB has no keys in a circle")
     if kind == "sqlite":
         run_sql(source, CIRCLE[0].replace("captain integer", "captain integer references sailor (id)"), *CIRCLE[1:])
     else:
@@ -291,7 +318,7 @@ def test_names_may_be_anything(make, kind: str) -> None:
 
 def test_tables_can_be_named(make, kind: str) -> None:
     place = make(kind)
-    run_sql(place, *SCHOOL)
+    run_sql(place, *school(kind))
     source = databases.read(place, Pick(tables=("pupil",)))
     assert list(source.dataset) == ["pupil"]
     assert any("class" in note and "not asked for" in note for note in source.notes)
@@ -365,7 +392,7 @@ def test_checks_of_postgresql_are_understood_elsewhere() -> None:
 
 def test_a_check_is_a_rule_of_the_schema(make) -> None:
     place = make("sqlite")
-    run_sql(place, *SCHOOL)
+    run_sql(place, *school(kind))
     assert any("level" in str(rule) for rule in vs.inspect(place)["class"].rules)
 
 
@@ -381,7 +408,7 @@ def test_nothing_is_left_of_a_run_that_ends_early(make, kind: str) -> None:
     place = make(kind)
     with pytest.raises(KeyboardInterrupt):
         databases.write({"done": pl.DataFrame({"id": [1]}), "broken": failing()}, place)
-    if kind == "sqlite":
+    if kind in EMBEDDED:
         assert not databases.file_of(place).exists()
     else:
         with pytest.raises(DatabaseError, match="no tables"):
@@ -404,7 +431,7 @@ def test_a_database_with_tables_is_refused(make, kind: str) -> None:
 
 def test_what_is_replaced_stays_until_all_is_written(make, kind: str) -> None:
     place = make(kind)
-    run_sql(place, *SCHOOL)
+    run_sql(place, *school(kind))
     before = databases.read(place)
     with pytest.raises(KeyboardInterrupt):
         databases.write(
@@ -420,7 +447,7 @@ def test_what_is_replaced_stays_until_all_is_written(make, kind: str) -> None:
 
 def test_rows_that_break_a_key_are_refused(make, kind: str) -> None:
     source, target = make(kind), make(kind)
-    run_sql(source, *SCHOOL)
+    run_sql(source, *school(kind))
     read = databases.read(source)
     wrong = read.dataset["class"].with_columns(teacher_id=pl.lit(99))
     with pytest.raises(DataError, match="table 'class'"):
@@ -428,7 +455,7 @@ def test_rows_that_break_a_key_are_refused(make, kind: str) -> None:
     twice = pl.concat([read.dataset["class"]] * 2)
     with pytest.raises(DataError, match="table 'class'"):
         databases.write(dict(read.dataset) | {"class": twice}, target, read.layout.structure)
-    if kind != "sqlite":
+    if kind not in EMBEDDED:
         with pytest.raises(DatabaseError, match="no tables"):
             databases.read(target)
 
@@ -437,7 +464,7 @@ def test_the_source_is_only_read(make, kind: str) -> None:
     from verosim.databases.places import opened
 
     place = make(kind)
-    run_sql(place, *SCHOOL)
+    run_sql(place, *school(kind))
     with pytest.raises(DatabaseError, match=r"(?i)read.?only"), opened(place) as connection:
         connection.exec_driver_sql("insert into teacher values (9, 'Eve', null)")
     assert databases.read(place).dataset["teacher"].height == 2
@@ -548,8 +575,8 @@ def test_passwords_are_not_shown_and_may_stand_in_the_environment(
     make, kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     place = make(kind)
-    if kind == "sqlite":
-        pytest.skip("SQLite has no users")
+    if kind in EMBEDDED:
+        pytest.skip("a file has no users")
     wrong = place.replace("secret", "wr/on@g:pw")
     with pytest.raises(DatabaseError) as raised:
         databases.read(wrong)
@@ -583,10 +610,10 @@ def test_no_rights_are_said(make) -> None:
     ],
 )
 def test_what_comes_of_a_database_lies_beside_it_and_has_its_name(place: str, name: str) -> None:
-    from verosim import run
+    from verosim import targets
 
-    assert run.beside(place, "synthetic") == Path(name)
-    assert run.beside(place, "report", ".json").name == "clinic.report.json"
+    assert targets.beside(place, "synthetic") == Path(name)
+    assert targets.beside(place, "report", ".json").name == "clinic.report.json"
 
 
 def test_one_database_has_many_names(tmp_path: Path) -> None:

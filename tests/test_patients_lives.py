@@ -18,7 +18,7 @@ from verosim.patients import module, visits
 from verosim.patients.engine import Engine
 from verosim.patients.life import Life
 from verosim.patients.life.mortality import years_to_live
-from verosim.patients.life.roster import Roster
+from verosim.patients.life.roster import Roster, people_of
 from verosim.patients.plan import Plan
 from verosim.patients.population import DAY, NEVER, instant
 from verosim.patients.world import World
@@ -213,13 +213,17 @@ def test_people_who_are_given_live() -> None:
 
 def test_people_who_cannot_be_are_named_by_column_and_row() -> None:
     with pytest.raises(vs.DataError, match=r"column 'sex', row 1: 'x' is none of F, f"):
-        Roster(pl.DataFrame({"sex": ["F", "x"]}))
-    with pytest.raises(vs.DataError, match=r"column 'age', row 0: a number from 0 to 130"):
-        Roster(pl.DataFrame({"age": [-1]}))
+        Roster(pl.DataFrame({"sex": ["F", "x"]}), END)
+    with pytest.raises(vs.DataError, match=r"column 'age', row 0: a number from 0 to 115"):
+        Roster(pl.DataFrame({"age": [-1]}), END)
     with pytest.raises(vs.DataError, match=r"column 'birth_date', row 1: a birth date is wanted"):
-        Roster(pl.DataFrame({"birth_date": ["2000-01-01", "soon"]}))
+        Roster(pl.DataFrame({"birth_date": ["2000-01-01", "soon"]}), END)
     with pytest.raises(vs.ArgumentError, match="no patient has a 'birthdate'; did you mean 'birth_date'"):
-        Roster(pl.DataFrame({"birthdate": ["2000-01-01"]}))
+        Roster(pl.DataFrame({"birthdate": ["2000-01-01"]}), END)
+    with pytest.raises(vs.DataError, match=r"row 0: 2200-01-01 is after the simulation's end"):
+        Roster(pl.DataFrame({"birth_date": ["2200-01-01"]}), END)
+    with pytest.raises(vs.ArgumentError, match="no folder /nowhere"):
+        Life(Path("/nowhere"), end=END)
     with pytest.raises(vs.ArgumentError, match="3 patients are asked, and 1 are given"):
         live({"check_ups": CHECK_UPS}, n=3, people=pl.DataFrame({"sex": ["F"]}))
 
@@ -234,3 +238,12 @@ def test_weight_management_takes_weight_off_and_some_of_it_for_good() -> None:
     falls = weights.with_columns((pl.col("value") / pl.col("value").shift(1).over("patient")).alias("share"))
     assert falls["share"].min() > 0.8  # no visit finds a person a fifth lighter than the one before
     assert vitals.read(world, everyone, "BMI", world.people.stop[everyone]).max() < 60
+
+
+def test_people_come_from_a_recipe_or_a_file(tmp_path: Path) -> None:
+    recipe = vs.Recipe({"people": {"columns": {"sex": ["F", "M"], "age": {"uniform": [20, 60]}}}})
+    drawn = people_of(recipe, 5, seed=1)
+    assert len(drawn) == 5
+    drawn.write_csv(tmp_path / "people.csv")
+    assert people_of(tmp_path / "people.csv", 5)["sex"].to_list() == drawn["sex"].to_list()
+    assert Roster(drawn, END).facts["female"].tolist() == [s == "F" for s in drawn["sex"]]

@@ -14,12 +14,14 @@ from scipy import stats
 
 import verosim as vs
 from verosim import Recipe
+from verosim.normal import normal_quantile, normal_share
 from verosim.recipe import reading
 from verosim.recipe.kinds import KINDS, Regex
-from verosim.recipe.quantiles import FAMILIES, cut, normal_quantile, normal_share, truncated
+from verosim.recipe.nouns import BLOCK
+from verosim.recipe.quantiles import FAMILIES, cut, truncated
 
 EXAMPLES = Path(__file__).parents[1] / "examples" / "recipes"
-ROWS = 20_000
+ROWS = BLOCK + 5000  # more than a block
 
 
 def column(spec: Any, rows: int = ROWS, seed: int = 1, **others: Any) -> pl.Series:
@@ -449,7 +451,7 @@ def test_fewer_rows_are_the_head_of_more_and_columns_do_not_disturb_each_other()
     more = Recipe({"t": {"columns": {"new": {"exponential": 1}, **columns}}}).sample(ROWS, seed=9)
     assert more.drop("new").equals(whole)
     assert not recipe.sample(100, seed=10).equals(whole.head(100))
-    assert pl.concat(recipe.blocks(rows=ROWS, seed=9, first=1)).equals(whole.slice(8192))
+    assert pl.concat(recipe.blocks(rows=ROWS, seed=9, first=1)).equals(whole.slice(BLOCK))
 
 
 def test_a_recipe_comes_back_from_its_plain_values() -> None:

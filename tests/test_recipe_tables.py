@@ -76,14 +76,14 @@ def test_children_belong_to_their_parents() -> None:
 
 def test_threads_blocks_and_heads_agree() -> None:
     recipe = Recipe.parse(SHOP)
-    whole = recipe.sample(20_000, seed=5)
-    many = recipe.sample(20_000, seed=5, workers=2)
+    whole = recipe.sample(70_000, seed=5)
+    many = recipe.sample(70_000, seed=5, workers=2)
     few = recipe.sample(50, seed=5)
     for name, frame in whole.items():
         assert many[name].equals(frame)
         assert few[name].equals(frame.head(few[name].height)) or name == "people"
-        assert pl.concat(recipe.blocks(name, 20_000, 5)).equals(frame)
-        late = pl.concat(recipe.blocks(name, 20_000, 5, first=2))
+        assert pl.concat(recipe.blocks(name, 70_000, 5)).equals(frame)
+        late = pl.concat(recipe.blocks(name, 70_000, 5, first=1))
         assert late.equals(frame.tail(late.height))
         assert late.height
     assert few["people"].equals(whole["people"].head(50))
@@ -309,8 +309,23 @@ def test_skeletons_from_a_live_database(tmp_path: Path) -> None:
 
     with sqlite3.connect(tmp_path / "x.db") as db:
         db.executescript(SQL.replace("serial", "integer"))
-    recipe = Recipe.parse(skeleton.text(skeleton.from_database(f"sqlite:///{tmp_path / 'x.db'}")))
-    assert recipe.sample(50)["orders"].columns == ["id", "customer_id", "total"]
+    plain = skeleton.from_database(tmp_path / "x.db")
+    assert plain == skeleton.from_database(f"sqlite:///{tmp_path / 'x.db'}")
+    data = Recipe.parse(skeleton.text(plain)).sample(50)
+    assert data["orders"].columns == ["id", "customer_id", "total"]
+    assert data["orders"]["customer_id"].drop_nulls().is_in(data["customers"]["id"].implode()).all()
+    assert set(data["customers"]["tier"].drop_nulls()) == {"a", "b"}
+    with pytest.raises(vs.FileError, match="no such file"):
+        skeleton.from_database(tmp_path / "y.db")
+
+
+def test_skeletons_of_data_know_foreign_keys_and_decimals() -> None:
+    up = pl.DataFrame({"id": range(1, 61), "price": [i * 1.25 + 0.01 for i in range(60)]})
+    down = pl.DataFrame({"of": [i * 7 % 60 + 1 for i in range(200)], "n": [i % 50 for i in range(200)]})
+    data = {"up": up, "down": down}
+    made = Recipe.parse(skeleton.text(skeleton.from_frames(data, vs.inspect(data)))).sample(seed=1)
+    assert made["down"]["of"].is_in(made["up"]["id"].implode()).all()
+    assert (made["up"]["price"].round(2) == made["up"]["price"]).all()
 
 
 def test_skeletons_of_data_leave_out_what_few_hold() -> None:

@@ -13,7 +13,7 @@ import pytest
 from polars.testing import assert_frame_equal
 
 import verosim as vs
-from verosim.run import beside, default_output
+from verosim.targets import beside, default_output
 
 FRAME = pl.DataFrame({"x": [i % 9 for i in range(120)], "y": ["a", "b", "c"] * 40, "day": ["2024-01-05"] * 120})
 
@@ -106,8 +106,8 @@ def test_load_is_the_inverse_of_save(home: Path) -> None:
     synthesizer = vs.fit("t.csv", seed=1)
     synthesizer.save("t.verosim")
     assert_frame_equal(vs.load("t.verosim").sample(30), synthesizer.sample(30))
-    assert default_output(vs.load("t.verosim"), "deep/t.verosim") == Path("deep/t.synthetic.csv")
-    assert default_output(vs.fit(FRAME, seed=1), "t.verosim") == Path("t.synthetic.parquet")
+    assert default_output(vs.load("t.verosim").layout, "deep/t.verosim") == Path("deep/t.synthetic.csv")
+    assert default_output(vs.fit(FRAME, seed=1).layout, "t.verosim") == Path("t.synthetic.parquet")
 
 
 @pytest.mark.parametrize(

@@ -23,10 +23,11 @@ from verosim.evaluation.columns import compare
 from verosim.evaluation.gain import Gain, gains
 from verosim.evaluation.targets import has_classes, score
 from verosim.models import Progress, silent
-from verosim.run import SEED, Opened, beside, check_place, check_targets, described, open_data, put
+from verosim.run import SEED, Opened, described, open_data
 from verosim.schema import Schema
 from verosim.synthesizer import Synthesizer
 from verosim.table_model import Options, people_of, whole
+from verosim.targets import beside, check_place, check_targets, put
 
 MEASURED: Final = 20_000  # real rows that the gain is measured with, at most
 UNSEEN: Final = 0.3  # share of them that a split tests on

@@ -9,8 +9,20 @@ from __future__ import annotations
 from hashlib import blake2b
 
 import numpy as np
+import numpy.typing as npt
+from numpy.random.bit_generator import ISeedSequence
 
 BLOCK = 8192  # rows that are drawn together: large enough for numpy, small enough for the processor's cache
+
+
+class _Key(ISeedSequence):
+    """The 16 bytes of a Philox key. `Philox(key=...)` takes them too, but asks the system for entropy first."""
+
+    def __init__(self, digest: bytes) -> None:
+        self.words = np.frombuffer(digest, "<u8")
+
+    def generate_state(self, n_words: int, dtype: npt.DTypeLike = np.uint32) -> npt.NDArray[np.uint64]:
+        return self.words
 
 
 def stream(seed: int, *key: str | int) -> np.random.Generator:
@@ -21,7 +33,7 @@ def stream(seed: int, *key: str | int) -> np.random.Generator:
     """
     text = "\x1f".join([str(seed), *(f"{type(k).__name__}:{k}" for k in key)])
     digest = blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()
-    return np.random.Generator(np.random.Philox(key=int.from_bytes(digest, "little")))
+    return np.random.Generator(np.random.Philox(_Key(digest)))  # type: ignore[arg-type]  # numpy takes any ISeedSequence
 
 
 def permutation(index: np.ndarray, size: int, seed: int, *key: str | int, salt: np.ndarray | None = None) -> np.ndarray:

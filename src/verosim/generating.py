@@ -7,18 +7,23 @@ import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from hashlib import blake2b
+from io import BytesIO
+from itertools import islice
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, Final
 
 import polars as pl
 
 from verosim import files
-from verosim.draws import BLOCK
 from verosim.errors import ArgumentError, FileError
 from verosim.files import Layout
 from verosim.files.disk import STANDARD, atomic, load, make_folder
+from verosim.files.objects import write_lines
 from verosim.models import Progress, silent
-from verosim.recipe import Recipe, crew, reading
+from verosim.recipe import Recipe, crew, reading, spoiling
+from verosim.recipe.kinds.below import blocks_below
+from verosim.recipe.nouns import BLOCK
 from verosim.recipe.running import Run
 from verosim.workers import fitting
 
@@ -204,8 +209,14 @@ def stream(
     table: str | None = None,
     seed: int | None = None,
 ) -> int:
-    """Write a table's rows as JSON lines, so many a second. -> how many."""
+    """Write rows as JSON lines, so many a second. -> how many.
+
+    table: which; by default the only one, or all of them: each line is then `{"table": ..., "row": {...}}`, and what
+    belongs to a row of another table comes right after it.
+    """
     recipe = _opened(recipe)
+    if table is None and len(recipe.tables) > 1:
+        return _write_all(recipe.run(rows, seed), out, rate)
     pieces = _slices(recipe.blocks(table, rows, seed), rate)
     written = 0
 
@@ -225,3 +236,36 @@ def _slices(blocks: Iterator[pl.DataFrame], rate: float) -> Iterator[pl.DataFram
     size = max(1, round(rate / SLICES))
     for block in blocks:
         yield from block.iter_slices(size) if block.height else [block]
+
+
+def _write_all(run: Run, out: str | Path, rate: float) -> int:
+    start, written = time.monotonic(), 0
+    with atomic(out) as file:
+        every, size = _lines(run), max(1, round(rate / SLICES))
+        while lines := list(islice(every, size)):
+            time.sleep(max(0.0, start + written / rate - time.monotonic()))
+            file.write(b"".join(lines))
+            file.flush()
+            written += len(lines)
+    return written
+
+
+def _lines(run: Run) -> Iterator[bytes]:
+    """The rows of all tables as JSON lines: those of one row of an uppermost table, and all below it, together."""
+    families = {
+        root: [n for n in run.plan if run.plan.root(n) == root] for root in run.plan if not run.plan[root].parent
+    }
+    for root, family in sorted(families.items(), key=lambda f: len(f[1]) > 1):  # what only others point at goes first
+        family.sort(key=lambda name: len(run.plan.ancestors(name)))
+        for number in range(run.blocks(root)):
+            uppermost = run.block(root, number)
+            rows: list[tuple[int, int, bytes]] = []
+            for place, name in enumerate(family):
+                for block in [uppermost] if name == root else blocks_below(uppermost, name):
+                    buffer = BytesIO()
+                    write_lines([spoiling.output(block)], buffer, name)
+                    head = f'{{"table":{json.dumps(name)},"row":'.encode()
+                    made = (head + line.rstrip() + b"}\n" for line in buffer.getvalue().splitlines())
+                    rows += zip(block.root.tolist(), [place] * block.n, made, strict=True)
+            rows.sort(key=itemgetter(0, 1))
+            yield from map(itemgetter(2), rows)

@@ -19,6 +19,7 @@ import numpy as np
 import polars as pl
 
 from verosim.codec import TableCodec
+from verosim.distinct import hashes, with_spare
 from verosim.draws import BLOCK, stream
 from verosim.errors import (
     ArgumentError,
@@ -34,6 +35,7 @@ from verosim.starting import start_of
 _TRIES: Final = 1000  # times that rows which break a rule are drawn again
 _TRIES_GIVEN: Final = 100  # of a row given another, for which no way may be left to hold the rule
 _HOPELESS: Final = 30  # times after which it is clear what share of the rows holds ...
+_STUCK: Final = 40  # times after which a key that repeats gets one of those that are left
 _RAREST: Final = 0.002  # ... and that it is one with which the block will be full in time
 _TRIAL: Final = 64  # rows drawn to see that a model file is whole
 _PART: Final = 512  # rows drawn again together, at the least: fewer cost as much. BLOCK is a multiple
@@ -265,8 +267,8 @@ class TableModel:
         for attempt in range(_TRIES):
             bad = np.flatnonzero(_repeats(frame, self.unique_rules, seen))
             if not len(bad):
-                for known, (hashes, complete) in zip(seen, _keys(frame, self.unique_rules), strict=True):
-                    known.update(hashes[complete].tolist())
+                for known, (keys, complete) in zip(seen, _keys(frame, self.unique_rules), strict=True):
+                    known.update(keys[complete].tolist())
                 return frame
             parts = np.unique(bad // _PART)
             others = []
@@ -278,11 +280,23 @@ class TableModel:
             order = np.arange(frame.height)
             order[bad] = frame.height + np.searchsorted(parts, bad // _PART) * _PART + bad % _PART
             frame = pl.concat([frame, *others])[order]
+            if attempt == _STUCK:
+                frame = self._with_spare(frame, seen, stream(seed, self.table.name, number, "spare"))
         named, made = ", ".join(map(str, self.unique_rules)), begin + int(bad[0])
         raise RuleError(
             f"table {self.table.name!r}: no new values are left for the rule `{named}` after {made:,} rows. "
             "Ask for fewer rows, or leave the rule out."
         )
+
+    def _with_spare(self, frame: pl.DataFrame, seen: list[set[int]], rng: np.random.Generator) -> pl.DataFrame:
+        """The frame with keys that are left in the rows that still repeat one, where all rows then hold the rules."""
+        for rule, known in zip(self.unique_rules, seen, strict=True):
+            missing = frame.select(rule.columns).null_count().sum_horizontal().item()
+            repeated = not missing and _repeats(frame, [rule], [known]).any()
+            other = with_spare(frame, rule.columns, self.table, known, rng) if repeated else None
+            if other is not None and _holds(other, self.row_rules).all():
+                frame = other
+        return frame
 
     # --------------------------------------------------------------------------------------------- model file
 
@@ -363,17 +377,17 @@ def _keys(frame: pl.DataFrame, rules: Iterable[Unique]) -> Iterator[tuple[Array,
     for rule in rules:
         chosen = frame.select(rule.columns)
         complete = chosen.select(pl.all_horizontal(pl.all().is_not_null())).to_series()
-        yield chosen.hash_rows(0).to_numpy(), complete.to_numpy()
+        yield hashes(chosen), complete.to_numpy()
 
 
 def _repeats(frame: pl.DataFrame, rules: Iterable[Unique], seen: Iterable[set[int]]) -> Array:
     """(n,) which rows repeat an earlier row of the frame, or one already seen."""
     bad = np.zeros(frame.height, bool)
-    for known, (hashes, complete) in zip(seen, _keys(frame, rules), strict=True):
+    for known, (keys, complete) in zip(seen, _keys(frame, rules), strict=True):
         again = np.ones(frame.height, bool)
-        again[np.unique(hashes, return_index=True)[1]] = False
+        again[np.unique(keys, return_index=True)[1]] = False
         if known:
-            again |= np.fromiter((h in known for h in hashes.tolist()), bool, len(hashes))
+            again |= np.fromiter((key in known for key in keys.tolist()), bool, len(keys))
         bad |= again & complete
     return bad
 

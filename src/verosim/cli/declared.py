@@ -25,7 +25,7 @@ def generate(
     seed: OwnSeed = None,
     check: Annotated[bool, typer.Option("--check", help="Only check the recipe; draw nothing.")] = False,
     format: Annotated[str | None, typer.Option(help="csv, parquet, jsonl ...; by default as the name says.")] = None,
-    table: Annotated[str | None, typer.Option(help="With --rate: which table.")] = None,
+    table: Annotated[str | None, typer.Option(help="With --rate: which table; by default all, by turns.")] = None,
     rate: Annotated[str | None, typer.Option(help="JSON lines at a rate, such as 500/s, to standard output.")] = None,
     parts: Annotated[
         int | None, typer.Option(min=1, help="Write folders of parts, of about so many rows each (Parquet).")
@@ -113,11 +113,12 @@ def recipe(
 
 
 def _skeleton(source: str) -> dict[str, Any]:
+    from verosim import databases
     from verosim.files.disk import load
     from verosim.recipe import skeleton
     from verosim.schema import parse_yaml
 
-    if "://" in source:
+    if databases.is_database(source):
         return skeleton.from_database(source)
     path, _, name = source.rpartition(":") if ".py:" in source else (source, "", "")
     suffix = Path(path).suffix.lower()

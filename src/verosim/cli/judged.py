@@ -28,11 +28,11 @@ def evaluate(
     as_json: AsJson = False,
 ) -> None:
     """Say how real, how useful and how private synthetic data are, each number beside what real rows get."""
-    from verosim import run
+    from verosim import targets
     from verosim.files.disk import check_writable
     from verosim.judging import evaluate as judge
 
-    run.check_targets((real, synthetic, holdout, schema), report or "-")
+    targets.check_targets((real, synthetic, holdout, schema), report or "-")
     if report is not None:
         check_writable(report)
     names = [name.strip() for name in keys.split(",")] if keys else ()
@@ -66,11 +66,11 @@ def compare(
     as_json: AsJson = False,
 ) -> None:
     """Train engines on a table within a time budget, and show how good, useful, private and quick each is."""
-    from verosim import run
+    from verosim import targets
     from verosim.comparing import compare as side_by_side
     from verosim.files.disk import check_writable
 
-    run.check_targets((source, schema), out or "-")
+    targets.check_targets((source, schema), out or "-")
     if out is not None:
         check_writable(out)
     names = [name.strip() for name in models.split(",")] if models else None

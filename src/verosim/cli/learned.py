@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
@@ -15,6 +15,7 @@ from verosim.cli.common import (
     AsJson,
     Holdout,
     K,
+    Keep,
     Model,
     ModelFile,
     Orphans,
@@ -37,10 +38,12 @@ from verosim.cli.common import (
     Unit,
     Workers,
     app,
+    listed,
     only_one,
     picked,
     printer,
     progress_bar,
+    rows_of,
     say,
     say_json,
     settings_of,
@@ -87,6 +90,7 @@ def synth(
     holdout: Holdout = 0.1,
     start: Start = None,
     orphans: Orphans = ORPHANS,
+    keep: Keep = None,
     workers: Workers = 0,
     schema_name: SchemaName = None,
     tables: Tables = None,
@@ -102,8 +106,9 @@ def synth(
     options = _options(model, set_, k, unit, holdout, orphans)
     with progress_bar(quiet) as progress:
         done = run.synth(
-            source, out, schema=schema, rows=rows, scale=scale, seed=seed, options=options, start=start, report=report,
-            workers=workers, pick=picked(schema_name, tables, sample_rows), replace_tables=replace_, progress=progress,
+            source, out, schema=schema, rows=rows_of(rows), scale=scale, seed=seed, options=options, start=start,
+            report=report, keep=listed(keep), workers=workers, pick=picked(schema_name, tables, sample_rows),
+            replace_tables=replace_, progress=progress,
         )  # fmt: skip
     if as_json:
         say_json({**_outcome(done), "rows": dict(done.rows)})
@@ -129,6 +134,7 @@ def fit(
     holdout: Holdout = 0.1,
     start: Start = None,
     orphans: Orphans = ORPHANS,
+    keep: Keep = None,
     schema_name: SchemaName = None,
     tables: Tables = None,
     sample_rows: SampleRows = None,
@@ -141,7 +147,7 @@ def fit(
     options = _options(model, set_, k, unit, holdout, orphans)
     with progress_bar(quiet) as progress:
         done = run.learn_file(
-            source, out, schema=schema, seed=seed, options=options, start=start, report=report,
+            source, out, schema=schema, seed=seed, options=options, start=start, report=report, keep=listed(keep),
             pick=picked(schema_name, tables, sample_rows), progress=progress,
         )  # fmt: skip
     if as_json:
@@ -177,20 +183,22 @@ def sample(
     as_json: AsJson = False,
 ) -> None:
     """Draw rows from a model file."""
-    from verosim import run
+    from verosim import run, targets
     from verosim.control import Control
 
     only_one(as_json, out)
     control = Control.of_text(where, balance, edges, fair, temperature)
     synthesizer = run.load(model_file)
-    place = out or run.default_output(synthesizer, model_file)
-    sizes = synthesizer.sizes(rows, scale)
-    run.check_targets((model_file,), place)
-    run.check_place(place, replace_)
+    place = out or targets.default_output(synthesizer.layout, model_file)
+    asked = rows_of(rows)
+    sizes = synthesizer.sizes(asked, scale)
+    targets.check_targets((model_file,), place)
+    targets.check_place(place, replace_)
     with progress_bar(quiet) as progress:
         outs = run.write_samples(
-            synthesizer, place, sizes, m=m, seed=seed, workers=workers, control=control, replace_tables=replace_,
-            progress=progress,
+            synthesizer, place, sizes, m=m, seed=seed, workers=workers, control=control,
+            asked=next(iter(asked)) if isinstance(asked, dict) and len(asked) == 1 else None,
+            replace_tables=replace_, progress=progress,
         )  # fmt: skip
     if as_json:
         wrote = {"out": shown(place)} if m is None else {"out": list(map(shown, outs))}
@@ -295,23 +303,60 @@ def inspect(
     as_json: AsJson = False,
 ) -> None:
     """Print what each column is taken for, and why; write it as a schema file to edit and give back with --schema."""
-    from verosim import run
+    from verosim import run, targets
 
     for target in (out, recipe):
         if target is not None:
-            run.check_targets((source,), target)
+            targets.check_targets((source,), target)
     with progress_bar(quiet) as progress:
         progress(0.0, "looking at the columns")
-        opened = run.open_data(source, picked(schema_name, tables, sample_rows))
-        found = run.described(opened, schema)
+        opened, given = run.briefed(run.open_data(source, picked(schema_name, tables, sample_rows)), schema)
+        found = run.described(opened, given)
     wrote = _write_schema(found, source, out)
     if recipe is not None:
         wrote += f"\n{_write_recipe(opened.dataset, found, recipe)}"
     if as_json:
         say_json(found.to_dict())
     elif not quiet:
-        printer(out)(run.schema_tables(found), soft_wrap=False)
+        printer(out)(_columns(found), soft_wrap=False)
+        for note in opened.notes[:SHOWN]:
+            printer(out)(f"note: {note}")
         printer(out)(wrote)
+
+
+def _columns(schema: Any) -> Any:
+    """The columns of a schema with the reason for each guess, and its rules, to be printed."""
+    from rich.console import Group
+    from rich.table import Table as Grid
+    from rich.text import Text
+
+    from verosim import rules
+    from verosim.infer import explain
+    from verosim.schema import Schema
+
+    parts: list[Any] = []
+    for name, table in schema.items():
+        grid = Grid(
+            "column", "kind", "detail", "why", title=Text(name), title_justify="left", box=None, header_style="bold"
+        )
+        for line in explain(Schema({name: table})):
+            grid.add_row(*map(Text, (line.column, line.kind, line.detail, line.reason)))
+        parts.append(grid)
+        found = rules.parse(table.rules, table)
+        if found:
+            parts.append("rules that hold in all rows:")
+            parts += [Text(f"  {rule}" + (f"   ({rule.reason})" if rule.reason else "")) for rule in found]
+        parts += [Text(line) for line in _keys(table)]
+    return Group(*parts)
+
+
+def _keys(table: Any) -> Iterator[str]:
+    """The foreign keys of a table with the reason for each, and a primary key of several columns."""
+    if len(table.primary_key) > 1:
+        yield f"primary key: {', '.join(table.primary_key)}"
+    yield from ["foreign keys:"] if table.foreign_keys else []
+    yield from (f"  {key}" + (f"   ({key.reason})" if key.reason else "") for key in table.foreign_keys)
+    yield from ["kept as it is"] if table.keep else []
 
 
 def _write_recipe(dataset: Any, found: Any, path: Path) -> str:
@@ -325,14 +370,14 @@ def _write_recipe(dataset: Any, found: Any, path: Path) -> str:
 
 def _write_schema(found: Any, source: str, out: Path | None) -> str:
     """Write the schema where it was asked for, or beside the data, but not over one that a person may have edited."""
-    from verosim import run
+    from verosim import targets
 
     if out is None and str(source) == "-":
         return "next: give --out a name to write this as a schema file"
-    path = out or run.beside(source, "schema", ".yaml")
+    path = out or targets.beside(source, "schema", ".yaml")
     if out is None and path.exists() and path.read_bytes() != found.to_text(path.suffix).encode():
         return f"kept {path}, which says otherwise; --out {path} writes over it, --schema {path} reads it"
-    run.save_schema(found, path)
+    targets.save_schema(found, path)
     return f"wrote {shown(path)}\nnext: edit it, then verosim synth {shown(source)} --schema {path}"
 
 
@@ -344,10 +389,8 @@ def _show_found(done: Outcome, show: Callable[..., None]) -> None:
     """How each table stands, and the first notes: a wide table has many."""
     from verosim.evaluation.terminal import brief
 
-    tables = done.report.tables.values()
-    for table in tables:
-        show(brief(table), soft_wrap=False)
-    notes = _together(done.report.notes) + [note for table in tables for note in table.notes]
+    show(brief(done.report), soft_wrap=False)
+    notes = _together(done.report.notes) + [note for table in done.report.tables.values() for note in table.notes]
     for note in notes[:SHOWN]:
         show(f"  note: {note}")
     if len(notes) > SHOWN:

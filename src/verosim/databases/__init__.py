@@ -2,7 +2,7 @@
 
     places.py      what a URL says; drivers, passwords, connections, errors
     structure.py   tables, types, keys and constraints, kept as plain data
-    reflecting.py  a database -> its structure
+    reflecting.py  a database -> its structure; duckdb.py  the same for one that SQLAlchemy cannot ask
     values.py      values of a database <-> polars columns, exactly
     reading.py     rows out, of one moment; the source is never written to
     types.py       structure -> the tables of another database
@@ -20,6 +20,7 @@ from typing import Any
 import polars as pl
 
 from verosim.databases.places import SUFFIXES, Pick, file_of, is_database, named, same, shown, url_of
+from verosim.databases.structure import Structure, condition
 from verosim.files import Source
 from verosim.schema import Schema
 
@@ -27,6 +28,8 @@ __all__ = [
     "SUFFIXES",
     "Pick",
     "check_target",
+    "condition",
+    "described",
     "file_of",
     "is_database",
     "known",
@@ -48,6 +51,17 @@ def read(place: str | Path, pick: Pick | None = None) -> Source:
     from verosim.databases import reading
 
     return reading.read(place, pick or Pick())
+
+
+def described(place: str | Path, pick: Pick | None = None) -> Structure:
+    """What the tables of a database are made of, parents first. No row is read.
+
+    Raises DatabaseError where it cannot be reached, MissingExtraError where a driver is not installed.
+    """
+    url_of(place)
+    from verosim.databases import reading
+
+    return reading.described(place, pick or Pick())
 
 
 def check_target(place: str | Path, replace: bool = False) -> None:
@@ -73,7 +87,6 @@ def write(
     """
     url_of(place)
     from verosim.databases import writing
-    from verosim.databases.structure import Structure
 
     chunks = {n: iter([part] if isinstance(part, pl.DataFrame) else part) for n, part in frames.items()}
     made_of = Structure.from_dict(structure) if structure else Structure.of_schema(schema or Schema())
@@ -82,6 +95,4 @@ def write(
 
 def known(schema: Schema, structure: Mapping[str, Any]) -> Schema:
     """A schema with what a database knows for certain: keys, and columns without doubles."""
-    from verosim.databases.structure import Structure
-
     return Structure.from_dict(structure).tell(schema)

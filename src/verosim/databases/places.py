@@ -57,7 +57,7 @@ class Pick:
 
 DRIVERS: Final = {
     "sqlite": Driver("pysqlite", "sqlite3", "verosim[sql]", embedded=True),
-    "duckdb": Driver("", "duckdb_engine", "duckdb-engine", embedded=True),
+    "duckdb": Driver("", "duckdb_engine", "verosim[duckdb]", embedded=True),
     "postgresql": Driver("pg8000", "pg8000", "verosim[postgresql]", ("PGUSER",), ("PGPASSWORD",)),
     "mysql": Driver("pymysql", "pymysql", "verosim[mysql]", (), ("MYSQL_PWD",)),
     "mariadb": Driver("pymysql", "pymysql", "verosim[mysql]", (), ("MYSQL_PWD",)),
@@ -229,6 +229,9 @@ def opened(place: str | Path, *, write: bool = False) -> Iterator[sa.Connection]
     with speaking(place), engine.connect() as connection:
         for statement in _BEGIN.get((kind, write), ()):
             connection.exec_driver_sql(statement)
+        if kind == "duckdb":  # SQLAlchemy has PostgreSQL's list of the words to be quoted
+            words = "SELECT keyword_name FROM duckdb_keywords() WHERE keyword_category <> 'unreserved'"
+            connection.dialect.identifier_preparer.reserved_words = {*connection.exec_driver_sql(words).scalars()}
         yield connection
         if write:
             connection.commit()

@@ -41,6 +41,12 @@ def read(place: str | Path, pick: Pick) -> Source:
     return Source(frames, Layout("database", structure=structure.to_dict()), tuple(notes))
 
 
+def described(place: str | Path, pick: Pick) -> Structure:
+    """What the tables of a database are made of, parents first. No row is read."""
+    with opened(place) as connection:
+        return reflect(connection, pick.schema_name, pick.tables, shown(place))[0]
+
+
 def _rows(connection: sa.Connection, table: SqlTable, schema: str | None, place: str) -> Iterator[list[Row]]:
     """The rows of a table in batches, as the driver gives them, in the order of the primary key."""
     quote = connection.dialect.identifier_preparer.quote

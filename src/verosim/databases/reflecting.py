@@ -10,6 +10,7 @@ from typing import Any, Final
 import sqlalchemy as sa
 from sqlalchemy.dialects import mysql, postgresql
 
+from verosim.databases import duckdb
 from verosim.databases.structure import SqlColumn, SqlTable, Structure, in_key_order
 from verosim.errors import DatabaseError, did_you_mean
 from verosim.schema import ForeignKey
@@ -21,24 +22,40 @@ def reflect(
     connection: sa.Connection, schema: str | None, tables: Iterable[str], place: str
 ) -> tuple[Structure, list[str]]:
     """The structure of some tables of a database, by default of all, and notes on what cannot be carried."""
+    kind, notes = connection.dialect.name, list[str]()
+    schemas = duckdb.schema_names(connection) if kind == "duckdb" else sa.inspect(connection).get_schema_names()
+    if schema is not None and schema not in schemas:
+        raise DatabaseError(f"{place}: there is no schema {schema!r}; {did_you_mean(schema, schemas)}")
+    there = table_names(connection, schema)
+    names = _picked(list(tables), there, place)
+    if kind == "duckdb":
+        found = duckdb.tables(connection, schema, names)
+    else:
+        found = _inspected(connection, schema, names, notes)
+    if kind in ("mysql", "mariadb"):
+        found = {n: _undoubled(table) for n, table in found.items()}
+    found = {n: _with_parents(table, found, there, schema, notes) for n, table in found.items()}
+    return Structure(kind, {n: found[n] for n in in_key_order(found)}), notes
+
+
+def table_names(connection: sa.Connection, schema: str | None = None) -> list[str]:
+    """The tables of a schema, by default of that in which the user lands."""
+    if connection.dialect.name == "duckdb":
+        return duckdb.table_names(connection, schema)
+    return sorted(sa.inspect(connection).get_table_names(schema))
+
+
+def _inspected(
+    connection: sa.Connection, schema: str | None, names: list[str], notes: list[str]
+) -> dict[str, SqlTable]:
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", sa.exc.SAWarning)  # of types unknown to it: said below, by name
+        warnings.simplefilter("ignore", sa.exc.SAWarning)  # of types unknown to it: said in `notes`, by name
         inspector = sa.inspect(connection)
-        if schema is not None and schema not in inspector.get_schema_names():
-            hint = did_you_mean(schema, inspector.get_schema_names())
-            raise DatabaseError(f"{place}: there is no schema {schema!r}; {hint}")
-        there = sorted(inspector.get_table_names(schema))
-        names = _picked(list(tables), there, place)
         parts = {
             part: {n: found for (_, n), found in getattr(inspector, f"get_multi_{part}")(schema, names).items()}
             for part in _PARTS
         }  # fmt: skip
-    notes: list[str] = []
-    found = {n: _table(n, {part: by[n] for part, by in parts.items()}, connection.dialect, notes) for n in names}
-    if connection.dialect.name in ("mysql", "mariadb"):
-        found = {n: _undoubled(table) for n, table in found.items()}
-    found = {n: _with_parents(table, found, there, schema, notes) for n, table in found.items()}
-    return Structure(connection.dialect.name, {n: found[n] for n in in_key_order(found)}), notes
+    return {n: _table(n, {part: by[n] for part, by in parts.items()}, connection.dialect, notes) for n in names}
 
 
 def _picked(wanted: list[str], there: list[str], place: str) -> list[str]:

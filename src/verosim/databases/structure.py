@@ -156,6 +156,15 @@ _EVERYWHERE: Final = (  # what a condition may be made of to be carried from one
 )  # fmt: skip
 
 
+def condition(check: str, dialect: str) -> exp.Expression | None:
+    """A check constraint, parsed; None where it is not understood."""
+    try:
+        found: Any = sqlglot.parse_one(check, read=_GLOT.get(dialect, dialect), into=exp.Condition)
+    except sqlglot.ParseError:
+        return None
+    return _plainly(found)
+
+
 def check_for(check: str, table: SqlTable, source: str, target: str) -> str | None:
     """A check constraint in the words of another database (or of the same); None where it cannot be carried.
 

@@ -45,6 +45,8 @@ _TEXT: Final = sa.Text().with_variant(mysql.LONGTEXT(), *_MYSQL)
 def type_of(column: SqlColumn, table: str, source: str, target: str, in_key: bool) -> sa.types.TypeEngine[Any]:
     """The type of a column: that which it had, where the database is of the same kind; else that of its values."""
     kind, _, zone = column.dtype.partition("[")
+    if column.levels and kind == "enum" and target == "duckdb":
+        return Native("ENUM(" + ", ".join("'" + level.replace("'", "''") + "'" for level in column.levels) + ")")
     if column.levels and kind == "enum":
         native = target in (*_MYSQL, "postgresql")
         name = column.native if source == target and column.native else f"{table}_{column.name}"

@@ -19,7 +19,9 @@ from typing import Final
 import polars as pl
 import sqlalchemy as sa
 
+from verosim.databases import duckdb
 from verosim.databases.places import file_of, opened, refuses_rows, said, shown
+from verosim.databases.reflecting import table_names
 from verosim.databases.structure import SqlColumn, SqlTable, Structure, in_key_order
 from verosim.databases.types import table_of
 from verosim.databases.values import rows_of
@@ -52,7 +54,7 @@ def check_target(place: str | Path, replace: bool = False) -> None:
 
 def _check_free(connection: sa.Connection, place: str | Path, replace: bool) -> list[str]:
     """The tables that are there; DatabaseError where there are some that may not be replaced."""
-    there = sa.inspect(connection).get_table_names()
+    there = table_names(connection)
     if there and not replace:
         some = ", ".join(map(repr, there[:3])) + (" ..." if len(there) > 3 else "")
         fix = "Name an empty database, or say --replace, which makes tables of the same names anew."
@@ -141,6 +143,10 @@ class _Target:
 
     def _insert(self, name: str, frame: pl.DataFrame, table: SqlTable) -> None:
         """Rows by a statement for many where the driver has no quick way for one a row."""
+        if self.kind == "duckdb":
+            with self._of_table(name):
+                duckdb.insert(self.connection, self.tables[name], _whole(frame, table))
+            return
         many = max(1, min(_ROWS, _PARAMETERS // len(table.columns))) if self.kind == "postgresql" else 1
         for part in _whole(frame, table).iter_slices(max(many, 1) if many > 1 else _ROWS):
             rows = rows_of(part, self.kind)
@@ -177,7 +183,9 @@ class _Target:
     @contextlib.contextmanager
     def _dropped(self, old: list[str]) -> Iterator[None]:
         """Tables of the same names give way first: the transaction brings them back if it fails."""
-        if old:
+        if old and self.kind == "duckdb":
+            duckdb.drop(self.connection, old)
+        elif old:
             there = sa.MetaData()
             there.reflect(self.connection, only=old, resolve_fks=False)
             there.drop_all(self.connection)
@@ -253,7 +261,8 @@ def _column(series: pl.Series, known: SqlColumn | None, loose: bool) -> SqlColum
         return SqlColumn(series.name, dtype, levels=levels)
     kinds = {known.dtype.partition("[")[0], dtype.partition("[")[0]}
     numbers = "decimal" in kinds and kinds <= {"decimal", "int64", "float64"}
-    if loose or len(kinds) == 1 or (numbers and known.dtype.startswith("decimal[")):
+    wider = known.dtype == "int128" and "int" in dtype
+    if loose or wider or len(kinds) == 1 or (numbers and known.dtype.startswith("decimal[")):
         return known
     return replace(known, dtype=dtype, native="", length=None, levels=())
 

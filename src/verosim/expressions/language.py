@@ -72,7 +72,7 @@ def parse(source: Source, columns: Collection[str], functions: Collection[str] =
         raise source.error(LENGTH, f"an expression has at most {LENGTH:,} characters; this has {len(source.text):,}")
     words, grammar = _language()
     try:
-        tokens = words().tokenize(source.text)
+        tokens = _with_dots(words().tokenize(source.text), columns)
         _check_tokens(tokens, source, columns, functions)
         trees: list[exp.Expr | None] = grammar().parse_into(exp.Condition, tokens, source.text)
     except TokenError as error:
@@ -116,6 +116,24 @@ def _parse_error(source: Source, first: dict[str, Any]) -> SchemaError:
 
 
 # ------------------------------------------------------------------------------------------------- tokens
+
+
+def _with_dots(tokens: list[Token], columns: Collection[str]) -> list[Token]:
+    """The tokens with customers.joined as one, where that is a column: one of the row that owns this one."""
+    from sqlglot.tokenizer_core import TokenType
+
+    out: list[Token] = []
+    i = 0
+    while i < len(tokens):
+        name = "".join(token.text for token in tokens[i : i + 3])
+        if i + 2 < len(tokens) and tokens[i + 1].token_type.name == "DOT" and name in columns:
+            tokens[i].text, tokens[i].token_type = name, TokenType.IDENTIFIER
+            out.append(tokens[i])
+            i += 3
+        else:
+            out.append(tokens[i])
+            i += 1
+    return out
 
 
 def _check_tokens(tokens: list[Token], source: Source, columns: Collection[str], functions: Collection[str]) -> None:

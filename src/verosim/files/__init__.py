@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -34,6 +35,7 @@ FORMATS: Final = {
     "feather": "arrow", "ipc": "arrow", "xlsx": "xlsx", "json": "json", "jsonl": "jsonl", "ndjson": "jsonl",
 }  # fmt: skip  # suffix -> format
 _PACKED: Final = {"gz": "gzip", "zst": "zstd"}  # suffix -> compression
+_METADATA: Final = 10_000_000  # bytes that a description of tables has at most
 _TEXT: Final = ("csv", "tsv", "json", "jsonl")  # formats that may be packed
 Frames = pl.DataFrame | Iterable[pl.DataFrame]  # a table, whole or chunk by chunk
 
@@ -46,6 +48,7 @@ class Source:
     layout: Layout
     notes: tuple[str, ...] = ()
     digests: Mapping[str, str] = field(default_factory=dict)  # file name -> SHA-256 of its bytes
+    about: tuple[str, ...] = ()  # files beside those of a folder that say what these mean
 
 
 # ------------------------------------------------------------------------------------------------- names
@@ -129,11 +132,14 @@ def _read_folder(folder: Path, format: str | None, header: bool) -> Source:
     """One table a file, in the order of their names; files of other kinds are left out, with a note."""
     files = sorted(p for p in folder.iterdir() if p.is_file() and not p.name.startswith("."))
     data = [p for p in files if any(s in _PACKED or s in FORMATS for s in [p.name.lower().rpartition(".")[2]])]
+    about = [p for p in data if _describes(p)]
+    data = [p for p in data if p not in about]
     if not data:
         raise FileError(f"{folder}: no data files in this folder; wanted are {', '.join('.' + s for s in FORMATS)}.")
     tables: dict[str, pl.DataFrame] = {}
     layouts: dict[str, Layout] = {}
-    notes = [f"{p.name}: not a data file, left out" for p in files if p not in data]
+    notes = [f"{p.name}: not a data file, left out" for p in files if p not in data and p not in about]
+    notes += [f"{p.name}: describes tables, and is none of them" for p in about]
     digests: dict[str, str] = {}
     for path in data:
         source = _read_file(path, None, format, header)
@@ -144,7 +150,20 @@ def _read_folder(folder: Path, format: str | None, header: bool) -> Source:
             layouts[name] = replace(source.layout, file=path.name)
         notes += [f"{path.name}: {note}" for note in source.notes]
         digests |= source.digests
-    return Source(tables, Layout("folder", tables=layouts), tuple(notes), digests)
+    return Source(tables, Layout("folder", tables=layouts), tuple(notes), digests, tuple(map(str, about)))
+
+
+def _describes(path: Path) -> bool:
+    """Whether a file beside the tables says what they mean: a schema of ours, or metadata of another system."""
+    if path.suffix.lower() != ".json" or path.stat().st_size > _METADATA:
+        return False
+    try:
+        data = json.loads(path.read_bytes())
+    except ValueError:
+        return False  # read as data, it says where it is wrong
+    return isinstance(data, dict) and (
+        "METADATA_SPEC_VERSION" in data or {"verosim", "tables"} <= {*data} or {"tables", "relationships"} <= {*data}
+    )
 
 
 # ------------------------------------------------------------------------------------------------- writing

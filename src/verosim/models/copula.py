@@ -11,8 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
-from statistics import NormalDist
 from typing import Any, Final, Self
 
 import numpy as np
@@ -20,6 +18,7 @@ import numpy as np
 from verosim.errors import ModelFileError
 from verosim.models import Array, Codes, Field, Floats, Progress, State, pack_fields, saved_array, silent, unpack_fields
 from verosim.models.marginal import Marginal, pack_marginals, unpack_marginals
+from verosim.normal import TINY, normal_quantile, normal_share
 
 FARTHEST: Final = 7.0  # scores end here: one row in 10**11 lies beyond
 STRONGEST: Final = 0.999  # no two columns are taken to be the same
@@ -116,26 +115,13 @@ def _told(row: Floats, names: Sequence[str], most: int = 3) -> str:
 # ------------------------------------------------------------------------------------------------- the normal scores
 
 
-@cache
-def _normal() -> tuple[Floats, Floats]:
-    """Scores from -FARTHEST to FARTHEST, and the share of the normal distribution that lies below each."""
-    scores = np.linspace(-FARTHEST, FARTHEST, int(2 * FARTHEST) * 1024 + 1)
-    return scores, np.array([NormalDist().cdf(z) for z in scores])
-
-
-def normal_share(scores: Floats) -> Floats:
-    """Scores -> the share below, in (0, 1): interpolated, wrong by at most 3e-8."""
-    return np.interp(scores, *_normal())
-
-
 def normal_score(shares: Floats) -> Floats:
-    """The inverse of `normal_share`; 0 and 1 give -FARTHEST and FARTHEST.
+    """The normal quantiles of shares; 0 and 1 give -FARTHEST and FARTHEST.
 
     >>> normal_score(np.array([0.025, 0.5, 0.975])).round(3).tolist()
     [-1.96, 0.0, 1.96]
     """
-    scores, below = _normal()
-    return np.interp(shares, below, scores)
+    return np.clip(normal_quantile(np.clip(shares, TINY, 1 - 2.0**-53)), -FARTHEST, FARTHEST)
 
 
 def _mean_scores(marginal: Marginal) -> Floats:

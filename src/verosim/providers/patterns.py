@@ -152,7 +152,7 @@ def to_text(letters: Bytes) -> pl.Series:
     n, length = letters.shape
     if not n or not length:
         return pl.Series([""] * n, dtype=pl.String)
-    return pl.Series(np.ascontiguousarray(letters).view(f"S{length}").ravel()).cast(pl.String)
+    return pl.Series(np.ascontiguousarray(letters)).cast(pl.List(pl.UInt8)).cast(pl.Binary).cast(pl.String)
 
 
 def _running_total(rooms: list[int]) -> list[int]:

@@ -13,7 +13,7 @@ import numpy as np
 import polars as pl
 
 from verosim.providers import ids
-from verosim.providers.packs import Pool, countries, taken
+from verosim.providers.packs import Pool, countries, crossed, taken
 from verosim.providers.patterns import ROOM, parse
 from verosim.providers.subjects import Subjects, joined
 
@@ -21,7 +21,7 @@ MAIL_ENDS: Final = Pool.ranked(["@example.com", "@example.org", "@example.net", 
 WEB_DOMAINS: Final = Pool.ranked([".example.com", ".example", ".example.org", ".example.net"], flat=2)
 PATHS: Final = Pool.ranked(["", "/about", "/contact", "/products", "/news", "/blog", "/services", "/team"], flat=2)
 TAGS: Final = Pool.weighted([""] + [str(i) for i in range(1, 100)], np.array([150.0] + [1.0] * 99))
-TAGGED_ENDS: Final = pl.Series([tag + end for tag in TAGS.values for end in MAIL_ENDS.values])
+TAGGED_ENDS: Final = crossed(TAGS.values, MAIL_ENDS.values)
 SEXES: Final = pl.Series(["M", "F"])
 OCTETS: Final = pl.Series([str(i) for i in range(256)])
 
@@ -44,19 +44,18 @@ def name(s: Subjects) -> pl.Series:
 
 def email(s: Subjects) -> pl.Series:
     if s.numbered:
-        return joined(*_handle(s, "mail"), s.tag("tag", TAGS), s.take("mail domain", MAIL_ENDS))
-    place = s.choose("tag", TAGS) * len(MAIL_ENDS) + s.choose("mail domain", MAIL_ENDS)
-    return joined(*_handle(s, "mail"), taken(TAGGED_ENDS, place))
+        return joined(user_name(s), s.take("mail domain", MAIL_ENDS))
+    end = s.choose("tag", TAGS) * len(MAIL_ENDS) + s.choose("mail domain", MAIL_ENDS)
+    return joined(*_handle(s), taken(TAGGED_ENDS, end))
 
 
 def user_name(s: Subjects) -> pl.Series:
-    return joined(*_handle(s, "user"), s.tag("tag", TAGS))
+    return joined(*_handle(s), s.tag("tag", TAGS))
 
 
-def _handle(s: Subjects, what: str) -> list[pl.Series]:
+def _handle(s: Subjects) -> list[pl.Series]:
     """The person's first name or initial, and last name, in ASCII."""
-    style = s.pick(what + " style", 4)
-    first = s.choose("first", s.pack.first) + style * len(s.pack.first)
+    first = s.choose("first", s.pack.first) + s.pick("style", 4) * len(s.pack.first)
     return [taken(s.pack.handles, first), taken(s.pack.last.slugs, s.choose("last", s.pack.last))]
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Final
 
 import numpy as np
 import polars as pl
 
-from verosim.providers.packs import taken
+from verosim.providers.packs import CROSSED, pack, taken
 from verosim.providers.patterns import Ints, parse
 from verosim.providers.subjects import Subjects, joined
 
@@ -51,7 +52,21 @@ def _between(ends: tuple[pl.Series | None, pl.Series | None], place: Ints, middl
 
 def address(s: Subjects) -> pl.Series:
     """The whole address on one line."""
-    return joined(*_street(s), *_between(s.pack.address_ends, s.choose("city", s.pack.cities), _tail(s)))
+    city, towns = s.choose("city", s.pack.cities), _towns(s.pack.locale)
+    if towns is None:
+        return joined(*_street(s), *_between(s.pack.address_ends, city, _tail(s)))
+    tails = len(towns) // len(s.pack.cities)
+    return joined(*_street(s), taken(towns, city * tails + s.pick("postcode", tails)))
+
+
+@cache
+def _towns(locale: str) -> pl.Series | None:
+    """What follows the street in an address, for each postcode of each city; None where these are too many."""
+    cities, tails = len(pack(locale).cities), parse(pack(locale).text("postcode_tail"))
+    if tails.room * cities > CROSSED:
+        return None
+    city, tail = np.divmod(np.arange(cities * tails.room), tails.room)
+    return joined(*_between(pack(locale).address_ends, city, tails.write(tail, tail.astype(np.uint64))))
 
 
 def north(s: Subjects) -> pl.Series:

@@ -8,6 +8,8 @@ nouns.py         what a recipe is made of
 kinds/           the kinds of column: each class checks itself and makes its values
 quantiles.py     distributions
 planning.py      names resolved, expressions typed, circles found
+beyond.py        names of other tables in expressions
+conditions.py    rules and shares
 running.py       blocks of rows, drawn by plan
 finishing.py     what holds for columns of any kind
 spoiling.py      dirt, edge cases and duplicates, in what is written
@@ -25,8 +27,8 @@ import polars as pl
 
 from verosim.errors import ArgumentError, SchemaError, did_you_mean
 from verosim.recipe import crew, reading, spoiling
-from verosim.recipe.nouns import Case, Column, Correlation, Dirt, Table
-from verosim.recipe.planning import PlacedError, Plan
+from verosim.recipe.nouns import Case, Column, Correlation, Dirt, PlacedError, Table
+from verosim.recipe.planning import Plan
 from verosim.recipe.reading import RecipeFile
 from verosim.recipe.running import Run
 from verosim.schema import read_text

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from verosim.errors import SchemaError
-from verosim.recipe.quantiles import normal_share
+from verosim.normal import normal_share
 
 Floats = npt.NDArray[np.float64]
 

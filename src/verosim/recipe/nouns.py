@@ -11,20 +11,33 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from verosim.errors import SchemaError
+
 if TYPE_CHECKING:
     from verosim.recipe.planning import Scope
     from verosim.recipe.running import Block, Run
 
+BLOCK: Final = 1 << 15  # rows of a table that are drawn together: so many that Python's own time does not count
+MOST: Final = 2**62  # rows of a table
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
+Where = tuple[str | int, ...]  # the way to a place in the file: ("tables", "orders", "columns", "total")
 Number = int | float
 Term = int | float | str  # a number, or an expression over the table's columns
+
+
+class PlacedError(SchemaError):
+    """An error of which the place in the file is known."""
+
+    def __init__(self, message: str, where: Where) -> None:
+        super().__init__(message)
+        self.where = where
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,10 +48,12 @@ class Maker:
     make: Callable[[Block], pl.Series]
     of: Callable[[Block, Floats], pl.Series] | None = None  # values from uniforms: `make` is this of the block's own
     at: Callable[[Run, Ints], pl.Series] | None = None  # values from row numbers alone: of keys
-    capacity: int | str | None = None  # how many different values there are, where none may stand twice; or a table
+    # how many different values there are, where none may stand twice; or a table; or to be found out
+    capacity: int | str | Callable[[Run], int] | None = None
     fixed: bool = False  # stays as it is when a row is drawn anew because it breaks a rule
     across: bool = False  # depends on other rows: made when the rows are settled
     typical: float | None = None  # the mean of a count
+    ends: tuple[float, float] | None = None  # between which all values lie, where that is known
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ so the order of making falls out, and a circle is found.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from math import ceil, log2
@@ -16,22 +16,18 @@ from typing import Final
 import polars as pl
 
 from verosim import expressions, rules
-from verosim.draws import BLOCK
 from verosim.errors import MissingExtraError, SchemaError, VerosimError, did_you_mean
 from verosim.expressions import Expression, Random
+from verosim.recipe import beyond
+from verosim.recipe.conditions import plan_conditions
 from verosim.recipe.correlation import check_correlation
 from verosim.recipe.finishing import CASE, EDGE_CASE, finished
 from verosim.recipe.kinds import CaseLabel, Learned
 from verosim.recipe.kinds.nested import VALUE
-from verosim.recipe.nouns import Column, Correlation, Maker, Table
+from verosim.recipe.nouns import BLOCK, MOST, Column, Correlation, Maker, PlacedError, Table, Where
 from verosim.recipe.quantiles import FAMILIES
-from verosim.schema import Column as SchemaColumn
-from verosim.schema import Table as SchemaTable
-from verosim.schema import dtype_name
 from verosim.synthesizer import Synthesizer
 from verosim.table_model import TableModel
-
-Where = tuple[str | int, ...]  # the way to a place in the file: ("tables", "orders", "columns", "total")
 
 RANDOM: Final[dict[str, Random]] = {
     "random": Random((), "float"),
@@ -46,14 +42,6 @@ RANDOM: Final[dict[str, Random]] = {
     },
 }
 USUAL: Final = 8.0  # children a parent where their mean is not known before
-
-
-class PlacedError(SchemaError):
-    """An error of which the place in the file is known."""
-
-    def __init__(self, message: str, where: Where) -> None:
-        super().__init__(message)
-        self.where = where
 
 
 @dataclass
@@ -94,7 +82,7 @@ class Plan(Mapping[str, TablePlan]):
             self.scopes[name].plan_all()
         for name in sorted(self.tables, key=lambda n: len(self.ancestors(n))):
             self._lay_out(name)
-            _plan_conditions(self.scopes[name])
+            plan_conditions(self.scopes[name])
 
     def __getitem__(self, name: str) -> TablePlan:
         if name not in self.tables:
@@ -196,7 +184,7 @@ class Plan(Mapping[str, TablePlan]):
                 raise self.scopes[child].wrong(f"a number was wanted, not {maker.dtype}.", "count")
             expected *= maker.typical if maker.typical is not None else USUAL
             above = self.tables[parent].span
-            self.tables[child].span = min(above, BLOCK >> min(13, max(0, ceil(log2(max(expected, 1))))))
+            self.tables[child].span = min(above, max(1, BLOCK >> max(0, ceil(log2(max(expected, 1))))))
 
 
 def counted(table: str) -> str:
@@ -215,6 +203,11 @@ class Scope(Mapping[str, pl.DataType]):
     @property
     def table(self) -> str:
         return self.planned.name
+
+    @property
+    def busy(self) -> str | None:
+        """The column that is being planned."""
+        return self._busy[-1] if self._busy else None
 
     @property
     def locale(self) -> str:
@@ -285,7 +278,7 @@ class Scope(Mapping[str, pl.DataType]):
 
     def _check_table(self) -> None:
         table = self.planned.table
-        if table.rows is not None and table.rows < 0:
+        if table.rows is not None and not 0 <= table.rows < MOST:
             raise self.wrong(f"a number of rows from 0 up was wanted, not {table.rows}.", "rows")
         for name in ("edge_cases", "duplicates"):
             if not 0 <= getattr(table, name) <= 1:
@@ -297,7 +290,7 @@ class Scope(Mapping[str, pl.DataType]):
         """An expression over this table's columns, with the random functions."""
         if not isinstance(text, str):
             raise SchemaError(f"an expression was wanted, not {text!r}.")
-        return expressions.compile(text, self, RANDOM)
+        return expressions.compile(beyond.within(text, self), self, RANDOM)
 
     def condition(self, text: object) -> Expression:
         found = self.expression(text)
@@ -335,67 +328,3 @@ class Scope(Mapping[str, pl.DataType]):
                     self.planned.correlations[name] = (block, place)
             except SchemaError as error:
                 raise self.wrong(str(error), "correlate", number) from error
-
-
-def _plan_conditions(scope: Scope) -> None:
-    """Rules and shares; those of columns that depend on other rows can only be checked."""
-    planned = scope.planned
-    if planned.table.rules:
-        for rule in _rules(scope):
-            late = any(planned.makers[c].across for c in rule.columns)
-            (planned.late if late else planned.conditions).append(rule)
-    for text, share in planned.table.shares.items():
-        try:
-            if not 0 <= share <= 1:
-                raise SchemaError(f"a share from 0 to 1 was wanted, not {share}.")
-            condition = scope.condition(text)
-            if condition.draws or any(planned.makers[c].across for c in condition.columns):
-                raise SchemaError(f"{text!r}: a share is one of columns that neither draw nor depend on other rows.")
-            planned.shares[text] = (condition, share)
-        except SchemaError as error:
-            raise scope.wrong(str(error), "shares", text) from error
-    read = [c for rule in planned.conditions for c in rule.columns]
-    read += [c for condition, _ in planned.shares.values() for c in condition.columns]
-    behind = _behind(planned, read)
-    planned.redrawn = [n for n, m in planned.makers.items() if n in behind and not (m.fixed or m.across)]
-
-
-def _behind(planned: TablePlan, columns: list[str]) -> set[str]:
-    """These columns, all that they are made from, and all that is drawn together with one of them."""
-    found: set[str] = set()
-    todo = list(columns)
-    while todo:
-        name = todo.pop()
-        if name not in found:
-            found.add(name)
-            todo += planned.uses.get(name, ())
-            if name in planned.correlations:
-                todo += planned.correlations[name][0].columns
-            bond = getattr(planned.columns[name].kind, "bond", None)
-            todo += [n for n, c in planned.columns.items() if bond and getattr(c.kind, "bond", None) == bond]
-    return found
-
-
-def _rules(scope: Scope) -> Iterable[rules.Rule]:
-    """The rules of a table, parsed over its columns with the bounds that their distributions have."""
-    columns = []
-    for name in scope:
-        dtype = scope[name]
-        kind = scope.planned.columns[name].kind
-        low, high = (getattr(kind, end, None) for end in ("min", "max"))
-        if dtype.is_nested():
-            continue
-        low, high = (b if isinstance(b, int | float) and dtype.is_numeric() else None for b in (low, high))
-        columns.append(SchemaColumn(name, "text", dtype_name(dtype), minimum=low, maximum=high))
-    table = SchemaTable(scope.table, tuple(columns))
-    for number, spec in enumerate(scope.planned.table.rules):
-        try:
-            rules.parse([spec], table)
-        except SchemaError as error:
-            raise PlacedError(
-                str(error).replace("rule 1", f"rule {number + 1}"), (*scope.where, "rules", number)
-            ) from error
-    try:
-        return rules.parse(scope.planned.table.rules, table)
-    except SchemaError as error:
-        raise PlacedError(str(error), (*scope.where, "rules")) from error

@@ -17,8 +17,7 @@ import yaml
 
 from verosim.errors import SchemaError, did_you_mean
 from verosim.recipe.kinds import KINDS, Choice, Constant, Distribution, Formula
-from verosim.recipe.nouns import Column, Correlation, Kind, Table
-from verosim.recipe.planning import PlacedError, Where
+from verosim.recipe.nouns import Column, Correlation, Kind, PlacedError, Table, Where
 from verosim.schema import Loader, not_yaml
 
 VERSION: Final = "recipe 1"

@@ -1,5 +1,6 @@
 """A whole database, learned: every table given those that own it, every key anew, and what tables have in common.
 
+    with_totals(dataset, schema, names)  rules about sums of children that hold in data
     settled(dataset, schema, orphans)    keys checked and numbered; what to do with those that name nobody
     held_out(...)                        the hold-out, by families: whoever is held out takes along what it owns
     Database.fit(...).draw(...)          learned, and drawn: tables in order, children given their parents
@@ -10,6 +11,7 @@ Read in this order:
     context.py    what a row is drawn given: its owner, its owner's owner, what siblings have in common, its place
     counts.py     how many children a parent has
     links.py      whom a row names besides: groups, places, bridges, trees
+    totals.py     columns that sum up the rows which name a row
     learned.py    one table, learned
     drawing.py    all tables, drawn
 """
@@ -18,5 +20,6 @@ from __future__ import annotations
 
 from verosim.relational.database import Database, held_out
 from verosim.relational.orphans import ORPHANS, Settled, settled
+from verosim.relational.totals import with_totals
 
-__all__ = ["ORPHANS", "Database", "Settled", "held_out", "settled"]
+__all__ = ["ORPHANS", "Database", "Settled", "held_out", "settled", "with_totals"]

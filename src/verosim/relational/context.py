@@ -13,9 +13,10 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 
-from verosim.keys import Ints
+from verosim.keys import NONE, Ints
 from verosim.relational.graph import Graph, Link
 from verosim.relational.signals import (
     as_numbers,
@@ -53,6 +54,13 @@ def together(*frames: pl.DataFrame) -> pl.DataFrame:
 def chosen(frame: pl.DataFrame, rows: Ints) -> pl.DataFrame:
     """The rows of these numbers; a frame without columns stays as it is."""
     return frame[rows] if frame.width else frame
+
+
+def gathered(column: pl.Series, rows: Ints) -> pl.Series:
+    """The values of a column in these rows (n,); null for numbers below 0, which are of no row."""
+    if not len(column):
+        return pl.Series(column.name, [None] * len(rows), column.dtype)
+    return column.gather(pl.Series(np.maximum(rows, 0)).set(pl.Series(rows < 0), None))
 
 
 def prefixed(table: str, column: str) -> str:
@@ -118,11 +126,12 @@ class Known:
     above: tuple[str, ...]  # of what the owner itself was drawn given, those of its owner's profile
     family: tuple[str, ...]  # of the owner's summary
     place: str  # the place among the siblings
+    before: tuple[str, ...]  # columns of the sibling before
     table: Table  # all of them, by the names that they have here
 
 
-def known_of(link: Link, schema: Schema, graph: Graph, shared: Iterable[Shared]) -> Known:
-    """What the children by an owner's key are drawn given."""
+def known_of(link: Link, schema: Schema, graph: Graph, shared: Iterable[Shared], before: Sequence[str] = ()) -> Known:
+    """What the children by an owner's key are drawn given. before: their columns that the next one is drawn given."""
     taken = schema[link.child].names
     owner = said(schema[link.parent])
     up = graph.owner(link.parent)
@@ -131,13 +140,15 @@ def known_of(link: Link, schema: Schema, graph: Graph, shared: Iterable[Shared])
     place = Column(f"{link.name}: place", "number", "int64")
     columns = [replace(c, name=prefixed(link.parent, c.name), unique=False) for c in owner]
     columns += [replace(c, name=prefixed(up.parent, c.name), unique=False) for c in above] if up else []
-    names = {beside(c.name, taken): c for c in [*columns, *family, place]}
+    last = [replace(schema[link.child][n], name=f"{link.name}: {n} before", unique=False) for n in before]
+    names = {beside(c.name, taken): c for c in [*columns, *family, place, *last]}
     table = Table(link.parent, tuple(replace(c, name=n, reason="") for n, c in names.items()))
     return Known(
         tuple(c.name for c in owner),
         tuple(prefixed(up.parent, c.name) for c in above) if up else (),
         tuple(c.name for c in family),
         place.name,
+        tuple(before),
         table,
     )
 
@@ -146,12 +157,22 @@ def given(
     known: Known, profile: pl.DataFrame, over: pl.DataFrame, summaries: pl.DataFrame, rows: Ints, place: Ints
 ) -> pl.DataFrame:
     """What rows are drawn given, whose owners have the numbers `rows` (n,), below 0 for none, and `place` (n,)
-    siblings before them. profile, over, summaries: of all owners: their own, their owners', and what they own."""
-    at = pl.Series(np.where(rows < 0, 0, rows)).set(pl.Series(rows < 0), None)
+    siblings before them; but for what the sibling before says. profile, over, summaries: of all owners: their own,
+    their owners', and what they own."""
     parts = [profile.select(known.owner), over.select(known.above), summaries.select(known.family)]
-    columns = [c.gather(at) for part in parts for c in part.get_columns()]
+    columns = [gathered(c, rows) for part in parts for c in part.get_columns()]
     frame = [*columns, pl.Series(known.place, place, pl.Int64)]
-    return pl.DataFrame([c.alias(name) for c, name in zip(frame, known.table.names, strict=True)])
+    return pl.DataFrame([c.alias(name) for c, name in zip(frame, known.table.names, strict=False)])
+
+
+def with_before(known: Known, context: pl.DataFrame, frame: pl.DataFrame, before: Ints) -> pl.DataFrame:
+    """The context with what the sibling before says. before: (n,) its number in the frame, below 0 for none."""
+    if not known.before:
+        return context
+    names = known.table.names[-len(known.before) :]
+    return context.with_columns(
+        gathered(frame[n], before).alias(name) for n, name in zip(known.before, names, strict=True)
+    )
 
 
 def places(owners: Ints, order: Ints) -> Ints:
@@ -162,3 +183,23 @@ def places(owners: Ints, order: Ints) -> Ints:
     out = np.empty(len(owners), np.int64)
     out[by] = np.arange(len(owners)) - first
     return out
+
+
+def befores(owners: Ints, order: Ints) -> Ints:
+    """(n,) the row of the same owner that stands before each; NONE for the first, and for rows of nobody."""
+    by = np.lexsort((order, owners))
+    first = np.diff(owners[by], prepend=NONE - 1) != 0
+    out = np.full(len(owners), NONE)
+    out[by[1:]] = np.where(first[1:] | (owners[by[1:]] < 0), NONE, by[:-1])
+    return out
+
+
+def source(before: Ints, repeats: npt.NDArray[np.bool_]) -> Ints:
+    """(n,) whose value each row has, where those that `repeats` (n,) have that of the row before them, if there is one.
+
+    before: (n,) numbers of rows that stand anywhere above, or NONE.
+    """
+    at = np.where(repeats & (before >= 0), before, np.arange(len(before)))
+    while not np.array_equal(at, further := at[at]):  # twice as far each time
+        at = further
+    return at

@@ -18,16 +18,20 @@ from verosim.models import Array, saved_array
 
 
 def _cells(parents: Ints, k: int) -> Ints:
-    """The cell of each number, ascending: one of its own for each that k parents have, others together up to k."""
+    """The cell of each number, ascending: one of its own for each that k parents have, others together up to k.
+
+    A number of k parents joins a few before it where it does not have many more than they: sharing their cell evenly
+    then moves fewer of them than giving them up would.
+    """
     cells, filled = list[int](), k
     for n in parents.tolist():
-        opens = filled >= k or n >= k
+        opens = filled >= k or n >= max(k, 3 * filled)
         cells.append((cells[-1] if cells else -1) + opens)
         filled = n if opens else filled + n
     return np.array(cells, np.int64)
 
 
-FAR: Final = 0.5  # share of a sum that is missing from which all counts are changed, not only the large ones
+FAR: Final = 0.5  # share by which a sum differs from the usual one where all counts change, not only large ones
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +42,7 @@ class Counts:
     high: Ints
     parents: Ints
     most: int  # children that a parent may have; 0: any number
+    mean: float = 0.0  # children that a parent has: more than `like` gives, where few have very many
 
     @classmethod
     def fit(cls, counts: Ints, k: int, alone: bool = False) -> Self:
@@ -48,16 +53,21 @@ class Counts:
             return cls(none, none, none, int(alone))
         common = parents >= k
         cell = _cells(parents, k)
-        for last in range(cell[-1], -1, -1):  # a run of too few parents takes the number of its neighbour
-            own = cell == last
-            if parents[own].sum() < k and common.any():
+        for last in range(cell[-1], -1, -1):  # too few parents join a run of others, or take their neighbour's number
+            own, before = cell == last, cell == last - 1
+            if parents[own].sum() >= k:
+                continue
+            if before.any() and not common[before].any():
+                cell[own] = last - 1
+            elif common.any():
                 near = np.flatnonzero(common)[np.abs(values[common] - values[own].mean()).argmin()]
                 values[own], cell[own] = values[near], cell[near]
         order = np.unique(cell)
         sizes = np.array([parents[cell == c].sum() for c in order], np.int64)
         low = np.array([values[cell == c].min() for c in order], np.int64)
         means = np.array([np.average(values[cell == c], weights=parents[cell == c]) for c in order])
-        return cls(low, np.maximum(np.rint(2 * means - low).astype(np.int64), low), sizes, int(alone))
+        high = np.maximum(np.rint(2 * means - low).astype(np.int64), low)
+        return cls(low, high, sizes, int(alone), float(np.mean(counts)))
 
     def like(self, wanted: Array, rng: np.random.Generator) -> Ints:
         """(p,) the learned numbers of children, in the order that `wanted` (p,) puts the parents in."""
@@ -80,23 +90,31 @@ class Counts:
                 f"{what}: {total:,} rows are asked, but {len(counts):,} parents have room for "
                 f"{len(counts) * self.most:,}. Ask for fewer rows, or for more of the parents."
             )
-        now = int(counts.sum())
-        if now and abs(total - now) > FAR * now:
-            counts = np.floor(counts * (total / now) + rng.random(len(counts))).astype(np.int64)
+        usual = self.mean * len(counts) or float(counts.sum())
+        if usual and counts.any() and abs(total - usual) > FAR * usual:
+            counts = np.floor(counts * (total / usual) + rng.random(len(counts))).astype(np.int64)
         if self.most:
             counts = np.minimum(counts, self.most)
         return _trimmed(counts, total, self.most, rng)
 
     def arrays(self) -> dict[str, Array]:
-        return {"low": self.low, "high": self.high, "parents": self.parents, "most": np.array([self.most])}
+        return {
+            "low": self.low,
+            "high": self.high,
+            "parents": self.parents,
+            "most": np.array([self.most]),
+            "mean": np.array([self.mean]),
+        }
 
     @classmethod
     def restore(cls, arrays: Mapping[str, Array]) -> Self:
         low, high, parents, most = (saved_array(arrays, n, np.int64) for n in ("low", "high", "parents", "most"))
-        good = len(low) == len(high) == len(parents) and len(most) == 1 and (high >= low).all() and (low >= 0).all()
+        mean = saved_array(arrays, "mean", np.float64)
+        good = len(mean) == len(most) == 1 and len(low) == len(high) == len(parents)
+        good = good and bool((high >= low).all() and (low >= 0).all())
         if not good or (parents <= 0).any():
             raise ModelFileError("the saved numbers of children are damaged.")
-        return cls(low, high, parents, int(most[0]))
+        return cls(low, high, parents, int(most[0]), float(mean[0]))
 
 
 def _trimmed(counts: Ints, total: int, most: int, rng: np.random.Generator) -> Ints:
@@ -109,7 +127,7 @@ def _trimmed(counts: Ints, total: int, most: int, rng: np.random.Generator) -> I
         counts += np.minimum(extra, most - counts) if most else extra
     if missing < 0:
         stubs = np.repeat(np.arange(len(counts)), counts)
-        by = np.log(counts[stubs]) + rng.gumbel(size=len(stubs))  # chance in proportion, none twice
+        by = 2 * np.log(counts[stubs]) + rng.gumbel(size=len(stubs))  # chance in proportion, none twice
         gone = stubs[np.argpartition(-by, -missing - 1)[:-missing]]
         counts -= np.bincount(gone, minlength=len(counts))
     return counts

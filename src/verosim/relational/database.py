@@ -128,7 +128,8 @@ class Database:
             owner = graph.owner(name)
             known = None
             if owner and not schema[name].keep:
-                known = known_of(owner, schema, graph, [s for s in shared[owner.parent] if s.link == owner.name])
+                of_owner = [s for s in shared[owner.parent] if s.link == owner.name]
+                known = known_of(owner, schema, graph, of_owner, [str(n) for n in own["before"]])
             tables[name] = Learned.restore(engine, schema[name], known, own, part(arrays, f"{i}/"))
         return cls(schema, graph, tables)
 

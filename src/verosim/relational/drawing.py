@@ -9,24 +9,28 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Final
 
 import numpy as np
 import polars as pl
 
+from verosim.distinct import with_spare
 from verosim.draws import BLOCK, stream
 from verosim.errors import DataError, RuleError
-from verosim.keys import NONE, Ints
+from verosim.keys import NONE, Ints, comparable
 from verosim.providers import learn_pattern, make_ids
-from verosim.relational.context import count_name, given, places, said, together
+from verosim.relational.context import befores, count_name, gathered, given, places, said, source, together, with_before
 from verosim.relational.counts import Counts
 from verosim.relational.graph import COPIED, LATE, OWNER, REFERENCE, Graph, Link
 from verosim.relational.learned import Learned
-from verosim.relational.links import Places, above, rooted, set_apart
+from verosim.relational.links import Places, above, agreeing, rooted, set_apart
 from verosim.relational.real import looked_up
+from verosim.relational.totals import Sums, put
 from verosim.schema import parse_dtype
 
-TRIES: Final = 200  # times that rows which repeat a sibling's key are drawn again
+LONG: Final = 256  # siblings that are drawn one after the other, each given the one before
+TRIES: Final = 40  # times that rows which repeat a sibling's key are drawn again, before they get what is left
 Rows = Callable[[str, int, int], Iterator[pl.DataFrame]]  # table, rows, seed -> its rows, for tables without an owner
 
 
@@ -37,6 +41,7 @@ class Drawn:
     frame: pl.DataFrame
     named: dict[str, Ints]  # of each of its keys that is assigned: the parent's rows
     wanted: dict[str, Ints]  # of each late key: the groups
+    profile: pl.DataFrame  # the columns that say something, as they were drawn
     over: pl.DataFrame  # the profiles of the owners
     summaries: pl.DataFrame = field(default_factory=pl.DataFrame)
     counts: dict[str, Ints] = field(default_factory=dict)  # of each key that names its rows: how often
@@ -66,7 +71,7 @@ class Drawing:
 
     def blocks(self, name: str) -> Iterator[pl.DataFrame]:
         """The rows of one table; for none one frame without any."""
-        if not self.graph.into(name) and not self.graph.of(name, LATE) and self.tables[name].kept is None:
+        if self._alone(name):
             yield from (self._with_keys(name, *block) for block in self._blocks(name))
             return
         frame = self._finished(name).frame
@@ -87,7 +92,7 @@ class Drawing:
         assert frame is not None
         owner = self.graph.owner(name)
         over = looked_up(owner, pl.DataFrame(), np.zeros(0, np.int64)) if owner else pl.DataFrame()
-        return Drawn(frame, {}, {}, over, finished=True)
+        return Drawn(frame, {}, {}, frame.select(self._said(name)), over, finished=True)
 
     def _all(self, name: str) -> Drawn:
         blocks = list(self._blocks(name))
@@ -96,10 +101,15 @@ class Drawing:
         wanted = {key: np.concatenate([b[2][key] for b in blocks]) for key in blocks[0][2]}
         owner = self.graph.owner(name)
         over = looked_up(owner, self._profile(owner.parent), named[owner.name]) if owner else pl.DataFrame()
-        return Drawn(pl.concat(frames), named, wanted, over, finished=not wanted)
+        frame = pl.concat(frames)
+        return Drawn(frame, named, wanted, frame.select(self._said(name)), over)
+
+    def _said(self, name: str) -> list[str]:
+        return [c.name for c in said(self.tables[name].table)]
 
     def _profile(self, name: str) -> pl.DataFrame:
-        return self.held(name).frame.select(c.name for c in said(self.tables[name].table))
+        """What children are drawn given: as the rows were drawn, for what children come to is known after them."""
+        return self.held(name).profile
 
     def _sum_up(self, name: str) -> None:
         """Draw how often each row is named, and what its children have in common."""
@@ -136,9 +146,10 @@ class Drawing:
         return round(self.sizes.get(link.child, 0) * self.tables[link.child].named[link.name])
 
     def _finished(self, name: str) -> Drawn:
-        """A table with its late keys as well."""
+        """A table with its late keys, and what its children come to."""
         drawn = self.held(name)
         if not drawn.finished:
+            drawn.finished = True
             for link in self.graph.of(name, LATE):
                 parent, rng = self.held(link.parent), stream(self.seed, link.name, "late")
                 wanted = drawn.wanted[link.name]
@@ -147,16 +158,42 @@ class Drawing:
                     rows = above(depth, parent.counts[link.name], rng)
                 else:
                     rows = self._place(link).take(wanted, rng)
+                others = {n for other in self.graph.of(name) if other != link for n in other.key.columns}
+                keys = {n: drawn.frame[n] for n in others if drawn.frame[n].null_count() < drawn.frame.height}
+                rows = self._agreeing(link, rows, keys, rng)
                 drawn.named[link.name] = rows
                 drawn.frame = self._put(drawn.frame, link, rows)
-            drawn.finished = True
+            self._add_up(name, drawn)
         return drawn
+
+    def _add_up(self, name: str, drawn: Drawn) -> None:
+        """Put what the children of each row come to in place of what was drawn for it."""
+        table = self.tables[name].table
+        for rule, key in self.tables[name].totals.items():
+            sums = Sums(rule, drawn.frame.height)
+            for children, rows in self._naming(rule.table, key):
+                sums.add(children, rows)
+            drawn.frame = put(drawn.frame, rule, sums, table)
+
+    def _naming(self, name: str, key: str) -> Iterator[tuple[pl.DataFrame, Ints]]:
+        """A table's rows, and whom they name by a key. A table that is not held is drawn twice: here, and to go out."""
+        if self._alone(name):
+            yield from ((frame, named[key]) for frame, named, _ in self._blocks(name))
+        else:
+            drawn = self._finished(name)
+            yield drawn.frame, drawn.named[key]
+
+    def _alone(self, name: str) -> bool:
+        """Whether a table goes out block by block, for nobody names its rows."""
+        return not self.graph.into(name) and not self.graph.of(name, LATE) and self.tables[name].kept is None
 
     # ------------------------------------------------------------------------------------------- blocks
 
     def _blocks(self, name: str) -> Iterator[tuple[pl.DataFrame, dict[str, Ints], dict[str, Ints]]]:
         """A table's drawn columns, the parents' rows of each key, and the groups wanted of late keys."""
         learned, owner = self.tables[name], self.graph.owner(name)
+        for link in self.graph.of(name):
+            self._places.pop(link.name, None)  # as if nothing had been drawn before
         if owner:
             self.held(owner.parent)  # by which the number of rows may be known
         n = self.sizes[name]
@@ -196,7 +233,7 @@ class Drawing:
             if learned.model is None:
                 (frame,) = _bare(len(mine))
             else:
-                frame = learned.model.block(number, self.seed, given=context, first=first)
+                frame, context = self._in_turn(name, context, np.where(mine < 0, 0, place), number, first)
                 if seen:
                     frame = learned.model.without_repeats(frame, number, seen, self.seed, context, first)
                 frame = self._distinct(name, frame, mine, context, number, first)
@@ -205,6 +242,32 @@ class Drawing:
             elif learned.order and learned.order in frame.columns:
                 frame = _by_time(frame, mine, learned)
             yield self._named_rows(name, frame, {owner.name: mine}, first, place)
+
+    def _in_turn(
+        self, name: str, context: pl.DataFrame, place: Ints, number: int, first: int
+    ) -> tuple[pl.DataFrame, pl.DataFrame]:
+        """The rows of a block, and what they are drawn given; where that is the sibling before as well, all first
+        siblings, then all second ones, and so on."""
+        learned = self.tables[name]
+        assert learned.model is not None
+        assert learned.known is not None
+        if not learned.known.before:
+            return learned.model.block(number, self.seed, given=context, first=first), context
+        frames, contexts, done = list[pl.DataFrame](), list[pl.DataFrame](), 0
+        drawn, at = self._none(name)[0], np.full(len(place), NONE)  # of the turn before: its rows, and where each is
+        turns = list(_turns(place))
+        for turn, mine in enumerate(turns):
+            contexts.append(
+                with_before(learned.known, context[mine], drawn, np.where(place[mine] > 0, at[mine - 1], NONE))
+            )
+            drawn = learned.model.block(number + (turn << 40), self.seed, given=contexts[-1], first=first + done)
+            drawn = _after(drawn, contexts[-1], learned)
+            frames.append(drawn)
+            at[:], at[mine] = NONE, np.arange(len(mine))
+            done += len(mine)
+        whole, order = pl.concat(frames), np.argsort(np.concatenate(turns))
+        ids = [c.name for c in learned.table.columns if c.kind == "id" and c.name in whole.columns]
+        return whole[order].with_columns(whole[n] for n in ids), pl.concat(contexts)[order]
 
     def _distinct(
         self, name: str, frame: pl.DataFrame, owners: Ints, context: pl.DataFrame, number: int, first: int
@@ -217,19 +280,31 @@ class Drawing:
         for attempt in range(TRIES if names else 0):
             key = frame.select(names).with_columns(pl.Series("owner of the row", owners))
             bad = np.flatnonzero(~key.select(pl.struct(pl.all()).is_first_distinct()).to_series().to_numpy())
-            if not len(bad):
+            if not len(bad) or learned.model is None:
                 break
-            if attempt == TRIES - 1 or learned.model is None:
-                raise RuleError(
-                    f"table {name!r}: no new values of {', '.join(names)} are left, by which the rows of one owner are "
-                    "told apart. Ask for fewer rows, or for more of the rows that own them."
-                )
+            if attempt == TRIES - 1:
+                frame = self._spare(name, frame, owners, bad, number)
+                break
             seed = int(stream(self.seed, name, number, "distinct", attempt).integers(2**62))
             again = learned.model.block(number, seed, given=context[bad], first=first)
             again = again.with_columns(frame[bad][column] for column in ids)
             order = np.arange(frame.height)
             order[bad] = frame.height + np.arange(len(bad))
             frame = pl.concat([frame, again])[order]
+        return frame
+
+    def _spare(self, name: str, frame: pl.DataFrame, owners: Ints, bad: Ints, number: int) -> pl.DataFrame:
+        """The rows of a block, `bad` ones with what is left of the key by which rows of one owner are told apart."""
+        learned, rng = self.tables[name], stream(self.seed, name, number, "spare")
+        for owner in np.unique(owners[bad]).tolist():
+            mine = np.flatnonzero(owners == owner)
+            family = with_spare(frame[mine], learned.distinct, learned.table, (), rng)
+            if family is None:
+                raise RuleError(
+                    f"table {name!r}: no new values of {', '.join(learned.distinct)} are left, by which the rows of "
+                    "one owner are told apart. Ask for fewer rows, or for more of the rows that own them."
+                )
+            frame = frame.with_columns(frame[n].clone().scatter(mine, family[n]) for n in learned.distinct)
         return frame
 
     def _named_rows(
@@ -239,6 +314,7 @@ class Drawing:
         learned, wanted = self.tables[name], dict[str, Ints]()
         rng = stream(self.seed, name, first, "links")
         owner = self.graph.owner(name)
+        keys = self._key(owner, named[owner.name]) if owner else {}
         for link in self.graph.of(name, REFERENCE, LATE):
             groups = self._wanted(learned, link, frame)
             if link.role == LATE:
@@ -247,7 +323,8 @@ class Drawing:
             rows = self._place(link).take(groups, rng)
             if link.apart and owner:
                 rows = set_apart(named[owner.name], rows, self.held(link.parent).counts[link.name], rng)
-            named[link.name] = rows
+            named[link.name] = self._agreeing(link, rows, keys, rng)
+            keys = self._key(link, named[link.name]) | keys
         if owner:
             parent = self.held(owner.parent)
             mine = named[owner.name]
@@ -257,14 +334,50 @@ class Drawing:
                 named[link.name] = (
                     np.where(mine >= 0, theirs[np.maximum(mine, 0)], some) if theirs is not None else some
                 )
-            at = pl.Series(np.maximum(mine, 0)).set(pl.Series(mine < 0), None)
-            copies = [parent.frame[theirs].gather(at).alias(own) for own, theirs in learned.copies.items()]
-            frame = frame.with_columns(copies)
             if learned.serial and place is not None:
                 own, begin = learned.serial
                 column = learned.table[own]
                 frame = frame.with_columns(pl.Series(own, place + begin).cast(parse_dtype(column.dtype)))
-        return frame, named, wanted
+        return self._copied(name, frame, named), named, wanted
+
+    def _copied(self, name: str, frame: pl.DataFrame, named: Mapping[str, Ints]) -> pl.DataFrame:
+        """The rows with the columns that repeat one of the row that a key names, or of the row before."""
+        owner = self.graph.owner(name)
+        owners = named[owner.name] if owner else np.full(frame.height, NONE)
+        before = befores(owners, np.arange(frame.height))
+        for copy in self.tables[name].copies:
+            marked = (frame[copy.mark] == 1).fill_null(False).to_numpy() if copy.mark else np.ones(frame.height, bool)
+            if copy.steady:
+                marked = marked[source(before, before >= 0)]
+            if copy.key:
+                rows = named[copy.key]
+                values = gathered(self._column(self.graph.named(copy.key).parent, copy.other), rows)
+                values = values.zip_with(pl.Series(marked & (rows >= 0)), frame[copy.column]) if copy.mark else values
+            else:
+                values = frame[copy.column].gather(source(before, marked))
+            frame = frame.with_columns(values.alias(copy.column))
+        return frame
+
+    def _column(self, name: str, column: str) -> pl.Series:
+        """A column of a table that is held, with what its children come to."""
+        totals = any(rule.column == column for rule in self.tables[name].totals)
+        return (self._finished(name) if totals else self.held(name)).frame[column]
+
+    def _key(self, link: Link, rows: Ints) -> dict[str, pl.Series]:
+        """The columns of a key that names these rows (n,)."""
+        parent, pairs = self.held(link.parent).frame, zip(link.key.columns, link.key.parent_columns, strict=True)
+        return {own: gathered(parent[theirs], rows) for own, theirs in pairs}
+
+    def _agreeing(self, link: Link, rows: Ints, keys: Mapping[str, pl.Series], rng: np.random.Generator) -> Ints:
+        """The rows (n,) that a key names, so that columns that it shares with `keys` say the same."""
+        pairs = [p for p in zip(link.key.columns, link.key.parent_columns, strict=True) if p[0] in keys]
+        if not pairs or not len(rows):
+            return rows
+        parent = self.held(link.parent)
+        sides = [pl.DataFrame({own: comparable(keys[own]) for own, _ in pairs})]
+        sides.append(pl.DataFrame({own: comparable(parent.frame[theirs]) for own, theirs in pairs}))
+        codes = pl.concat(sides).select(pl.struct(pl.all()).rank("dense")).to_series().to_numpy().astype(np.int64)
+        return agreeing(rows, codes[: len(rows)], codes[len(rows) :], parent.counts[link.name], rng)
 
     def _wanted(self, learned: Learned, link: Link, frame: pl.DataFrame) -> Ints:
         """(n,) the group that each row names by a key, NONE for none."""
@@ -301,12 +414,11 @@ class Drawing:
     def _put(self, frame: pl.DataFrame, link: Link, rows: Ints) -> pl.DataFrame:
         """The frame with the key of the parent's rows (n,); null for NONE."""
         parent, table = self.held(link.parent).frame, self.tables[link.child].table
-        at = pl.Series(np.maximum(rows, 0)).set(pl.Series(rows < 0), None)
         columns = []
         for own, theirs in zip(link.key.columns, link.key.parent_columns, strict=True):
             wanted = parse_dtype(table[own].dtype, table[own].levels)
             try:
-                columns.append(parent[theirs].gather(at).cast(wanted).alias(own))
+                columns.append(gathered(parent[theirs], rows).cast(wanted).alias(own))
             except pl.exceptions.PolarsError as error:
                 fix = f"Give {link.parent}.{theirs} and {link.child}.{own} one type."
                 raise DataError(
@@ -358,6 +470,23 @@ def _families(owners: Ints) -> Iterator[tuple[int, int]]:
         first = last
 
 
+def _turns(place: Ints) -> Iterator[Ints]:
+    """The rows (n,) by their place among siblings: those of place 0, of place 1, ...; past LONG many places at once."""
+    order, last = np.argsort(place, kind="stable"), int(place.max(initial=0)) + 1
+    starts = np.searchsorted(place[order], [*range(min(last, LONG)), *range(LONG, last, LONG), last])
+    yield from (order[a:b] for a, b in pairwise(starts.tolist()) if b > a)
+
+
+def _after(frame: pl.DataFrame, context: pl.DataFrame, learned: Learned) -> pl.DataFrame:
+    """The rows with their times: that of the row before, and the gap."""
+    if not learned.gap or learned.known is None:
+        return frame
+    place = learned.known.before.index(learned.order) - len(learned.known.before)
+    drawn, last = frame[learned.order], context.to_series(place)
+    times = (last.to_physical().cast(pl.Int64) + frame[learned.gap]).cast(drawn.to_physical().dtype).cast(drawn.dtype)
+    return frame.with_columns(times.zip_with(times.is_not_null(), drawn).alias(learned.order))
+
+
 def _on_grid(frame: pl.DataFrame, place: Ints, column: str, step: int) -> pl.DataFrame:
     """The times of each owner's rows from that of its first row (place 0) on, by equal steps."""
     series = frame[column]
@@ -367,7 +496,10 @@ def _on_grid(frame: pl.DataFrame, place: Ints, column: str, step: int) -> pl.Dat
 
 
 def _by_time(frame: pl.DataFrame, owners: Ints, learned: Learned) -> pl.DataFrame:
-    """The rows of each owner in the order of time; ids stay where they are."""
+    """The rows of each owner in the order of time; ids stay where they are, and all else but the time where each row
+    was drawn given the one before."""
     order = np.lexsort((frame[learned.order].rank("ordinal").fill_null(0).to_numpy(), owners))
+    if learned.gap:
+        return frame.with_columns(frame[learned.order][order])
     ids = [c.name for c in learned.table.columns if c.kind == "id" and c.name in frame.columns]
     return frame[order].with_columns(frame[name] for name in ids)

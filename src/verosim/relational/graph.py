@@ -191,6 +191,8 @@ def _candidates(table: Table, dataset: Frames, schema: Schema, rows: Mapping[str
 def _may_own(table: Table, key: ForeignKey, dataset: Frames, schema: Schema, rows: Mapping[str, Ints]) -> bool:
     mostly = bool((rows[name_of(table.name, key)] >= 0).mean() >= 0.5) if dataset[table.name].height else True
     few = dataset[table.name].height >= FEW and dataset[key.parent].height < FEW
+    told = {*table.primary_key} - {n for k in table.foreign_keys for n in k.columns}
+    few = few and not (told and {*key.columns} < {*table.primary_key})  # rows are told apart within a parent
     return key.parent != table.name and mostly and not few and not schema[key.parent].keep and not table.keep
 
 
@@ -221,6 +223,7 @@ def _links(
     table: Table, owners: Mapping[str, str], of_owner: Mapping[str, ForeignKey], rows: Mapping[str, Ints]
 ) -> Iterator[Link]:
     mine = owners.get(table.name)
+    own = {n for k in table.foreign_keys if name_of(table.name, k) == mine for n in k.columns}
     for key in table.foreign_keys:
         name = name_of(table.name, key)
         named = rows[name][rows[name] >= 0]
@@ -234,7 +237,8 @@ def _links(
         elif key.parent == table.name:
             yield replace(link, role=LATE, acyclic=depths(rows[name]) is not None)
         else:
-            yield replace(link, apart=mine is not None and _apart(rows[mine], rows[name]))
+            told = bool(own and table.primary_key) and {*table.primary_key} <= own | {*key.columns}
+            yield replace(link, apart=mine is not None and (told or _apart(rows[mine], rows[name])))
 
 
 def _apart(owner: Ints, named: Ints) -> bool:

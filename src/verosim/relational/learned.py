@@ -14,34 +14,57 @@ from verosim.errors import ModelFileError
 from verosim.keys import NONE, Ints
 from verosim.models import Array, Floats, Progress, State, part, silent
 from verosim.relational.context import (
+    SUMMARIES,
     Known,
     Shared,
+    befores,
     beside,
     chosen,
+    gathered,
     known_of,
     places,
     prefixed,
     said,
     summary_table,
     together,
+    with_before,
 )
 from verosim.relational.counts import Counts
 from verosim.relational.graph import FEW, LATE, OWNER, REFERENCE, SURE, Link, depths
 from verosim.relational.links import Groups, told_of
 from verosim.relational.real import Real
-from verosim.relational.signals import signals
-from verosim.rules import Rule, learn, parse
+from verosim.relational.signals import carried_on, signals
+from verosim.rules import Aggregate, Rule, learn, parse
 from verosim.schema import Column, Table
 from verosim.table_model import Given, Options, TableModel
 
 DEEPEST: Final = 60  # steps below the top that are told apart in a table that names itself
 CHECKED: Final = 20  # rows from which what always holds is taken for a law
+OFTEN: Final = 0.5  # share of the rows that repeat a column of a row that they name, from which that is learned
+RARE: Final = 0.05  # share of the differences to be expected by chance up to which a column repeats another always
+GOING: Final = 0.15  # correlation with the row before, within an owner's rows, from which a column goes on
+STEADY: Final = 0.3  # share of the changes to be expected by chance up to which a mark is one of the owner
+_NEVER: Final = ("id", "constant", "empty")  # kinds of columns that repeat no other's
 _TIMES: Final = ("date", "datetime")
+
+
+@dataclass(frozen=True, slots=True)
+class Copy:
+    """A column that repeats one of the row that a key names: the price of a line is that of its product.
+
+    Or that of the row before, of the same owner: the composer of a track is that of the track before.
+    """
+
+    column: str
+    key: str  # the key's name; "" for the row before
+    other: str  # the column of the row that is named
+    mark: str = ""  # the drawn column that says in which rows it does; "" for all
+    steady: bool = False  # what the mark says of an owner's first row it says of all its rows
 
 
 @dataclass(slots=True)
 class Learned:
-    """One table. Columns that are not drawn by `model`: foreign keys, the serial number, and copies of the owner's."""
+    """One table. Columns that are not drawn by `model`: foreign keys, the serial number, and copies."""
 
     table: Table
     rows: int  # of the real table
@@ -51,7 +74,8 @@ class Learned:
     serial: tuple[str, int] | None = None  # a column that counts the rows of one owner, and where it begins
     grid: tuple[str, int] | None = None  # a time that goes on by equal steps from an owner's row to its next; the step
     order: str = ""  # the column by which the rows of one owner stand
-    copies: Mapping[str, str] = field(default_factory=dict)  # own column -> the owner's that it repeats
+    gap: str = ""  # the drawn column that says how long after the row before of its owner a row comes, by `order`
+    copies: tuple[Copy, ...] = ()  # columns that repeat one of a row that is named
     labels: Mapping[str, str] = field(default_factory=dict)  # key -> the column that says which group it names
     constant: Mapping[str, int] = field(default_factory=dict)  # key -> the group that all its rows name, or NONE
     named: Mapping[str, float] = field(default_factory=dict)  # key -> the share of rows that name a row by it
@@ -60,6 +84,7 @@ class Learned:
     shared: tuple[Shared, ...] = ()  # what its children have in common
     counts: Mapping[str, Counts] = field(default_factory=dict)  # of each key that names the table's rows
     groups: Mapping[str, Groups] = field(default_factory=dict)
+    totals: Mapping[Aggregate, str] = field(default_factory=dict)  # rules about sums of children, and by which key
     kept: pl.DataFrame | None = None  # the rows themselves ...
     kept_counts: Mapping[str, Ints] = field(default_factory=dict)  # ... and how often each key names them
 
@@ -74,7 +99,13 @@ class Learned:
             new.kept = real.dataset[name]
         elif owner:
             new._look_at_order(real, owner)
-            new.known = known_of(owner, real.schema, real.graph, real.shared[owner.name])
+            going = new._going_on(real, owner)
+            new.known = known_of(owner, real.schema, real.graph, real.shared[owner.name], going)
+            told = {n for rule in new._told() for n in rule.columns}
+            new.gap = beside(f"{new.order}: gap", new.table.names) if new.order in {*going} - told else ""
+        if not new.table.keep:
+            new.totals = real.totals[name]
+            new._look_at_copies(real)
         return new
 
     def fit(self, real: Real, groups: Mapping[str, Ints], options: Options, seed: int, progress: Progress) -> None:
@@ -90,7 +121,7 @@ class Learned:
         """The drawn columns of a primary key whose other columns name the owner."""
         key, keys = self.table.primary_key, {n for key in self.table.foreign_keys for n in key.columns}
         drawn = [n for n in key if n not in self._decided()]
-        told = self.known is not None and not self.serial and not self.grid and not set(key) & {*self.copies}
+        told = self.known is not None and not self.serial and not self.grid
         return drawn if told and 0 < len(drawn) < len(key) and {*key} - {*drawn} <= keys else []
 
     # ------------------------------------------------------------------------------------- named by others
@@ -104,7 +135,9 @@ class Learned:
             self.kept_counts = counts
         else:
             k = 1 if self.rows < FEW else options.k  # how often an entry of a list is used tells of no one person
-            self.counts = {link.name: Counts.fit(counts[link.name][train], k, link.alone) for link in links}
+            self.counts = {
+                link.name: Counts.fit(counts[link.name], k, link.alone) for link in links
+            }  # sizes are of all
             self.shared = tuple(s for link in links for s in real.shared.get(link.name, ()))
         groups = dict[str, Groups]()
         for link in links:
@@ -131,18 +164,68 @@ class Learned:
 
     def _look_at_order(self, real: Real, owner: Link) -> None:
         """Columns that the owner and the place among its rows decide."""
-        frame, above, rows = real.dataset[self.table.name], real.dataset[owner.parent], real.rows[owner.name]
+        frame, rows = real.dataset[self.table.name], real.rows[owner.name]
         keys = {n for key in self.table.foreign_keys for n in key.columns}
         free = [c for c in self.table.columns if c.name not in keys]
         self.serial = next((s for c in free if (s := _serial(frame[c.name], rows))), None)
         times = [c.name for c in free if c.kind in _TIMES and frame[c.name].dtype.is_temporal()]
         self.order = self.serial[0] if self.serial else next(iter(times), "")
         self.grid = next((g for name in times if (g := _grid(frame[name], rows))), None)
-        self.copies = dict(
-            pair
-            for c in free
-            if (pair := _copied(c, frame, above, rows)) and (not self.serial or c.name != self.serial[0])
-        )
+
+    def _going_on(self, real: Real, owner: Link) -> list[str]:
+        """The columns that go on from one row of an owner to its next, as a balance does; with them their times."""
+        frame, before, rows = real.dataset[self.table.name], self._before(real), real.rows[owner.name]
+        keys = {n for key in self.table.foreign_keys for n in key.columns} | {self.serial[0] if self.serial else ""}
+        measures = [s for s in signals(frame, self.table) if s.level is None and s.column not in keys | {self.order}]
+        found = {s.column: carried_on(s.values, rows, before) for s in measures}
+        best = sorted((n for n in found if found[n] >= GOING), key=lambda n: -found[n])[:SUMMARIES]
+        timed = best and self.order and not self.serial and not self.grid
+        return [*best, *([self.order] if timed else [])]
+
+    def _look_at_copies(self, real: Real) -> None:
+        """Columns that repeat one of a row that is named, or of the sibling before: in all rows, or in many."""
+        name, owner = self.table.name, real.graph.owner(self.table.name)
+        frame, ruled = real.dataset[name], {n for rule in self._told() for n in rule.columns}
+        free = [c.name for c in self.table.columns if c.kind not in _NEVER and c.name not in self._placed()]
+        before = self._before(real)
+        found = dict[str, tuple[float, Copy]]()
+        for link in real.graph.of(name, OWNER, REFERENCE):
+            for column in free:
+                share, other = _copied(frame[column], real.dataset[link.parent], real.rows[link.name])
+                mark = "" if share >= SURE else beside(f"{column}: as {prefixed(link.parent, other)}", self.table.names)
+                held = (mark and column in ruled) or real.sums(link.parent, other, name)
+                if share > found.get(column, (0.0,))[0] and not held:
+                    new = Copy(column, link.name, other, mark)
+                    found[column] = share, replace(new, steady=link == owner and _steady(self._mark(new, real), before))
+        sure = {copy.column for _, copy in found.values() if not copy.mark}
+        again = [
+            Copy(column, "", column, beside(f"{column}: as before", self.table.names))
+            for column in free
+            if column not in sure | ruled and _copied(frame[column], frame.select(column), before)[0]
+        ]
+        self.copies = (*again, *(copy for _, copy in found.values()))
+
+    def _told(self) -> list[Rule]:
+        """The rules that the schema says, which may name what the rows are drawn given."""
+        others = self.known.table.columns if self.known else ()
+        return list(parse(self.table.rules, Table(self.table.name, (*self.table.columns, *others))))
+
+    def _placed(self) -> set[str]:
+        """The columns that tell rows apart, or say where they stand."""
+        keys = {n for key in self.table.foreign_keys for n in key.columns} | {*self.table.primary_key, self.order}
+        return keys | {placed[0] for placed in (self.serial, self.grid) if placed}
+
+    def _before(self, real: Real) -> Ints:
+        """(n,) for each real row the one of the same owner that stands before it; NONE for the first."""
+        owner, n = real.graph.owner(self.table.name), self.rows
+        if owner is None:
+            return np.full(n, NONE)
+        return befores(real.rows[owner.name], self._order(real))
+
+    def _order(self, real: Real) -> Ints:
+        """(n,) numbers by which the real rows of one owner stand."""
+        frame = real.dataset[self.table.name]
+        return frame[self.order].rank("ordinal").fill_null(0).to_numpy() if self.order else np.arange(frame.height)
 
     def _fit_rows(
         self, real: Real, groups: Mapping[str, Ints], options: Options, seed: int, people: pl.Series, progress: Progress
@@ -154,7 +237,8 @@ class Learned:
         own = [c for c in self.table.columns if c.name not in decided]
         rules = self._rules(whole, own, others)
         asked = {n for rule in rules for n in rule.columns}
-        drawn = (*own, *(Column(n, "category", "int64") for n in labels.columns))
+        drawn = (*own, *(Column(n, "category", "int64") for n in labels.columns if n != self.gap))
+        drawn = (Column(self.gap, "number", "int64", minimum=0), *drawn) if self.gap else drawn
         columns = (*drawn, *(c for c in others if c.name in asked))
         key = self.table.primary_key if not decided & {*self.table.primary_key} else ()
         order = tuple(n for n in self.table.order if n not in decided)
@@ -168,36 +252,52 @@ class Learned:
     def _decided(self) -> set[str]:
         """The columns that are not drawn."""
         keys = {n for key in self.table.foreign_keys for n in key.columns}
-        return keys | {*self.copies} | ({self.serial[0]} if self.serial else set())
+        return keys | {c.column for c in self.copies if not c.mark} | ({self.serial[0]} if self.serial else set())
 
     def _labels(self, real: Real, groups: Mapping[str, Ints]) -> pl.DataFrame:
-        """For each key that is assigned later, the group of the row that it names; keys of one group are noted."""
+        """What is drawn beside the columns: for each key that is assigned later the group of the row that it names,
+        marks, and gaps. Keys of one group are noted."""
         columns, self.labels, self.constant = list[pl.Series](), {}, {}
         for link in real.graph.of(self.table.name, REFERENCE, LATE):
             named = real.rows[link.name]
-            values = np.append(groups[link.name], NONE)[np.where(named < 0, -1, named)]
             if link.acyclic and (depth := depths(named)) is not None:
                 values = np.minimum(depth, DEEPEST)
+            else:
+                values = np.append(groups[link.name], NONE)[np.where(named < 0, -1, named)]
             if len(np.unique(values)) < 2:
                 self.constant[link.name] = int(values.max(initial=NONE))
                 continue
             self.labels[link.name] = beside(f"{link.name}: group", self.table.names)
             columns.append(pl.Series(self.labels[link.name], values, pl.Int64))
-        return pl.DataFrame(columns)
+        gap = [self._gap(real)] if self.gap else []
+        return pl.DataFrame([*columns, *(self._mark(copy, real) for copy in self.copies if copy.mark), *gap])
+
+    def _gap(self, real: Real) -> pl.Series:
+        """How long after the row before each real row comes, in units of the type; null for the first."""
+        times = real.dataset[self.table.name][self.order].to_physical().cast(pl.Int64)
+        return (times - gathered(times, self._before(real))).alias(self.gap)
+
+    def _mark(self, copy: Copy, real: Real) -> pl.Series:
+        """In which real rows a column repeats that of the row that is named."""
+        frame = real.dataset[self.table.name]
+        rows = real.rows[copy.key] if copy.key else self._before(real)
+        above = real.dataset[real.graph.named(copy.key).parent] if copy.key else frame
+        marks = frame[copy.column].eq_missing(gathered(above[copy.other], rows)) & pl.Series(rows >= 0)
+        return marks.cast(pl.Int64).alias(copy.mark)
 
     def _context(self, real: Real) -> pl.DataFrame:
         """What the real rows would have been drawn given."""
-        owner, frame = real.graph.owner(self.table.name), real.dataset[self.table.name]
+        owner = real.graph.owner(self.table.name)
         if self.known is None or owner is None:
             return pl.DataFrame()
-        order = frame[self.order].rank("ordinal").fill_null(0).to_numpy() if self.order else np.arange(frame.height)
-        return real.context(self.known, owner, places(real.rows[owner.name], order))
+        context = real.context(self.known, owner, places(real.rows[owner.name], self._order(real)))
+        return with_before(self.known, context, real.dataset[self.table.name], self._before(real))
 
     def _rules(self, whole: pl.DataFrame, own: Sequence[Column], others: Sequence[Column]) -> list[Rule]:
         """The table's rules about columns that are drawn, and orders of times between a row and its owner's."""
         here = {c.name for c in (*own, *others)}
-        told = parse(self.table.rules, Table(self.table.name, (*self.table.columns, *others)))
-        rules = [rule for rule in told if {*rule.columns} <= here]
+        rules = [rule for rule in self._told() if {*rule.columns} <= here and not isinstance(rule, Aggregate)]
+        others = others[: len(others) - len(self.known.before)] if self.known else others  # the row before may lie late
         both = Table(self.table.name, tuple(c for c in (*own, *others) if c.kind in _TIMES))
         mine, known = {c.name for c in own}, {frozenset(rule.columns) for rule in rules}
         across = (r for r in learn(whole.select(both.names), both) if {*r.columns} & mine and {*r.columns} - mine)
@@ -222,8 +322,11 @@ class Learned:
     # ------------------------------------------------------------------------------------- model file
 
     def state(self) -> State:
-        meta: dict[str, Any] = {n: getattr(self, n) for n in ("rows", "bare", "serial", "grid", "order")}
-        meta |= {n: dict(getattr(self, n)) for n in ("copies", "labels", "constant", "named", "dangling")}
+        meta: dict[str, Any] = {n: getattr(self, n) for n in ("rows", "bare", "serial", "grid", "order", "gap")}
+        meta |= {n: dict(getattr(self, n)) for n in ("labels", "constant", "named", "dangling")}
+        meta["before"] = list(self.known.before) if self.known else []
+        meta["totals"] = [[rule.spec(), key] for rule, key in self.totals.items()]
+        meta["copies"] = [[c.column, c.key, c.other, c.mark, c.steady] for c in self.copies]
         meta["shared"] = [[s.link, s.column, s.level] for s in self.shared]
         arrays = dict[str, Array]()
         for what, model in (("model", self.model), ("summary", self.summary)):
@@ -251,9 +354,13 @@ class Learned:
     ) -> Self:
         """What `state` gave, checked. Raises ModelFileError."""
         new = cls(table, int(meta["rows"]), known=known, order=str(meta["order"]), bare=bool(meta["bare"]))
+        new.gap = str(meta["gap"])
         new.serial = (str(meta["serial"][0]), int(meta["serial"][1])) if meta["serial"] else None
         new.grid = (str(meta["grid"][0]), int(meta["grid"][1])) if meta["grid"] else None
-        new.copies = {str(a): str(b) for a, b in meta["copies"].items()}
+        rules = parse((spec for spec, _ in meta["totals"]), table)
+        keys = (str(key) for _, key in meta["totals"])
+        new.totals = {r: key for r, key in zip(rules, keys, strict=True) if isinstance(r, Aggregate)}
+        new.copies = tuple(Copy(str(a), str(b), str(c), str(d), bool(e)) for a, b, c, d, e in meta["copies"])
         new.labels = {str(a): str(b) for a, b in meta["labels"].items()}
         new.constant = {str(a): int(b) for a, b in meta["constant"].items()}
         new.named = {str(a): float(b) for a, b in meta["named"].items()}
@@ -308,19 +415,41 @@ def _grid(series: pl.Series, rows: Ints) -> tuple[str, int] | None:
     return (series.name, step) if step > 0 and (steps == step).mean() >= SURE else None
 
 
+def _copied(own: pl.Series, above: pl.DataFrame, rows: Ints) -> tuple[float, str]:
+    """The share of rows that repeat a column of the rows that they name (n,), and which: the most by any; 0 where it
+    is few, or what chance would do."""
+    there = np.flatnonzero(rows >= 0)
+    some = there[:: max(1, len(there) // 200)]
+    best = 0.0, ""
+    if len(there) < CHECKED:
+        return best
+    for other in above.get_columns():
+        if other.dtype != own.dtype or _same(own[some], other[rows[some]]) < OFTEN * 0.8:
+            continue
+        mine, theirs = own[there], other[rows[there]]
+        share, chance = _same(mine, theirs), _by_chance(mine, theirs)
+        told = (1 - chance) * len(there) >= CHECKED and 1 - share <= RARE * (1 - chance)
+        if share > best[0] and (told if share >= SURE else share >= OFTEN and chance <= 1 - OFTEN):
+            best = share, other.name
+    return best
+
+
+def _steady(marks: pl.Series, before: Ints) -> bool:
+    """Whether a mark (n,) hardly ever changes from one row to the next of the same owner."""
+    later = np.flatnonzero(before >= 0)
+    if len(later) < CHECKED:
+        return False
+    one, two = marks[later], marks[before[later]]
+    return 1 - _same(one, two) <= STEADY * (1 - _by_chance(one, two))
+
+
 def _same(one: pl.Series, other: pl.Series) -> float:
     """The share of rows in which both are the same, missing values too."""
     return int(one.eq_missing(other).sum()) / max(1, len(one))
 
 
-def _copied(column: Column, frame: pl.DataFrame, above: pl.DataFrame, rows: Ints) -> tuple[str, str] | None:
-    """The owner's column of which this one is a copy, in nearly all rows."""
-    there = np.flatnonzero(rows >= 0)
-    own = frame[column.name][there]
-    if column.kind in ("id", "constant", "empty") or len(there) < CHECKED or own.n_unique() < 3:
-        return None
-    for other in above.get_columns():
-        likely = other.dtype == own.dtype and _same(own[:50], other[rows[there[:50]]]) >= 0.9
-        if likely and _same(own, other[rows[there]]) >= SURE:
-            return column.name, other.name
-    return None
+def _by_chance(one: pl.Series, other: pl.Series) -> float:
+    """The share of rows in which both would be the same if neither knew of the other."""
+    counts = [s.rename("v").value_counts(name="n").with_columns(pl.col("n") / len(s)) for s in (one, other)]
+    both = counts[0].join(counts[1], on="v", nulls_equal=True)
+    return float((both["n"] * both["n_right"]).sum())

@@ -163,6 +163,24 @@ def set_apart(owners: Ints, named: Ints, counts: Ints, rng: np.random.Generator)
     return named
 
 
+def agreeing(named: Ints, wanted: Ints, offered: Ints, counts: Ints, rng: np.random.Generator) -> Ints:
+    """`named` (n,) so that each row names one that agrees with it; NONE where there is none.
+
+    wanted: (n,) what the row says, as a number; offered: (rows,) what those that may be named say; counts: (rows,) how
+    often each is to be named: by these chances another one is chosen.
+    """
+    bad = np.flatnonzero(named >= 0)
+    bad = bad[offered[named[bad]] != wanted[bad]]
+    order = np.argsort(offered, kind="stable")
+    ends = np.append(0.0, np.cumsum(counts[order] + 1e-6))
+    first, last = (np.searchsorted(offered[order], wanted[bad], side) for side in ("left", "right"))
+    chance = ends[first] + rng.random(len(bad)) * (ends[last] - ends[first])
+    place = np.clip(np.searchsorted(ends, chance, "right") - 1, first, np.maximum(last - 1, first))
+    named = named.copy()
+    named[bad] = np.where(last > first, order[np.minimum(place, len(order) - 1)], NONE) if len(order) else NONE
+    return named
+
+
 def _again(owners: Ints, named: Ints) -> Ints:
     """The places where an owner names a row that it named before."""
     there = np.flatnonzero((named >= 0) & (owners >= 0))

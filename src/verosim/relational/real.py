@@ -10,8 +10,10 @@ import numpy as np
 import polars as pl
 
 from verosim.keys import Ints
-from verosim.relational.context import Known, Shared, given, prefixed, said, shared_by, summary
+from verosim.relational.context import Known, Shared, gathered, given, prefixed, said, shared_by, summary
 from verosim.relational.graph import LATE, OWNER, REFERENCE, Frames, Graph, Link
+from verosim.relational.totals import check_totals, totals_of
+from verosim.rules import Aggregate
 from verosim.schema import Schema
 
 
@@ -31,8 +33,7 @@ def people_in(dataset: Frames, graph: Graph, rows: Mapping[str, Ints]) -> dict[s
 
 def looked_up(owner: Link, profile: pl.DataFrame, rows: Ints) -> pl.DataFrame:
     """The owners' profiles beside their children, by prefixed names. rows: (n,) numbers of owners, below 0 for none."""
-    at = pl.Series(np.maximum(rows, 0)).set(pl.Series(rows < 0), None)
-    return pl.DataFrame([c.gather(at).alias(prefixed(owner.parent, c.name)) for c in profile.get_columns()])
+    return pl.DataFrame([gathered(c, rows).alias(prefixed(owner.parent, c.name)) for c in profile.get_columns()])
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,19 +47,29 @@ class Real:
     train: Mapping[str, Ints]  # the numbers of the rows to learn from
     people: Mapping[str, Ints]  # whom each row belongs to: the row of the table that owns all above it
     shared: Mapping[str, tuple[Shared, ...]]  # of each owner's key: what the children of one parent have in common
+    totals: Mapping[str, Mapping[Aggregate, str]]  # of each table the rules about sums of children, and by which key
     _summaries: dict[str, pl.DataFrame] = field(default_factory=dict)
 
     @classmethod
     def of(
         cls, dataset: Frames, schema: Schema, rows: Mapping[str, Ints], graph: Graph, train: Mapping[str, Ints]
     ) -> Self:
+        """Raises SchemaError or DataError for a rule about sums of children that cannot be, or that they break."""
         people = people_in(dataset, graph, rows)
         shared = {
             link.name: shared_by(link, dataset[link.child], schema[link.child], rows[link.name])
             for link in graph.links
             if link.role == OWNER
         }
-        return cls(dataset, schema, rows, graph, train, people, shared)
+        totals = {name: totals_of(table, schema) for name, table in schema.items()}
+        for name, own in totals.items():
+            for rule, key in own.items():
+                check_totals(rule, dataset[name], dataset[rule.table], rows[key], name)
+        return cls(dataset, schema, rows, graph, train, people, shared, totals)
+
+    def sums(self, parent: str, column: str, child: str) -> bool:
+        """Whether a column is a total of the rows of another table."""
+        return any((rule.column, rule.table) == (column, child) for rule in self.totals[parent])
 
     def profile(self, name: str) -> pl.DataFrame:
         return self.dataset[name].select(c.name for c in said(self.schema[name]))

@@ -14,6 +14,7 @@ from verosim.schema import Table
 
 LEVELS: Final = 3  # the commonest levels of a category are looked at
 COMMON: Final = 0.03  # share of the rows that such a level must have
+PAIRS: Final = 100  # rows beside one before them by which it is judged whether values go on
 _ORDERED: Final = ("number", "date", "datetime", "time", "duration", "geo")
 
 
@@ -85,6 +86,20 @@ def correlation_within(values: Floats, group: Ints) -> float:
     between, within = between / (len(sizes) - 1), within / (n - len(sizes))
     total = between + (size - 1) * within
     return float(np.clip((between - within) / total, 0.0, 1.0)) if total > 0 else 0.0
+
+
+def carried_on(values: Floats, group: Ints, before: Ints) -> float:
+    """The correlation of a value and the one before it in its group, both less the group's mean: below 0 by chance.
+
+    values: (n,) with NaN; before: (n,) the row before each in its group, below 0 for none.
+    """
+    _, group = np.unique(group, return_inverse=True)
+    values = values - group_means(values, group, int(group.max(initial=-1)) + 1)[group] if len(group) else values
+    there = np.flatnonzero((before >= 0) & np.isfinite(values))
+    there = there[np.isfinite(values[before[there]])]
+    one, two = values[there], values[before[there]]
+    size = float(np.sqrt((one**2).sum() * (two**2).sum())) if len(there) >= PAIRS else 0.0
+    return float((one * two).sum() / size) if size > 0 else 0.0
 
 
 def alike_in(values: list[Signal], group: Ints) -> float:

@@ -1,6 +1,7 @@
 """Rules: what must hold in every row of a table, or across its rows.
 
     parse(table.rules, table)        what a schema file says, as `Rule` objects; contradictions are refused
+    aggregates(table)                those of them that are about the rows of other tables
     verify(frame, rules)             a DataError for the first rule that these data break
     rule.check(frame)                True in each row that holds
     learn(frame, table)              rules that always hold in these data, each with its reason
@@ -19,6 +20,7 @@ from __future__ import annotations
 
 from verosim.rules.kinds import (
     KINDS,
+    Aggregate,
     Check,
     FixedCombinations,
     FixedIncrements,
@@ -31,11 +33,12 @@ from verosim.rules.kinds import (
     Unique,
 )
 from verosim.rules.learning import learn
-from verosim.rules.parsing import apply_ranges, parse, verify
+from verosim.rules.parsing import aggregates, apply_ranges, parse, verify
 from verosim.rules.reduction import Reduction, reduce
 
 __all__ = [
     "KINDS",
+    "Aggregate",
     "Check",
     "FixedCombinations",
     "FixedIncrements",
@@ -47,6 +50,7 @@ __all__ = [
     "Reduction",
     "Rule",
     "Unique",
+    "aggregates",
     "apply_ranges",
     "learn",
     "parse",

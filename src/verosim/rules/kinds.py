@@ -308,10 +308,37 @@ class Check(Rule):
         return self.expression.text
 
 
+@dataclass(frozen=True)
+class Aggregate(Rule):
+    """`column` is the sum, mean, lowest or highest value of the rows of another table that name this row, or how many
+    there are: of the product of their columns `of`. It is checked and held where tables are learned together."""
+
+    KIND: ClassVar[str] = "aggregate"
+    HOW: ClassVar[tuple[str, ...]] = ("sum", "count", "mean", "min", "max")
+
+    column: str = key("column")
+    how: str = key("how")
+    table: str = key("name")
+    of: tuple[str, ...] = key("names", ())
+
+    def holds(self, types: Types) -> pl.Expr:
+        if (self.how == "count") != (not self.of):
+            raise SchemaError(f"{self.how} is taken of {'rows, not of columns' if self.of else 'one column or more'}.")
+        return pl.lit(True)  # as far as one table can tell
+
+    def check(self, frame: pl.DataFrame) -> pl.Series:
+        return pl.repeat(True, frame.height, dtype=pl.Boolean, eager=True).alias("holds")
+
+    def __str__(self) -> str:
+        inside = " * ".join(f"{self.table}.{name}" for name in self.of) or self.table
+        return self.text or f"{self.column} = {self.how}({inside})"
+
+
 KINDS: Final[dict[str, type[Rule]]] = {
     kind.KIND: kind
     for kind in (
         Range, Inequality, FixedCombinations, FixedSum, FixedIncrements, OneHot, Implication, Unique, Check,
+        Aggregate,
     )
 }  # fmt: skip
 

@@ -17,6 +17,7 @@ from verosim.expressions import kind_of
 from verosim.rules.kinds import (
     KINDS,
     NUMBERS,
+    Aggregate,
     Check,
     FixedIncrements,
     FixedSum,
@@ -48,6 +49,15 @@ def parse(specs: Iterable[Mapping[str, Any] | str], table: Table) -> tuple[Rule,
     except SchemaError as error:
         raise SchemaError(f"table {table.name!r}: {error}") from error
     return tuple(rules)
+
+
+def aggregates(table: Table) -> tuple[Aggregate, ...]:
+    """Those of a table's rules that are about the rows which name its rows. Raises SchemaError."""
+
+    def about(spec: Mapping[str, Any] | str) -> bool:
+        return bool(_AGGREGATE.fullmatch(spec)) if isinstance(spec, str) else spec.get("rule") == Aggregate.KIND
+
+    return tuple(rule for rule in parse(filter(about, table.rules), table) if isinstance(rule, Aggregate))
 
 
 def types_of(table: Table) -> dict[str, pl.DataType]:
@@ -127,7 +137,7 @@ def _from_mapping(spec: Mapping[str, Any], types: Types) -> Rule:
     name = spec.get("rule", "implication" if "when" in spec else None)
     if name is None:
         raise SchemaError(f"`rule` is missing; it is one of {', '.join(KINDS)}.")
-    if name not in KINDS:
+    if not isinstance(name, str) or name not in KINDS:
         raise SchemaError(f"unknown rule {name!r}; {did_you_mean(name, KINDS)}")
     kind = KINDS[name]
     known = {file_key(f.name): f for f in fields(kind) if f.metadata}
@@ -158,9 +168,9 @@ def _value(value: Any, wanted: Field[Any], where: str, types: Types) -> Any:
 
 
 def _column(value: Any, types: Types) -> str:
-    if value not in types:
+    if not isinstance(value, str) or value not in types:
         raise SchemaError(f"no column {value!r}; {did_you_mean(value, types)}")
-    return str(value)
+    return value
 
 
 def _columns(value: Any, types: Types) -> tuple[str, ...]:
@@ -194,6 +204,25 @@ def _condition(value: Any, types: Types) -> expressions.Expression:
     return expression
 
 
+def _how(value: Any, types: Types) -> str:
+    if value not in Aggregate.HOW:
+        raise SchemaError(f"{value!r}: {did_you_mean(value, Aggregate.HOW)}")
+    return str(value)
+
+
+def _name(value: Any, types: Types) -> str:
+    """The name of another table, or of a column of it."""
+    if not isinstance(value, str) or not value:
+        raise SchemaError(f"a name was wanted, not {value!r}.")
+    return value
+
+
+def _names(value: Any, types: Types) -> tuple[str, ...]:
+    if not isinstance(value, list | tuple):
+        raise SchemaError(f"a list of names was wanted, not {value!r}.")
+    return tuple(_name(v, types) for v in value)
+
+
 def _combinations(value: Any, types: Types) -> tuple[tuple[Any, ...], ...]:
     if not isinstance(value, list | tuple) or not value or not all(isinstance(row, list | tuple) for row in value):
         raise SchemaError("a list of lists of values was wanted.")
@@ -204,23 +233,31 @@ def _combinations(value: Any, types: Types) -> tuple[tuple[Any, ...], ...]:
 
 _READERS: Final[dict[str, Callable[[Any, Types], Any]]] = {
     "column": _column, "columns": _columns, "value": _bound, "flag": _flag, "step": _step, "condition": _condition,
-    "combinations": _combinations,
+    "combinations": _combinations, "how": _how, "name": _name, "names": _names,
 }  # fmt: skip
 
 
 # ------------------------------------------------------------------------------------------------- text
 
-_NAME: Final = r'(?:"(?:[^"]|"")+"|[^\W\d]\w*)'
+_PLAIN: Final = r'(?:"(?:[^"]|"")+"|[^\W\d]\w*)'
+_NAME: Final = rf"{_PLAIN}(?:\.{_PLAIN})?"  # customers.joined is a column of the row that owns this one
 _NUMBER: Final = r"-?\d+(?:\.\d+)?"
 _INEQUALITY: Final = re.compile(rf"\s*({_NAME})\s*(<=|<|>=|>)\s*({_NAME})\s*")
+_STRICT: Final = re.compile(rf"\s*({_NAME})\s*([<>])\s*({_NUMBER})\s*")
 _SUM: Final = re.compile(rf"\s*({_NAME})\s*=\s*({_NAME}(?:\s*[-+]\s*{_NAME})*)\s*")
 _RANGE: Final = re.compile(
     rf"\s*({_NAME})\s*(?:(<=|>=)\s*({_NUMBER})|between\s+({_NUMBER})\s+and\s+({_NUMBER}))\s*", re.I
 )
 
 
+_AGGREGATE: Final = re.compile(rf"\s*({_NAME})\s*=\s*({'|'.join(Aggregate.HOW)})\s*\((.+)\)\s*", re.I)
+_PART: Final = re.compile(rf"\s*({_PLAIN})\s*\.\s*({_PLAIN})\s*")
+
+
 def _from_text(text: str, types: Types) -> Rule:
     """A condition; where it has the form of a kind that can be held by construction, that kind."""
+    if isinstance(text, str) and (rule := _aggregate(text, types)) is not None:
+        return rule
     check = Check(_condition(text, types), text=text)
     numbers = {c for c in types if kind_of(types[c]) in NUMBERS}
     if (match := _INEQUALITY.fullmatch(text)) and {_bare(match[1]), _bare(match[3])} <= set(types):
@@ -239,8 +276,25 @@ def _from_text(text: str, types: Types) -> Rule:
     return check
 
 
+def _aggregate(text: str, types: Types) -> Aggregate | None:
+    """total = sum(lines.price * lines.amount), n = count(lines); None for what has another form."""
+    match = _AGGREGATE.fullmatch(text)
+    if match is None:
+        return None
+    column, how, inside = _bare(match[1]), match[2].lower(), match[3]
+    if how == "count" and re.fullmatch(_PLAIN, inside.strip()):
+        return Aggregate(column=_column(column, types), how=how, table=_bare(inside.strip()), text=text)
+    parts = [_PART.fullmatch(part) for part in inside.split("*")]
+    named = [(_bare(part[1]), _bare(part[2])) for part in parts if part is not None]
+    if len(named) < len(parts) or len({table for table, _ in named}) > 1:
+        return None
+    of = tuple(name for _, name in named)
+    return Aggregate(column=_column(column, types), how=how, table=named[0][0], of=of, text=text)
+
+
 def _bare(name: str) -> str:
-    return name[1:-1].replace('""', '"') if name.startswith('"') else name
+    parts = re.findall(_PLAIN, name)
+    return ".".join(part[1:-1].replace('""', '"') if part.startswith('"') else part for part in parts)
 
 
 def _number(text: str | None) -> int | float | None:
@@ -250,12 +304,22 @@ def _number(text: str | None) -> int | float | None:
 # ------------------------------------------------------------------------------------------------- contradictions
 
 
+def _strict_bound(text: str) -> tuple[str, int | float | None, int | float | None] | None:
+    """`age > 17` as (age, 17, None): a column and what it lies between."""
+    match = _STRICT.fullmatch(text)
+    if match is None:
+        return None
+    number = _number(match[3])
+    return _bare(match[1]), number if match[2] == ">" else None, number if match[2] == "<" else None
+
+
 def _check_contradictions(rules: Sequence[Rule], table: Table) -> None:
     """Refuse rules that no row can hold: ranges that do not meet, and orders that run in a circle or against ranges."""
     lows: dict[str, tuple[Any, str]] = {}  # column -> highest lower bound, and who says so
     highs: dict[str, tuple[Any, str]] = {}
     sources = [(c.name, c.minimum, c.maximum, f"the schema's bounds of {c.name!r}") for c in table.columns]
     sources += [(r.column, _plain(r.low), _plain(r.high), f"`{r}`") for r in rules if isinstance(r, Range)]
+    sources += [(*bound, f"`{r}`") for r in rules if isinstance(r, Check) and (bound := _strict_bound(r.text))]
     for name, low, high, who in sources:
         low, high = (None if b is None else comparable(b, table[name]) for b in (low, high))
         if low is not None and (name not in lows or low > lows[name][0]):

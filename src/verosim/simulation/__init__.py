@@ -37,7 +37,7 @@ import polars as pl
 from verosim.errors import ArgumentError, SchemaError, did_you_mean
 from verosim.files.disk import atomic, check_writable
 from verosim.recipe import reading
-from verosim.recipe.planning import PlacedError
+from verosim.recipe.nouns import PlacedError
 from verosim.recipe.running import Run
 from verosim.simulation import fast, file, indicators, outputs, recursion, whatif, xes
 from verosim.simulation.arrivals import replayed

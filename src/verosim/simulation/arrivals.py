@@ -13,8 +13,7 @@ import polars as pl
 from verosim import files
 from verosim.draws import BLOCK, stream
 from verosim.errors import DataError, SchemaError
-from verosim.recipe.nouns import Floats, Ints
-from verosim.recipe.planning import PlacedError
+from verosim.recipe.nouns import Floats, Ints, PlacedError
 from verosim.recipe.running import Block, Run
 from verosim.simulation.clock import Clock
 from verosim.simulation.nouns import Source

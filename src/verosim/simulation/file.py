@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from verosim.errors import ArgumentError, did_you_mean
 from verosim.recipe import reading
-from verosim.recipe.planning import PlacedError
+from verosim.recipe.nouns import PlacedError
 from verosim.schema import read_text
 from verosim.simulation.nouns import EXIT, VERSION, ScenarioFile
 

@@ -18,8 +18,8 @@ import polars as pl
 
 from verosim.draws import BLOCK, stream
 from verosim.errors import DataError
-from verosim.recipe.nouns import Column, Floats, Ints, Table
-from verosim.recipe.planning import PlacedError, Plan, Where
+from verosim.recipe.nouns import Column, Floats, Ints, PlacedError, Table, Where
+from verosim.recipe.planning import Plan
 from verosim.recipe.running import Run
 from verosim.simulation.arrivals import Rows
 from verosim.simulation.clock import Clock

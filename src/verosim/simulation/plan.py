@@ -17,8 +17,8 @@ import polars as pl
 
 from verosim.errors import SchemaError, did_you_mean
 from verosim.recipe.kinds import Constant, Formula
-from verosim.recipe.nouns import Column, Floats, Kind, Maker, Table
-from verosim.recipe.planning import PlacedError, Plan, Where
+from verosim.recipe.nouns import Column, Floats, Kind, Maker, PlacedError, Table, Where
+from verosim.recipe.planning import Plan
 from verosim.simulation.clock import Clock
 from verosim.simulation.nouns import EXIT, Branch, ScenarioFile, Station
 

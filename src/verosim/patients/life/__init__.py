@@ -7,13 +7,14 @@ formulas and our own parameter values, or from a folder of the user's (see `reso
 from __future__ import annotations
 
 from collections.abc import Sequence
+from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
 from verosim.errors import ArgumentError
-from verosim.patients.hooks import Builtin, Finisher
+from verosim.patients.hooks import Builtin, Demographics, Finisher, Vitals
 from verosim.patients.life.bodies import Physique
 from verosim.patients.life.claims import Claims
 from verosim.patients.life.costs import Costs
@@ -55,25 +56,28 @@ class Life:
         natural_death: bool = False,
     ) -> None:
         if resources is not None and not resources.is_dir():
-            raise ArgumentError(f"resources: no folder {resources}; see docs/patients.md for what it may hold.")
+            raise ArgumentError(f"resources: no folder {resources}; see docs/patient-lives.md for what it may hold.")
         given = Resources(resources)
         demography = _demography(given, country, state)
         insurance, immunizations = Insurance(given, demography.poverty), Immunizations(given)
-        births = Births(demography, end, immunizations.attributes, None if people is None else Roster(people))
-        self.demographics, self.vitals = births, Physique(given)
-        lifecycle = Lifecycle(self.vitals)
+        births = Births(demography, end, immunizations.attributes, None if people is None else Roster(people, end))
+        physique = Physique(given)
+        lifecycle = Lifecycle(physique)
+        self.demographics: Demographics = births
+        self.vitals: Vitals = physique
         self.visit_hooks = (immunizations, lifecycle.measured)
         self.builtins: Sequence[Builtin] = (
-            insurance, Covid(), Heart(self.vitals), lifecycle, WeightLoss(self.vitals),
+            insurance, Covid(), Heart(physique), lifecycle, WeightLoss(physique),
             *((NaturalDeath(),) if natural_death else ()),
         )  # fmt: skip
         self.finishers: Sequence[Finisher] = (
             Certificates(), Virtual(), Register(births), Places(given, demography), Costs(given),
             Claims(insurance.plans), Quality(given), Totals(),
         )  # fmt: skip
+        roll = None if people is None else blake2b(people.write_csv().encode(), digest_size=8).hexdigest()
         self._settings = {
             "resources": None if resources is None else str(resources), "country": country, "state": state, "end": end,
-            "natural_death": natural_death, "people": None if people is None else len(people),
+            "natural_death": natural_death, "people": roll,
         }  # fmt: skip
 
     def settings(self) -> dict[str, Any]:

@@ -10,11 +10,11 @@ from weakref import WeakKeyDictionary
 import numpy as np
 import polars as pl
 
+from verosim.normal import normal_share
 from verosim.patients.life.growth import GROWN, Bodies, Growing, bmi_percentile, chart, grow, no_bodies
 from verosim.patients.life.resources import Resources, growing, ranges
 from verosim.patients.life.vitals import VITALS, Flags, Floats, Ints, Ranges
 from verosim.patients.population import DAY, Array, Population, normal, salt
-from verosim.recipe.quantiles import normal_share
 
 if TYPE_CHECKING:
     from verosim.patients.world import World
@@ -65,6 +65,11 @@ class Physique:
             which = PERCENTILES[name]
             return self.percentile(world.people, patients, which, self.measure(world, patients, which, time), time)
         return np.round(self.measure(world, patients, name, time), 2)
+
+    def usual(self, world: World, patients: Array, names: Sequence[str]) -> list[Floats]:
+        """Values (k,) of vital signs now, as they are in the mean of many readings."""
+        who = Reading(world, self, patients, world.people.now[patients], usual=True)
+        return [VITALS[name](who, self.ranges) for name in names]
 
     def measure(self, world: World, patients: Array, name: str, time: Array) -> Floats:
         """Height (cm), weight (kg), BMI or head circumference (cm), as (k,)."""
@@ -146,7 +151,9 @@ def course(world: World, patients: Array, time: Array) -> tuple[Floats, Flags]:
 class Reading:
     """k patients at one reading each: what vital signs depend on, looked up where it is asked for."""
 
-    def __init__(self, world: World, physique: Physique, patients: Array, time: Array) -> None:
+    def __init__(self, world: World, physique: Physique, patients: Array, time: Array, usual: bool = False) -> None:
+        """usual: as the person is in the mean of many readings."""
+        self._usual = usual
         self._world, self._physique, self._patients, self._time = world, physique, patients, time
 
     @cached_property
@@ -161,19 +168,19 @@ class Reading:
     def bmi(self) -> Floats:
         return self._physique.measure(self._world, self._patients, "BMI", self._time)
 
-    @property
+    @cached_property
     def hypertension(self) -> Flags:
         return self._flag("hypertension") & ~self._flag("blood_pressure_controlled")
 
-    @property
+    @cached_property
     def diabetes(self) -> Flags:
         return self._flag("diabetes")
 
-    @property
+    @cached_property
     def prediabetes(self) -> Flags:
         return self._flag("prediabetes")
 
-    @property
+    @cached_property
     def severity(self) -> Ints:
         return self._world.attributes.numbers(self._patients, "diabetes_severity", 0.0).astype(np.int64)
 
@@ -195,6 +202,8 @@ class Reading:
 
     def normals(self, topic: str) -> Floats:
         span = topic.rsplit(":", 1)[1]
+        if span != "life" and self._usual:
+            return np.zeros(len(self._patients))
         length = {"life": None, "month": 30 * DAY, "day": DAY}[span]
         when = 0 if length is None else self._time // length
         chance = self._world.people.chance

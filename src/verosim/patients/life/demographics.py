@@ -20,8 +20,8 @@ import numpy.typing as npt
 import polars as pl
 
 from verosim.errors import ArgumentError, FileError, did_you_mean
+from verosim.normal import normal_quantile
 from verosim.providers.packs import pack
-from verosim.recipe.quantiles import normal_quantile
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -227,7 +227,7 @@ def of_file(path: Path, country: str = "US", state: str | None = None) -> Demogr
     wanted = (*COLUMNS, *BANDS, *INCOME_BANDS, *SCHOOL_COLUMNS)
     missing = [c for c in wanted if c not in rows.columns]
     if missing:
-        raise FileError(f"{path.name} has no column {', '.join(missing)}: see docs/patients.md for the columns.")
+        raise FileError(f"{path.name} has no column {', '.join(missing)}: see docs/patient-lives.md.")
     if state is not None:
         rows = rows.filter(pl.col("STNAME") == state)
     if rows.is_empty():

@@ -21,7 +21,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from verosim.recipe.quantiles import TINY, normal_quantile, normal_share
+from verosim.normal import TINY, normal_quantile, normal_share
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]

@@ -20,11 +20,12 @@ WEEK: Final = 7 / 3652.5
 IHD: Final = 5  # ischemic heart disease is found so many times as often as a heart attack strikes
 ADULT: Final = 20  # years
 YOUNG_STROKE: Final = {20: (0.002, 0.007), 40: (0.019, 0.022)}  # prevalence to 39 and to 59, men and women (AHA 2014)
-EVERY: Final = 26  # weeks between looks at the risk
+EVERY: Final = 52  # weeks between looks at the risk
+READ: Final = ("Systolic Blood Pressure", "Total Cholesterol", "HDL")
 
 
 class Heart:
-    """The `Builtin` of that name: sets the risks from twenty years, twice a year."""
+    """The `Builtin` of that name: sets the risks from twenty years, once a year."""
 
     name = "Cardiovascular Disease"
     attributes: Sequence[str] = (
@@ -50,22 +51,19 @@ class Heart:
     def _risks(self, world: World, patients: Array, age: Array) -> dict[str, Array]:
         """The attributes (k,) that modules draw by, each the chance of the period that it is drawn for."""
 
-        def read(name: str) -> Array:
-            return self.physique.read(world, patients, name, world.people.now[patients])
-
         def flag(name: str) -> Array:
             return world.attributes.flags(patients, name)
 
         female, black = ~world.people.male[patients], world.attributes.is_text(patients, "race", "black")
-        systolic, treated = read("Systolic Blood Pressure"), flag("hypertension")
-        smoker, diabetes = flag("smoker"), flag("diabetes")
-        total, hdl = read("Total Cholesterol"), np.maximum(read("HDL"), 10.0)
-        attack = risks.ascvd(age, female, black, total, hdl, systolic, treated, smoker, diabetes)
+        systolic, total, hdl = self.physique.usual(world, patients, READ)
+        smoker, diabetes, treated = flag("smoker"), flag("diabetes"), flag("hypertension")
+        attack = risks.ascvd(age, female, black, total, np.maximum(hdl, 10), systolic, treated, smoker, diabetes)
         attack = risks.within(np.where(age < 40, attack * ((age - ADULT + 1) / 21) ** 2, attack), MONTH)
         ill, flutter = flag("coronary_heart_disease"), flag("atrial_fibrillation")
         stroke = risks.stroke(age, female, systolic, treated, diabetes, smoker, ill, flutter)
         stroke = np.where(age < 54, _young(age, female), stroke)
-        fibrillation = risks.atrial_fibrillation(age, female, read("BMI"), systolic, treated)
+        bmi = self.physique.measure(world, patients, "BMI", world.people.now[patients])
+        fibrillation = risks.atrial_fibrillation(age, female, bmi, systolic, treated)
         return {
             "mi_risk": attack,
             "ihd_risk": np.minimum(IHD * attack, 1.0),

@@ -20,7 +20,7 @@ from verosim.errors import FileError
 from verosim.patients.hooks import NOT_AGAIN
 from verosim.patients.life.resources import Resources
 from verosim.patients.names import NONE
-from verosim.patients.population import WEEK, Array, civil
+from verosim.patients.population import WEEK, Array, Attributes, civil
 from verosim.patients.record import COMMON, Rows
 
 if TYPE_CHECKING:
@@ -210,19 +210,24 @@ class Insurance:
         attributes, now = world.attributes, world.people.now[patients]
         working = (attributes.numbers(patients, "occupation_level", 0.0) >= EMPLOYED) & (civil(now)[0] >= MANDATE)
         age = world.people.age(patients, now)
-        shares = np.tile(np.array(MEDICAID), (len(patients), 1))
-        for state, own in self.medicaid.items():
-            shares[attributes.is_text(patients, "state", state)] = own
         return Insured(
             age=age,
             income=attributes.numbers(patients, "income", 0.0),
             poverty=self.poverty,
             disabled=self._disabled(world, patients, age),
             blind=attributes.flags(patients, "blindness"),
-            medicaid=medicaid_limit(age, attributes.flags(patients, "pregnant"), shares),
+            medicaid=medicaid_limit(age, attributes.flags(patients, "pregnant"), self._shares(attributes, patients)),
             helped=working,
             previous=attributes.numbers(patients, "insurance plan", NONE).astype(np.int64),
         )
+
+    def _shares(self, attributes: Attributes, patients: Array) -> Array:
+        """MEDICAID (k, 5) of each patient's state."""
+        table = np.tile(np.array(MEDICAID), (len(attributes.texts) + 1, 1))
+        for state, own in self.medicaid.items():
+            table[attributes.texts.find(state)] = own  # the last row is of states that nobody lives in
+        table[-1] = MEDICAID
+        return table[attributes.value[attributes.number["state"], patients].astype(np.int64)]
 
     def _disabled(self, world: World, patients: Array, age: Array) -> Array:
         """Whose kidneys failed, or who has a condition of the user's list."""

@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 
 from verosim.draws import scattered
+from verosim.normal import TINY
 from verosim.patients.life.bodies import READS
 from verosim.patients.life.demographics import CLASSES, SCHOOLING, Demography, social_class
 from verosim.patients.life.roster import NAMES, TEXTS, Roster
@@ -17,7 +18,6 @@ from verosim.providers import numbers, places
 from verosim.providers import people as providers
 from verosim.providers.packs import Pool, pack, taken
 from verosim.providers.subjects import Subjects
-from verosim.recipe.quantiles import TINY
 
 if TYPE_CHECKING:
     from verosim.patients.world import World

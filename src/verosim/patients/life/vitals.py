@@ -18,8 +18,8 @@ from typing import Final, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from verosim.normal import normal_share
 from verosim.patients.life import risks
-from verosim.recipe.quantiles import normal_quantile, normal_share
 
 Floats = npt.NDArray[np.float64]
 Flags = npt.NDArray[np.bool_]
@@ -90,13 +90,15 @@ class Who(Protocol):
         ...
 
 
+def level(who: Who, topic: str) -> Floats:
+    """Standard normals (k,) with a memory: what the person, the month and the day add."""
+    own, month, day = (who.normals(f"{topic}:{span}") for span in ("life", "month", "day"))
+    return np.sqrt(OWN) * own + np.sqrt(SEASON) * month + np.sqrt(1 - OWN - SEASON) * day
+
+
 def quantile(who: Who, topic: str) -> Floats:
-    """Uniforms (k,) with a memory: what the person, the month and the day add."""
-    parts = (OWN, SEASON, 1 - OWN - SEASON)
-    z = sum(
-        np.sqrt(p) * who.normals(f"{topic}:{span}") for p, span in zip(parts, ("life", "month", "day"), strict=True)
-    )
-    return normal_share(np.asarray(z))
+    """The same as uniforms (k,)."""
+    return normal_share(level(who, topic))
 
 
 def between(ends: Range, u: Floats) -> Floats:
@@ -111,26 +113,33 @@ def step(ends: tuple[float, ...], which: Ints, u: Floats) -> Floats:
     return ladder[low] + (ladder[low + 1] - ladder[low]) * u
 
 
-def blood_pressure(who: Who, r: Ranges) -> tuple[Floats, Floats]:
-    """Systolic and diastolic (k,) in mmHg, which rise and fall together (correlation about .7)."""
-    u = quantile(who, "pressure")
-    v = normal_share(0.7 * normal_quantile(u) + np.sqrt(1 - 0.49) * who.normals("diastolic:month"))
-    high = who.hypertension
-    young = np.clip(who.age / 18, 0.55, 1)  # a child's pressure grows with it (NHBPEP, Pediatrics 2004)
-    systolic = np.where(high, between(r.systolic_high, u), between(r.systolic, u) * young)
-    diastolic = np.where(high, between(r.diastolic_high, v), between(r.diastolic, v) * young)
-    systolic = systolic - np.where(who.female, 1, -1) - np.where(high, who.pressure_drugs, 0)
-    diastolic = diastolic - np.where(high, who.pressure_drugs * 0.6, 0)
-    return systolic, np.minimum(diastolic, systolic - 15)
+def systolic(who: Who, r: Ranges) -> Floats:
+    """Systolic pressure (k,) in mmHg; a child's grows with it (NHBPEP, Pediatrics 2004)."""
+    return _pressure(who, r.systolic, r.systolic_high, quantile(who, "pressure"), 1.0)
+
+
+def diastolic(who: Who, r: Ranges) -> Floats:
+    """Diastolic pressure (k,) in mmHg, which rises and falls with the systolic one (correlation about .7)."""
+    z = level(who, "pressure")
+    u = normal_share(0.7 * z + np.sqrt(1 - 0.49) * who.normals("diastolic:month"))
+    above = _pressure(who, r.systolic, r.systolic_high, normal_share(z), 1.0)
+    return np.minimum(_pressure(who, r.diastolic, r.diastolic_high, u, 0.6), above - 15)
+
+
+def _pressure(who: Who, usual: Range, high: Range, u: Floats, drugs: float) -> Floats:
+    """A pressure (k,) at u, less what drugs take off that of people with hypertension."""
+    young = np.clip(who.age / 18, 0.55, 1)
+    value = np.where(who.hypertension, between(high, u), between(usual, u) * young)
+    return value - np.where(who.female, 1, -1) - np.where(who.hypertension, who.pressure_drugs * drugs, 0)
 
 
 def hba1c(who: Who, r: Ranges) -> Floats:
     """Glycated haemoglobin (k,) in %: normal, before diabetes, or with it, where it rises with the BMI."""
-    u = quantile(who, "sugar")
+    z = level(who, "sugar")
     heavy = np.clip((who.bmi - 27) / 22, 0, 1)
     stage = np.where(who.diabetes, 2, np.where(who.prediabetes, 1, 0))
-    ill = normal_share(0.8 * normal_quantile(u) + 1.5 * (heavy - 0.5))
-    value = step(r.hba1c, stage, np.where(who.diabetes, ill, u))
+    ill = normal_share(0.8 * z + 1.5 * (heavy - 0.5))
+    value = step(r.hba1c, stage, np.where(who.diabetes, ill, normal_share(z)))
     return np.maximum(value - who.sugar_drugs, r.hba1c[0])  # treatment brings it to normal, not below
 
 
@@ -140,22 +149,36 @@ def glucose(who: Who, r: Ranges) -> Floats:
     return np.maximum(fasting * np.exp(r.glucose_spread * who.normals("glucose:day")), 55.0)
 
 
-def lipids(who: Who, r: Ranges) -> tuple[Floats, Floats, Floats, Floats]:
-    """Total cholesterol, triglycerides, HDL and LDL (k,) in mg/dL; high triglycerides go with low HDL."""
-    u = quantile(who, "fat")
-    low = normal_share(-0.5 * normal_quantile(u) + np.sqrt(0.75) * who.normals("hdl:life"))
-    severity = np.where(who.diabetes | who.prediabetes, who.severity, 0)
-    total = step(r.cholesterol, severity, quantile(who, "cholesterol"))
-    fat = step(r.triglycerides, severity, u)
-    hdl = step(r.hdl, severity, 1 - low)
-    return total, fat, hdl, np.maximum(risks.ldl(total, hdl, fat), 25.0)
+def cholesterol(who: Who, r: Ranges) -> Floats:
+    """Total cholesterol (k,) in mg/dL."""
+    return step(r.cholesterol, _severity(who), quantile(who, "cholesterol"))
+
+
+def triglycerides(who: Who, r: Ranges) -> Floats:
+    """Triglycerides (k,) in mg/dL."""
+    return step(r.triglycerides, _severity(who), quantile(who, "fat"))
+
+
+def hdl(who: Who, r: Ranges) -> Floats:
+    """HDL cholesterol (k,) in mg/dL: low where triglycerides are high."""
+    low = normal_share(0.5 * level(who, "fat") + np.sqrt(0.75) * who.normals("hdl:life"))
+    return step(r.hdl, _severity(who), low)  # the ladder leads down
+
+
+def ldl(who: Who, r: Ranges) -> Floats:
+    """LDL cholesterol (k,) in mg/dL: what the other three leave."""
+    return np.maximum(risks.ldl(cholesterol(who, r), hdl(who, r), triglycerides(who, r)), 25.0)
+
+
+def _severity(who: Who) -> Ints:
+    return np.where(who.diabetes | who.prediabetes, who.severity, 0)
 
 
 def filtration(who: Who, r: Ranges) -> Floats:
     """Estimated glomerular filtration (k,) in mL/min/1.73 m2, within the stage of kidney disease."""
-    u = quantile(who, "kidney")
-    healthy = np.clip(140 - 0.9 * who.age + 12 * normal_quantile(u), r.egfr[1], r.egfr[0])
-    return np.where(who.kidney == 0, healthy, step(r.egfr, who.kidney, u))
+    z = level(who, "kidney")
+    healthy = np.clip(140 - 0.9 * who.age + 12 * z, r.egfr[1], r.egfr[0])
+    return np.where(who.kidney == 0, healthy, step(r.egfr, who.kidney, normal_share(z)))
 
 
 def creatinine(who: Who, r: Ranges) -> Floats:
@@ -188,18 +211,18 @@ def oxygen(who: Who, r: Ranges) -> Floats:
 
 
 VITALS: Final[dict[str, Callable[[Who, Ranges], Floats]]] = {  # by the names that modules read them under
-    "Systolic Blood Pressure": lambda w, r: blood_pressure(w, r)[0],
-    "Diastolic Blood Pressure": lambda w, r: blood_pressure(w, r)[1],
+    "Systolic Blood Pressure": systolic,
+    "Diastolic Blood Pressure": diastolic,
     "Heart Rate": _plain("heart_rate"),
     "Respiration Rate": _plain("respiration"),
     "Oxygen Saturation": oxygen,
     "Body Temperature": _plain("temperature"),
     "Blood Glucose": hba1c,  # modules write HbA1c under this name
     "Glucose": glucose,
-    "Total Cholesterol": lambda w, r: lipids(w, r)[0],
-    "Triglycerides": lambda w, r: lipids(w, r)[1],
-    "HDL": lambda w, r: lipids(w, r)[2],
-    "LDL": lambda w, r: lipids(w, r)[3],
+    "Total Cholesterol": cholesterol,
+    "Triglycerides": triglycerides,
+    "HDL": hdl,
+    "LDL": ldl,
     "EGFR": filtration,
     "Creatinine": creatinine,
     "Microalbumin Creatinine Ratio": microalbumin,

@@ -1,4 +1,4 @@
-"""What ties tables together: foreign keys, lookups, and what a row's children sum up to.
+"""What ties tables together: foreign keys, and lookups of what they point at.
 
 A key is a function of the row number, so a foreign key is that function of a drawn row number: the other table need
 not be made, nor be in memory. A lookup of a row drawn at random needs the looked-up column of the other table, whole.
@@ -6,20 +6,20 @@ not be made, nor be in memory. A lookup of a row drawn at random needs the looke
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 import numpy as np
 import polars as pl
 
-from verosim.draws import permutation
+from verosim.draws import permutation, scattered
 from verosim.errors import DataError, SchemaError, did_you_mean
 from verosim.providers.packs import taken
 from verosim.recipe.nouns import Column, Floats, Ints, Kind, Maker, Number
 from verosim.recipe.quantiles import FAMILIES
 
 if TYPE_CHECKING:
-    from verosim.expressions import Expression
     from verosim.recipe.planning import Scope
     from verosim.recipe.running import Block, Run
 
@@ -31,7 +31,7 @@ def linked(column: str) -> str:
     return f"\0row of {column}"
 
 
-def _parts(to: str, scope: Scope) -> tuple[Scope, str]:
+def parts_of(to: str, scope: Scope) -> tuple[Scope, str]:
     """`customers.id`, or `customers` for its key: the scope of the table, and the column."""
     table, _, column = to.partition(".")
     other = scope.other(table)
@@ -55,7 +55,7 @@ class Ref(Kind):
     same: str | None = None  # a foreign key beside it, of whose row this is another column
 
     def plan(self, scope: Scope, name: str) -> Maker:
-        other, column = _parts(self.to, scope)
+        other, column = parts_of(self.to, scope)
         unique = scope.planned.columns[name].unique
         if self.same is not None:
             return self._beside(scope, other, column)
@@ -70,8 +70,8 @@ class Ref(Kind):
         same = self.same or ""
         kind = scope.planned.columns[same].kind if same in scope else None
         if not isinstance(kind, Ref):
-            raise SchemaError(f"`same: {same}` is no foreign key of this table; {did_you_mean(same, _refs(scope))}")
-        if _parts(kind.to, scope)[0] is not other:
+            raise SchemaError(f"`same: {same}` is no foreign key of this table; {did_you_mean(same, refs_of(scope))}")
+        if parts_of(kind.to, scope)[0] is not other:
             raise SchemaError(f"{same!r} is a row of another table than {other.table!r}.")
         scope.maker(same)
         if linked(same) not in scope.planned.columns:
@@ -79,7 +79,8 @@ class Ref(Kind):
         return _of_linked(scope, other, column, linked(same))
 
 
-def _refs(scope: Scope) -> list[str]:
+def refs_of(scope: Scope) -> list[str]:
+    """The foreign keys of a table."""
     return [name for name in scope if isinstance(scope.planned.columns[name].kind, Ref)]
 
 
@@ -125,8 +126,8 @@ class Link(Kind):
         own = self.table == scope.table
         if own and (self.unique or self.distinct or way == "weight"):
             raise SchemaError("a row of the own table is an earlier one: neither unique, distinct nor weighted.")
-        if (self.unique or self.distinct) and way != "uniform":
-            raise SchemaError("`unique` and `distinct` draw all rows alike: leave out `fanout`.")
+        if self.unique and way != "uniform":
+            raise SchemaError("`unique` gives each row once at most, so all alike: leave out `fanout`.")
         if self.distinct and scope.planned.parent is None:
             raise SchemaError("`distinct` is among the rows of one parent: the table has no `per`.")
         if way == "zipf" and not (isinstance(setting, int | float) and 0 <= setting <= 20):
@@ -166,24 +167,51 @@ class Link(Kind):
         seed, key = block.run.seed, ("recipe", block.table, name)
         if self.unique:
             return permutation(block.rows, total, seed, *key)
-        if self.distinct:
-            if block.n and int(block.position.max()) >= total:
-                at = int(np.argmax(block.position))
-                raise DataError(
-                    f"a parent has {block.position.max() + 1} rows here, and table {self.table!r} has only {total}.",
-                    row=at, fix="Give `count` a `max`.",
-                )  # fmt: skip
+        if self.distinct and way == "uniform":
+            _check_room(block, self.table, total)
             return permutation(block.position, total, seed, *key, salt=block.above.rows[block.parents])
-        u = block.uniform(name)
         if way == "zipf":
-            ranks = FAMILIES["zipf"].quantile(u, float(setting), float(total)).astype(np.int64) - 1
+            s = float(setting)
+            ranks = self._drawn(
+                block, name, lambda u: FAMILIES["zipf"].quantile(u, s, float(total)).astype(np.int64) - 1,
+                lambda: np.arange(1.0, total + 1) ** -s,
+            )  # fmt: skip
             return permutation(ranks, total, seed, *key)
         if way == "weight":
             ends = block.run.once(
                 ("weights", self.table, setting), lambda: _running_weights(block.run, self.table, setting)
             )
-            return np.minimum(np.searchsorted(ends, u * ends[-1], side="right"), total - 1)
-        return np.minimum((u * total).astype(np.int64), total - 1)
+            return self._drawn(
+                block, name, lambda u: np.minimum(np.searchsorted(ends, u * ends[-1], side="right"), total - 1),
+                lambda: np.diff(ends, prepend=0.0),
+            )  # fmt: skip
+        return np.minimum((block.uniform(name) * total).astype(np.int64), total - 1)
+
+    def _drawn(self, block: Block, name: str, draw: Callable[[Floats], Ints], weights: Callable[[], Floats]) -> Ints:
+        """Places (n,) by weight; of `distinct` ones, none twice for one parent.
+
+        A place that a parent has already is passed over, as if drawn one by one; where that does not end soon, the
+        rest go by which of exponential clocks ring first, which is the same (Efraimidis and Spirakis, 2006).
+        """
+        places = draw(block.uniform(name))
+        if not self.distinct:
+            return places
+        for attempt in range(ROUNDS):
+            again = _repeated(block.parents, places)
+            if not len(again):
+                return places
+            places[again] = draw(block.uniform(name, "again", attempt))[again]
+        every = weights()
+        _check_room(block, self.table, int((every > 0).sum()))
+        salt = int(block.key_stream(name, "clocks").integers(2**62))
+        again = _repeated(block.parents, places)
+        for parent in np.unique(block.parents[again]):
+            rows = np.arange(*np.searchsorted(block.parents, [parent, parent + 1]))
+            mine = np.intersect1d(rows, again)
+            left = every.copy()
+            left[places[np.setdiff1d(rows, mine)]] = 0.0
+            places[mine] = _first_to_ring(left, len(mine), salt ^ int(block.above.rows[parent]))
+        return places
 
     def _earlier(self, block: Block, name: str, way: str, setting: Any) -> pl.Series:
         """A row before each; the first has none. zipf: mostly one of the first."""
@@ -195,6 +223,31 @@ class Link(Kind):
         else:
             drawn = (u * rows).astype(np.int64)
         return pl.Series(np.clip(drawn, 0, np.maximum(rows - 1, 0))).set(pl.Series(rows == 0), None)
+
+
+ROUNDS: Final = 24  # in which what stands twice is drawn again
+
+
+def _check_room(block: Block, table: str, total: int) -> None:
+    if block.n and int(block.position.max()) >= total:
+        raise DataError(
+            f"a parent has {block.position.max() + 1} rows here, and table {table!r} has only {total} for it.",
+            row=int(np.argmax(block.position)), fix="Give `count` a `max`.",
+        )  # fmt: skip
+
+
+def _repeated(parents: Ints, places: Ints) -> Ints:
+    """The rows whose place an earlier row of the same parent has."""
+    order = np.lexsort((places, parents))
+    same = (np.diff(parents[order]) == 0) & (np.diff(places[order]) == 0)
+    return np.sort(order[1:][same])
+
+
+def _first_to_ring(rates: Floats, n: int, key: int) -> Ints:
+    """Of exponential clocks, which n ring first; the key alone decides, so it is the same wherever a row stands."""
+    u = (scattered(scattered(np.arange(len(rates))) ^ scattered(np.array([key]))) >> np.uint64(11)) / 2**53
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.argsort(np.where(rates > 0, -np.log1p(-u) / rates, np.inf), kind="stable")[:n]
 
 
 def _running_weights(run: Run, table: str, column: str) -> Floats:
@@ -219,11 +272,11 @@ class Lookup(Kind):
     def plan(self, scope: Scope, name: str) -> Maker:
         if "." not in self.of:
             raise SchemaError(f"table.column was wanted, not {self.of!r}.")
-        other, column = _parts(self.of, scope)
+        other, column = parts_of(self.of, scope)
         above = scope.plan.ancestors(scope.table)
         if self.through is None and other.table in above:
             return self._above(other, column, above.index(other.table) + 1)
-        refs = [n for n in _refs(scope) if self._is_of(scope, n, other)]
+        refs = [n for n in refs_of(scope) if self._is_of(scope, n, other)]
         through = self.through or (refs[0] if len(refs) == 1 else None)
         if through is None or through not in refs:
             hint = did_you_mean(self.through, refs) if self.through else f"there are {len(refs)}: say `through` which."
@@ -239,7 +292,7 @@ class Lookup(Kind):
         return isinstance(kind, Ref) and kind.same is None and kind.to.partition(".")[0] == other.table
 
     def _above(self, other: Scope, column: str, steps: int) -> Maker:
-        dtype = other[column]
+        maker = other.maker(column)
 
         def make(block: Block) -> pl.Series:
             at, places = block.above, block.parents
@@ -247,7 +300,7 @@ class Lookup(Kind):
                 at, places = at.above, at.parents[places]
             return taken(at[column], places)
 
-        return Maker(dtype, make, fixed=True)
+        return Maker(maker.dtype, make, fixed=True, across=maker.across)
 
 
 @dataclass(frozen=True)
@@ -261,112 +314,3 @@ class Position(Kind):
         return Maker(
             pl.Int64(), lambda block: pl.Series(self.start + (block.position if child else block.rows)), fixed=True
         )
-
-
-# ------------------------------------------------------------------------------------------------- children
-
-_SUMS: Final = {"sum": 0, "count": 0, "mean": None, "min": None, "max": None, "first": None, "last": None, "list": None}
-
-
-@dataclass(frozen=True)
-class Children(Kind):
-    ABOUT: ClassVar[str] = "what the rows of another table that belong to this row come to: their sum, count, list ..."
-
-    of: str  # table.column; a table alone for `count`, and for `list` all of its columns
-    how: str = "sum"
-    where: str | None = None  # only rows that meet this condition, over the columns of that table
-    through: str | None = None  # the foreign key there, where that table is not `per` this one
-
-    def plan(self, scope: Scope, name: str) -> Maker:
-        if self.how not in _SUMS:
-            raise SchemaError(f"how {self.how!r}: {did_you_mean(self.how, _SUMS)}")
-        table, _, column = self.of.partition(".")
-        other = scope.other(table)
-        own = other.planned.parent == scope.table and self.through is None
-        link = None if own else self._link(scope, other)
-        condition = None if self.where is None else other.condition(self.where)
-        value, dtype = self._value(other, column)
-        return Maker(dtype, lambda block: self._make(block, table, value, dtype, condition, link), across=True)
-
-    def _link(self, scope: Scope, other: Scope) -> str:
-        refs = [n for n in _refs(other) if other.planned.columns[n].kind.to.partition(".")[0] == scope.table]  # type: ignore[attr-defined]
-        through = self.through or (refs[0] if len(refs) == 1 else None)
-        if through is None or through not in refs:
-            raise SchemaError(
-                f"table {other.table!r} is not `per` {scope.table!r}: say `through` which foreign key; "
-                f"{did_you_mean(self.through, refs)}"
-            )
-        other.maker(through)
-        return linked(through)
-
-    def _value(self, other: Scope, column: str) -> tuple[list[str], pl.DataType]:
-        """The columns that are summed up, and the type of what they come to."""
-        if self.how == "count":
-            return [], pl.Int64()
-        if not column and self.how == "list":
-            names = other.planned.visible
-            return names, pl.List(pl.Struct({n: other[n] for n in names}))
-        if column not in other:
-            raise SchemaError(f"table {other.table!r} has no column {column!r}; {did_you_mean(column, other)}")
-        dtype = other[column]
-        if self.how in ("sum", "mean") and not dtype.is_numeric():
-            raise SchemaError(f"{self.how} is of numbers; {self.of!r} is {dtype}.")
-        if self.how == "sum":
-            return [column], pl.Int64() if dtype.is_integer() else dtype
-        return [column], pl.List(dtype) if self.how == "list" else pl.Float64() if self.how == "mean" else dtype
-
-    def _make(
-        self,
-        block: Block,
-        table: str,
-        value: list[str],
-        dtype: pl.DataType,
-        condition: Expression | None,
-        link: str | None,
-    ) -> pl.Series:
-        if link is None:
-            parts = [_rows_below(b, value, condition, b.parents) for b in _blocks_below(block, table)]
-            rows = pl.concat(parts) if parts else pl.DataFrame({"\0up": []}, schema={"\0up": pl.Int64})
-        else:
-            every = block.run.once(
-                ("children", table, link, *value, self.where),
-                lambda: _all_rows(block.run, table, value, condition, link),
-            )
-            start = int(block.rows[0]) if block.n else 0
-            rows = every.filter(pl.col("\0up").is_between(start, start + block.n, closed="left")).with_columns(
-                pl.col("\0up") - start
-            )
-        return self._summed(rows, value, dtype, block.n)
-
-    def _summed(self, rows: pl.DataFrame, value: list[str], dtype: pl.DataType, n: int) -> pl.Series:
-        if self.how == "count":
-            way = pl.len()
-        elif self.how == "list":
-            way = pl.col(value[0]) if "." in self.of else pl.struct(value)
-        else:
-            way = getattr(pl.col(value[0]), self.how)()
-        sums = rows.group_by("\0up", maintain_order=True).agg(way.alias("out"))
-        whole = pl.DataFrame({"\0up": np.arange(n)}).join(sums, on="\0up", how="left", maintain_order="left")["out"]
-        if self.how == "list":
-            return whole.cast(dtype).fill_null(pl.Series([[]], dtype=dtype)) if n else pl.Series([], dtype=dtype)
-        return whole.cast(dtype) if _SUMS[self.how] is None else whole.cast(dtype).fill_null(0)
-
-
-def _blocks_below(block: Block, table: str) -> list[Block]:
-    """The blocks of a child table that hold the rows below this block's."""
-    planned = block.run.plan.tables[table]
-    ratio = block.planned.span // planned.span
-    numbers = range(block.number * ratio, min((block.number + 1) * ratio, block.run.blocks(table)))
-    return [block.run.block(table, number) for number in numbers]
-
-
-def _rows_below(block: Block, value: list[str], condition: Expression | None, up: Ints) -> pl.DataFrame:
-    frame = pl.DataFrame({"\0up": up}).hstack(block.frame(value)) if value else pl.DataFrame({"\0up": up})
-    if condition is None:
-        return frame
-    return frame.filter(block.evaluate(condition, "\0where").fill_null(False))
-
-
-def _all_rows(run: Run, table: str, value: list[str], condition: Expression | None, link: str) -> pl.DataFrame:
-    parts = [_rows_below(b, value, condition, b[link].fill_null(-1).to_numpy()) for b in run.every(table)]
-    return pl.concat(parts).sort("\0up", maintain_order=True)

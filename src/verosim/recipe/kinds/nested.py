@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar
 import polars as pl
 
 from verosim.errors import SchemaError
-from verosim.recipe.kinds.links import Children
+from verosim.recipe.kinds.below import Children
 from verosim.recipe.nouns import Column, Kind, Maker, Table
 
 if TYPE_CHECKING:

@@ -13,10 +13,11 @@ import polars as pl
 from verosim import files
 from verosim.errors import MissingExtraError, SchemaError, did_you_mean
 from verosim.expressions import Expression
+from verosim.normal import TINY
 from verosim.providers.packs import taken
 from verosim.recipe.kinds.plain import plain_series, shares_of
 from verosim.recipe.nouns import Column, Floats, Kind, Maker, Term, listed
-from verosim.recipe.quantiles import FAMILIES, TINY, Quantile, truncated
+from verosim.recipe.quantiles import FAMILIES, Quantile, truncated
 from verosim.recipe.sampling import Parameter, by_name, check_constants, complete, values_of
 
 if TYPE_CHECKING:
@@ -36,7 +37,10 @@ def from_quantile(quantile: Quantile, name: str, whole: bool = False) -> Maker:
 
     with np.errstate(all="ignore"):
         mean = float(np.mean(quantile(_MIDPOINTS)))
-    return Maker(dtype, lambda block: of(block, block.uniform(name)), of=of, typical=mean)
+        low, high = quantile(np.array([TINY, 1 - 2.0**-53]))
+    return Maker(
+        dtype, lambda block: of(block, block.uniform(name)), of=of, typical=mean, ends=(float(low), float(high))
+    )
 
 
 def bounded(quantile: Quantile, low: float | None, high: float | None) -> Quantile:

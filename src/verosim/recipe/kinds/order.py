@@ -1,4 +1,4 @@
-"""Columns in which a row depends on those before it: previous values, running sums, ranks, series, and states.
+"""Columns in which a row depends on those before it: previous values, running sums, ranks, and series.
 
 The rows of one parent are one run of steps, in order, all in one block. Without a parent the table is one run, and each
 block hands its last state to the next; such a state is worked out again, block by block, by a process that needs it.
@@ -19,10 +19,9 @@ import numpy.typing as npt
 import polars as pl
 
 from verosim.errors import SchemaError, did_you_mean
-from verosim.providers.packs import taken
-from verosim.recipe.kinds.plain import Scalar, plain_series, shares_of
+from verosim.normal import normal_quantile
+from verosim.recipe.kinds.plain import Scalar
 from verosim.recipe.nouns import Floats, Ints, Kind, Maker, Number, Term, listed
-from verosim.recipe.quantiles import normal_quantile
 
 if TYPE_CHECKING:
     from verosim.recipe.planning import Scope
@@ -54,7 +53,7 @@ def in_steps(scope: Scope, name: str, dtype: pl.DataType, step: Step) -> Maker:
     return Maker(dtype, make, across=True)
 
 
-def _firsts(block: Block) -> npt.NDArray[np.bool_]:
+def firsts_of(block: Block) -> npt.NDArray[np.bool_]:
     """Which rows (n,) are the first of their run."""
     return block.position == 0 if block.planned.parent is not None else np.zeros(block.n, bool)
 
@@ -67,16 +66,25 @@ def _steps(block: Block) -> Ints:
 # ------------------------------------------------------------------------------------------------- previous, running
 
 
+ALL: Final = "\0all"
+
+
 def _grouped(scope: Scope, by: str | None) -> list[str]:
-    """The columns that runs are told apart by, besides the parent."""
-    if by is None:
-        return []
-    scope.maker(by)
-    if scope.planned.parent is None:
-        raise SchemaError(
-            "`by` is for tables with a parent; make the table `per` another that has a row for each group."
-        )
-    return [by]
+    """What runs are told apart by: the parent, and the column `by`."""
+    if by is not None:
+        scope.maker(by)
+    return [*(["\0up"] if scope.planned.parent is not None else []), *([by] if by is not None else [])] or [ALL]
+
+
+def _of_run(block: Block, values: pl.Series, groups: list[str]) -> pl.DataFrame:
+    """The values with what tells their run apart."""
+    known = {"\0up": lambda: pl.Series(block.parents), ALL: lambda: pl.repeat(0, block.n, eager=True)}
+    return pl.DataFrame({"value": values, **{g: known[g]() if g in known else block[g] for g in groups}})
+
+
+def _last(frame: pl.DataFrame, groups: list[str]) -> pl.DataFrame:
+    """The last row of each run, from which the next block goes on."""
+    return frame.group_by(groups, maintain_order=True).last().select(frame.columns)
 
 
 @dataclass(frozen=True)
@@ -85,7 +93,7 @@ class Previous(Kind):
 
     column: str
     default: Scalar | None = None  # of the first row
-    by: str | None = None
+    by: str | None = None  # a column: the row before of the same value there
 
     def plan(self, scope: Scope, name: str) -> Maker:
         dtype = scope[self.column]
@@ -94,20 +102,17 @@ class Previous(Kind):
             first = pl.Series([self.default]).cast(dtype, strict=True)
         except pl.exceptions.PolarsError as error:
             raise SchemaError(f"`default` {self.default!r} is no {dtype}, which {self.column!r} is.") from error
+        shifted = pl.col("value").shift(1, fill_value=first[0]).over(groups)
 
         def step(block: Block, before: Any) -> tuple[pl.Series, Any]:
-            values = block[self.column]
-            if block.planned.parent is not None:
-                frame = pl.DataFrame({"value": values, "\0up": block.parents}).hstack(block.frame(groups))
-                out = frame.select(pl.col("value").shift(1, fill_value=first[0]).over(["\0up", *groups])).to_series()
-                return out, None
-            out = pl.concat([first if before is None else before, values.head(max(len(values) - 1, 0))])
-            return out.head(len(values)), values.tail(1)
+            own = _of_run(block, block[self.column], groups)
+            frame = own if before is None else pl.concat([before, own])
+            return frame.select(shifted).to_series().tail(block.n), _last(frame, groups)
 
         return in_steps(scope, name, dtype, step)
 
 
-_HOWS: Final = {"sum": "cum_sum", "count": "cum_count", "min": "cum_min", "max": "cum_max"}
+_HOWS: Final = {"sum": "cum_sum", "count": "cum_sum", "min": "cum_min", "max": "cum_max"}
 
 
 @dataclass(frozen=True)
@@ -117,7 +122,7 @@ class Running(Kind):
     column: str
     how: str = "sum"
     start: Number = 0  # what a sum begins with
-    by: str | None = None
+    by: str | None = None  # a column: only rows of the same value there
 
     def plan(self, scope: Scope, name: str) -> Maker:
         if self.how not in _HOWS:
@@ -128,23 +133,22 @@ class Running(Kind):
         groups = _grouped(scope, self.by)
         whole = self.how == "count" or (given.is_integer() and isinstance(self.start, int))
         dtype = pl.Int64() if whole else pl.Float64()
-        cumulate = getattr(pl.col("value"), _HOWS[self.how])()
-        combine = {"min": np.fmin, "max": np.fmax}.get(self.how, np.add)
+        begun = pl.col("value") + pl.when(pl.int_range(pl.len()).over(groups) == 0).then(self.start).otherwise(0)
+        up_to = getattr(pl.col("value"), _HOWS[self.how])().over(groups)
+        up_to = up_to.forward_fill().over(groups) if self.how in ("min", "max") else up_to
 
         def step(block: Block, before: Any) -> tuple[pl.Series, Any]:
-            values = block[self.column] if self.how == "count" else block[self.column].cast(dtype)
-            frame = pl.DataFrame({"value": values.fill_null(0) if self.how == "sum" else values})
-            if block.planned.parent is not None:
-                frame = frame.with_columns(pl.Series("\0up", block.parents)).hstack(block.frame(groups))
-                out = frame.select(cumulate.over(["\0up", *groups])).to_series()
-            else:
-                out = frame.select(cumulate).to_series()
-            out = out.cast(dtype)
-            first = self.start if self.how == "sum" else 0 if self.how == "count" else None
-            before = first if before is None else before
-            if before is not None and block.n:
-                out = listed(combine(out.fill_null(before).to_numpy(), before), dtype)
-            return out, out[-1] if block.n else before
+            """What each run came to so far stands before its rows, as one more of them."""
+            values = block[self.column]
+            values = values.is_not_null() if self.how == "count" else values
+            values = values.cast(dtype) if self.how in ("min", "max") else values.cast(dtype).fill_null(0)
+            own = _of_run(block, values, groups)
+            frame = own if before is None else pl.concat([before, own])
+            if self.how == "sum" and self.start:
+                known = 0 if before is None else before.height
+                frame = pl.concat([frame.head(known), frame.with_columns(begun.alias("value")).slice(known)])
+            frame = frame.with_columns(up_to.alias("value"))
+            return frame["value"].tail(block.n), _last(frame, groups)
 
         return in_steps(scope, name, dtype, step)
 
@@ -219,7 +223,7 @@ class Series(Kind):
             for season in self.seasons:
                 out = out + season.size * np.sin(2 * np.pi * (t - season.shift) / season.period)
             e = self.sd * normal_quantile(block.uniform(name))
-            states = noise(e, _firsts(block), before)
+            states = noise(e, firsts_of(block), before)
             return listed(out + states[:, 0], pl.Float64()), states[-1] if block.n else before
 
         return in_steps(scope, name, pl.Float64(), step)
@@ -268,60 +272,3 @@ def _scan_affine(maps: Floats, moves: Floats) -> Floats:
         maps[width:] = np.einsum("nij,njk->nik", maps[width:], maps[:-width])
         width *= 2
     return moves
-
-
-# ------------------------------------------------------------------------------------------------- states
-
-
-@dataclass(frozen=True)
-class States(Kind):
-    ABOUT: ClassVar[str] = "a state machine: in each row the next state, by the chances of the one before (Markov)"
-
-    moves: dict[str, dict[str, Number]]  # state -> next state -> weight; a state without moves stays
-    start: str | dict[str, Number] | None = None  # the first state, or weights; by default the first named
-
-    def plan(self, scope: Scope, name: str) -> Maker:
-        names = list(dict.fromkeys([*self.moves, *(to for row in self.moves.values() for to in row)]))
-        if not names:
-            raise SchemaError("there are no states.")
-        start = self.start if self.start is not None else names[0]
-        begin = _running({start: 1} if isinstance(start, str) else start, names, "start")
-        rows = [_running(self.moves.get(n) or {n: 1}, names, n) for n in names]
-        ends, labels = np.stack(rows), plain_series(names)
-
-        def step(block: Block, before: Any) -> tuple[pl.Series, Any]:
-            u = block.uniform(name)
-            maps = np.stack([np.searchsorted(row[:-1], u, side="right") for row in ends], axis=1)
-            firsts = _firsts(block)
-            if block.n and block.planned.parent is None:
-                firsts = np.arange(block.n) == 0
-            initial = np.searchsorted(begin[:-1], u, side="right")
-            if before is not None and block.n:
-                initial[0] = maps[0, before]
-            maps[firsts] = initial[firsts, None]
-            states = _scan_maps(maps)
-            return taken(labels, states), int(states[-1]) if block.n else before
-
-        return in_steps(scope, name, labels.dtype, step)
-
-
-def _running(weights: dict[str, Number], names: list[str], what: str) -> Floats:
-    for key in weights:
-        if key not in names:
-            raise SchemaError(f"{what}: no state {key!r}; {did_you_mean(key, names)}")
-    try:
-        return np.cumsum(shares_of([weights.get(n, 0) for n in names]))
-    except SchemaError as error:
-        raise SchemaError(f"state {what!r}: {error}") from error
-
-
-def _scan_maps(maps: Ints) -> Ints:
-    """The state after each step; maps (n, states) from the state before to the one after, the first a constant."""
-    width = 1
-    while width < len(maps):
-        after, before = maps[width:], maps[:-width]
-        maps = np.concatenate([maps[:width], np.take_along_axis(after, before, axis=1)])
-        if (maps == maps[:, :1]).all():
-            break
-        width *= 2
-    return maps[:, 0]

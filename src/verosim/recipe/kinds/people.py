@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 import numpy as np
 import polars as pl
 
-from verosim.draws import stream
+from verosim.draws import permutation, stream
 from verosim.errors import ArgumentError, MissingExtraError, SchemaError, did_you_mean
 from verosim.providers import LOCALES, PROVIDERS, laid_out, make_together, parse_provider, values_of
+from verosim.providers.packs import taken
 from verosim.recipe.kinds.plain import shares_of
 from verosim.recipe.nouns import Ints, Kind, Maker, Number
 
@@ -189,17 +190,36 @@ def _library(module: str, shown: str) -> Any:
 
 
 def _pooled(scope: Scope, name: str, size: int, draw: Callable[[int], Callable[[], Any]]) -> Maker:
-    """A column of a library that makes one value a call: it is called `size` times, and rows draw from these."""
+    """A column of a library that makes one value a call: it is called `size` times, and rows draw from these.
+
+    Of a unique column, each different value is dealt out once.
+    """
     if not 1 <= size <= 1_000_000:
         raise SchemaError(f"`pool` goes from 1 to 1,000,000, not {size}.")
     dtype = _pool([_tried(draw(0))]).dtype
+    key = ("recipe", scope.table, name)
 
     def values(run: Run) -> pl.Series:
         def make() -> pl.Series:
-            call = draw(int(stream(run.seed, "recipe", scope.table, name, "pool").integers(2**31)))
+            call = draw(int(stream(run.seed, *key, "pool").integers(2**31)))
             return _pool([_tried(call) for _ in range(size)]).cast(dtype)
 
         return run.once(("pool", scope.table, name), make)
+
+    if scope.planned.columns[name].unique:
+
+        def different(run: Run) -> pl.Series:
+            return run.once(
+                ("pool", scope.table, name, "different"), lambda: values(run).drop_nulls().unique(maintain_order=True)
+            )
+
+        def at(run: Run, rows: Ints) -> pl.Series:
+            return taken(different(run), permutation(rows, len(different(run)), run.seed, *key))
+
+        def room(run: Run) -> int:
+            return len(different(run))
+
+        return Maker(dtype, lambda block: at(block.run, block.rows), at=at, capacity=room, fixed=True)
 
     def of(block: Block, u: np.ndarray) -> pl.Series:
         return values(block.run).gather(np.minimum((u * size).astype(np.int64), size - 1))
@@ -227,70 +247,12 @@ def _pool(values: list[Any]) -> pl.Series:
 
 # ------------------------------------------------------------------------------------------------- texts
 
-_LOREM: Final = [
-    "lorem",
-    "ipsum",
-    "dolor",
-    "sit",
-    "amet",
-    "consectetur",
-    "adipiscing",
-    "elit",
-    "sed",
-    "do",
-    "eiusmod",
-    "tempor",
-    "incididunt",
-    "ut",
-    "labore",
-    "et",
-    "dolore",
-    "magna",
-    "aliqua",
-    "enim",
-    "ad",
-    "minim",
-    "veniam",
-    "quis",
-    "nostrud",
-    "exercitation",
-    "ullamco",
-    "laboris",
-    "nisi",
-    "aliquip",
-    "ex",
-    "ea",
-    "commodo",
-    "consequat",
-    "duis",
-    "aute",
-    "irure",
-    "in",
-    "reprehenderit",
-    "voluptate",
-    "velit",
-    "esse",
-    "cillum",
-    "fugiat",
-    "nulla",
-    "pariatur",
-    "excepteur",
-    "sint",
-    "occaecat",
-    "cupidatat",
-    "non",
-    "proident",
-    "sunt",
-    "culpa",
-    "qui",
-    "officia",
-    "deserunt",
-    "mollit",
-    "anim",
-    "id",
-    "est",
-    "laborum",
-]
+_LOREM: Final = (
+    "lorem ipsum dolor sit amet consectetur adipiscing elit sed do eiusmod tempor incididunt ut labore et dolore "
+    "magna aliqua enim ad minim veniam quis nostrud exercitation ullamco laboris nisi aliquip ex ea commodo consequat "
+    "duis aute irure in reprehenderit voluptate velit esse cillum fugiat nulla pariatur excepteur sint occaecat "
+    "cupidatat non proident sunt culpa qui officia deserunt mollit anim id est laborum"
+)
 
 
 @dataclass(frozen=True)
@@ -305,7 +267,7 @@ class Lorem(Kind):
             raise SchemaError(
                 f"`lorem` takes two numbers of words from 1 to 500, the lower first, not {low} and {high}."
             )
-        words = pl.Series(_LOREM)
+        words = pl.Series(_LOREM.split())
 
         def make(block: Block) -> pl.Series:
             counts = low + np.minimum((block.uniform(name, "length") * (high - low + 1)).astype(np.int64), high - low)
