@@ -144,7 +144,7 @@ def _facts(world: World) -> dict[str, pl.Series]:
 
     def fact(name: str) -> pl.Series:
         if name in known.columns:
-            return known[name].cast(FACTS[name]).extend_constant(None, people.n - known.height)  # rows without a patient
+            return known[name].cast(FACTS[name]).extend_constant(None, people.n - known.height)
         return pl.Series([None], dtype=FACTS[name]).new_from_index(0, people.n)
 
     return {

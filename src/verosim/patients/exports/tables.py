@@ -236,12 +236,47 @@ def _observations(block: Block) -> pl.DataFrame:
     kinds = block["observations"]["kind"]
     rows = block.rows("observations", also=kinds != PANEL)
     kind = kinds[rows]
-    return shaped("observations", _when(block, "observations", rows) | {
+    seen = shaped("observations", _when(block, "observations", rows) | {
         "CATEGORY": block.item("observations", rows, "category"),
         "VALUE": values(block, rows),
         "UNITS": block.item("observations", rows, "unit"),
         "TYPE": pl.Series(np.where(kind == NUMBER, "numeric", "text"), dtype=pl.String),
     })  # fmt: skip
+    patient, lived = _quality(block)
+    both = pl.concat([seen, lived]).with_columns(
+        rank=pl.concat([pl.Series(block.rank[block["observations"]["patient"][rows]]), pl.Series(block.rank[patient])])
+    )
+    return both.sort("rank", maintain_order=True).drop("rank")
+
+
+def _quality(block: Block) -> tuple[Array, pl.DataFrame]:
+    """Whose (k,), and QALY, DALY and QOLS of each year of life that is shown: on birthdays, without a visit."""
+    lines, people = block.extra.get("quality"), block.people
+    patient = np.zeros(0, np.int64) if lines is None else lines["patient"].to_numpy()
+    year = np.zeros(0, np.int64) if lines is None else lines["year"].to_numpy()
+    when = people.birthdays[patient, np.minimum(year + 1, people.birthdays.shape[1] - 1)]
+    end = np.minimum(people.stop[patient], people.death[patient])
+    shown = (block.rank[patient] != NONE) & (when > block.record.since[patient]) & (when <= end)
+    names = ("QALY", "DALY", "QOLS")
+    each = np.repeat(np.flatnonzero(shown), len(names))
+    name = pl.Series(names, dtype=pl.String).gather(np.tile(np.arange(len(names)), len(each) // len(names)))
+    found = np.zeros(0) if lines is None else lines.select(n.lower() for n in names).to_numpy()[each[::3]].ravel()
+    none = pl.Series([None], dtype=pl.String).new_from_index(0, len(each))
+    units = name.replace_strict({"QALY": "a", "DALY": "a", "QOLS": "{score}"}, return_dtype=pl.String)
+    return patient[each], shaped(
+        "observations",
+        {
+            "DATE": pl.Series(when[each]).cast(MOMENT),
+            "PATIENT": block.person_ids.gather(patient[each]),
+            "ENCOUNTER": none,
+            "CATEGORY": none,
+            "CODE": name,
+            "DESCRIPTION": name,
+            "VALUE": one_decimal(found),
+            "UNITS": units,
+            "TYPE": none.fill_null("numeric"),
+        },
+    )
 
 
 def values(block: Block, rows: Array) -> pl.Series:
