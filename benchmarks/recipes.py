@@ -115,6 +115,7 @@ def main(small: bool) -> None:
     size = 1 if small else 10
     PERSON.sample(10_000)
     result: dict[str, Any] = {"cores": CORES, "verosim": vs.__version__, "polars": pl.__version__}
+    result["load before"] = round(os.getloadavg()[0], 1)  # of what else runs on the machine: near 0 on a quiet one
     result["faker"] = timed(lambda: faker_people(2000), 2000)
     result["mimesis"] = timed(lambda: mimesis_people(20_000), 20_000)
     result["person"] = timed(lambda: PERSON.sample(200_000 * size, seed=1), 200_000 * size)

@@ -319,6 +319,15 @@ def test_skeletons_from_a_live_database(tmp_path: Path) -> None:
         skeleton.from_database(tmp_path / "y.db")
 
 
+def test_skeletons_of_data_know_foreign_keys_and_decimals() -> None:
+    up = pl.DataFrame({"id": range(1, 61), "price": [i * 1.25 + 0.01 for i in range(60)]})
+    down = pl.DataFrame({"of": [i * 7 % 60 + 1 for i in range(200)], "n": [i % 50 for i in range(200)]})
+    data = {"up": up, "down": down}
+    made = Recipe.parse(skeleton.text(skeleton.from_frames(data, vs.inspect(data)))).sample(seed=1)
+    assert made["down"]["of"].is_in(made["up"]["id"].implode()).all()
+    assert (made["up"]["price"].round(2) == made["up"]["price"]).all()
+
+
 def test_skeletons_of_data_leave_out_what_few_hold() -> None:
     data = pl.DataFrame({"kind": ["a"] * 60 + ["b"] * 39 + ["secret"], "n": [i * i % 97 + 0.5 for i in range(100)]})
     text = skeleton.text(skeleton.from_frames({"t": data}, vs.inspect({"t": data})))

@@ -9,12 +9,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import polars as pl
+
 from verosim.errors import ArgumentError, DataError, did_you_mean
-from verosim.evaluation import FULL, Case, Report, measure
+from verosim.evaluation import FULL, FULL_BETWEEN, Case, Family, Report, measure, measure_between
 from verosim.evaluation.matching import Tables, same_columns, same_tables, same_types
 from verosim.infer import infer
 from verosim.models import Progress, silent, stage
-from verosim.run import SEED, open_data
+from verosim.run import SEED, briefed, open_data
 from verosim.schema import Schema
 from verosim.table_model import whole
 
@@ -38,27 +40,35 @@ def evaluate(
     """
     whole("seed", seed, 0)
     progress(0.0, "looking at the columns")
-    dataset = open_data(real).dataset
+    opened, given = briefed(open_data(real), schema)
+    dataset = opened.dataset
     parts = {"synthetic": same_tables(dataset, open_data(synthetic).dataset, "synthetic")}
     if holdout is not None:
         parts["hold-out"] = same_tables(dataset, open_data(holdout).dataset, "hold-out")
-    found = infer(dataset, schema if schema is None or isinstance(schema, Schema) else Schema.load(schema))
+    found = infer(dataset, given)
     _check_asked(dataset, target, keys)
     tables, notes = {}, []
+    sides: dict[str, dict[str, pl.DataFrame]] = {"real": {}, "hold-out": {}, "synthetic": {}}
     for number, (name, frame) in enumerate(dataset.items()):
         frames = {"real": frame}
         for role, others in parts.items():
             frames[role], said = same_columns(frame, others[name], found[name], role)
             notes += said
         frames = {"hold-out": frame.clear(), **same_types(frames, found[name])}
+        for role, side in sides.items():
+            side[name] = frames[role]
         own_keys = tuple(key for key in keys if key in frame.columns)
         case = Case.of(
             frames["real"], frames["hold-out"], frames["synthetic"], found[name],
             target=target if target in frame.columns else None, keys=own_keys, seed=seed,
         )  # fmt: skip
-        part = stage(progress, (number + 0.05) / len(dataset), (number + 1) / len(dataset))
+        part = stage(progress, (number + 0.05) / (len(dataset) + 1), (number + 1) / (len(dataset) + 1))
         tables[name] = measure(case, FULL, part)
-    return Report(tables, notes=tuple(notes))
+    if not any(table.foreign_keys for table in found.values()):
+        return Report(tables, notes=tuple(notes))
+    family = Family.of(sides["real"], sides["hold-out"], sides["synthetic"], found, seed=seed)
+    between = measure_between(family, FULL_BETWEEN, stage(progress, len(dataset) / (len(dataset) + 1), 1.0))
+    return Report(tables, between.measures, (*notes, *between.notes), between.details)
 
 
 def _check_asked(dataset: Tables, target: str | None, keys: Sequence[str]) -> None:

@@ -13,10 +13,22 @@ from typing import Any, Final
 import polars as pl
 
 from verosim import databases, files, rules
+from verosim.compat.sdv import Metadata, is_metadata
 from verosim.control import Control
 from verosim.databases import Pick, is_database, named, shown
 from verosim.errors import ArgumentError, RuleError
-from verosim.evaluation import FIRST, FULL, Case, Parts, Report, TableReport, measure
+from verosim.evaluation import (
+    FIRST,
+    FIRST_BETWEEN,
+    FULL,
+    FULL_BETWEEN,
+    Case,
+    Family,
+    Report,
+    TableReport,
+    measure,
+    measure_between,
+)
 from verosim.files import Layout
 from verosim.files.disk import STANDARD, check_writable
 from verosim.frames import Shape, enter, loosen
@@ -42,6 +54,7 @@ class Opened:
     shape: Shape | None = None  # data in memory: what kind
     layout: Layout | None = None  # a file: how it looked
     notes: tuple[str, ...] = ()
+    about: tuple[str, ...] = ()  # files beside these data that say what they mean
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,12 +73,13 @@ def synth(
     out: str | Path | None = None,
     *,
     schema: Schema | str | Path | None = None,
-    rows: int | None = None,
+    rows: int | Mapping[str, int] | None = None,
     scale: float | None = None,
     seed: int = SEED,
     options: Options | None = None,
     start: Any = None,
     report: str | Path | None = None,
+    keep: Iterable[str] = (),
     workers: int = 1,
     pick: Pick | None = None,
     replace_tables: bool = False,
@@ -73,9 +87,10 @@ def synth(
 ) -> Outcome:
     """Learn a file or database and write a synthetic one that looks like it, with a report: the whole path.
 
-    report: a page (.html, the default) or JSON. pick: what of a database is read. replace_tables: a database may hold
-    tables of these names, which are made anew. Raises an error of `verosim.errors` before any work where something
-    cannot be done; writes all or nothing.
+    rows: for several tables by name, the others in proportion. report: a page (.html, the default) or JSON. keep:
+    reference tables whose rows come out as they are. pick: what of a database is read. replace_tables: a database may
+    hold tables of these names, which are made anew. Raises an error of `verosim.errors` before any work where
+    something cannot be done; writes all or nothing.
     """
     check_sizes(rows, scale)
     out = out or beside(source, "synthetic")
@@ -84,8 +99,8 @@ def synth(
     check_targets((source, schema, start), out, report)
     check_place(out, replace_tables)
     opened = open_data(source, pick)
-    parts = FIRST if report is None else FULL
-    synthesizer, found = learn(opened, schema, seed, options or Options(), stage(progress, 0.0, 0.8), start, parts)
+    options, full = options or Options(), report is not None
+    synthesizer, found = learn(opened, schema, seed, options, stage(progress, 0.0, 0.8), start, full, keep)
     sizes = synthesizer.sizes(rows, scale)
     part = stage(progress, 0.8, 1.0)
     lost = write(synthesizer, out, sizes, seed=seed, workers=workers, replace_tables=replace_tables, progress=part)
@@ -101,6 +116,7 @@ def learn_file(
     options: Options | None = None,
     start: Any = None,
     report: str | Path | None = None,
+    keep: Iterable[str] = (),
     pick: Pick | None = None,
     progress: Progress = silent,
 ) -> Outcome:
@@ -111,7 +127,7 @@ def learn_file(
     check_targets((source, schema, start), out, report)
     check_writable(out)
     opened = open_data(source, pick)
-    synthesizer, found = learn(opened, schema, seed, options or Options(), progress, start)
+    synthesizer, found = learn(opened, schema, seed, options or Options(), progress, start, keep=keep)
     synthesizer.save(out)
     return _reported(synthesizer, {}, out, found, report)
 
@@ -143,10 +159,7 @@ def fit(
     first measure lies in `synthesizer.report`. The caller's data are not changed.
     """
     options = Options(model=model, settings=settings or {}, k=k, unit=unit, holdout=holdout, orphans=orphans)
-    opened, kept = open_data(data, pick), list(keep)
-    if kept:
-        schema = keeping(described(opened, schema), kept)
-    return learn(opened, schema, seed, options, progress, start)[0]
+    return learn(open_data(data, pick), schema, seed, options, progress, start, keep=keep)[0]
 
 
 def keeping(schema: Schema, names: Iterable[str]) -> Schema:
@@ -182,7 +195,7 @@ def open_data(data: Any, pick: Pick | None = None) -> Opened:
         raise ArgumentError("tables are picked, and rows of them drawn, from a database alone.")
     if isinstance(data, str | Path):
         source = files.read(data)
-        return Opened(source.dataset, layout=source.layout, notes=source.notes)
+        return Opened(source.dataset, layout=source.layout, notes=source.notes, about=source.about)
     dataset, shape = loosen(*enter(data))
     return Opened(dataset, shape=shape, notes=shape.notes)
 
@@ -197,9 +210,21 @@ def without_bytes(dataset: Mapping[str, pl.DataFrame]) -> tuple[dict[str, pl.Dat
     return {name: frame.select(~pl.selectors.binary()) for name, frame in dataset.items()}, notes
 
 
+def briefed(opened: Opened, schema: Schema | str | Path | None) -> tuple[Opened, Schema | None]:
+    """The schema that is given: ours or metadata of SDV, a file or one that lies beside the data; notes on it."""
+    if isinstance(schema, Schema) or (schema is None and not opened.about):
+        return opened, schema
+    path = Path(opened.about[0]) if schema is None else Path(schema)
+    if not is_metadata(path):
+        return opened, Schema.load(path)
+    metadata = Metadata.load(path)
+    note = f"{path.name}: kinds and keys of columns are those that it says (SDV metadata)"
+    return replace(opened, notes=(*opened.notes, note, *metadata.notes)), metadata.schema(opened.dataset)
+
+
 def described(opened: Opened, schema: Schema | str | Path | None) -> Schema:
     """The schema, guessed where it is not given; other tables get what their database says, and the rules they hold."""
-    given = schema if schema is None or isinstance(schema, Schema) else Schema.load(schema)
+    opened, given = briefed(opened, schema)
     found = infer(opened.dataset, given)
     structure = opened.layout.structure if opened.layout else {}
     told = databases.known(found, structure) if structure else found
@@ -217,19 +242,21 @@ def learn(
     options: Options,
     progress: Progress = silent,
     start: Any = None,
-    parts: Parts = FIRST,
+    full: bool = False,
+    keep: Iterable[str] = (),
 ) -> tuple[Synthesizer, Report]:
-    """Fit, and measure against the hold-out."""
+    """Fit, and measure against the hold-out. full: all that a page shows, not only whether it went well."""
     progress(0.0, "looking at the columns")
-    found, before = described(opened, schema), to_start_from(start, opened.dataset)
+    opened, schema = briefed(opened, schema)
+    found, before = keeping(described(opened, schema), keep), to_start_from(start, opened.dataset)
     part = stage(progress, 0.05, 0.8)
     synthesizer = Synthesizer(options).fit(opened.dataset, found, seed, part, start=before)
     synthesizer.layout, synthesizer.entry = opened.layout, opened.notes
     if opened.shape is not None:
         synthesizer.shape = opened.shape.tell(lambda name, column: rare_values(opened.dataset[name], column, options))
-    report = measured(synthesizer, opened.dataset, parts, stage(progress, 0.8, 1.0))
+    report = measured(synthesizer, opened.dataset, full, stage(progress, 0.8, 1.0))
     synthesizer.report = report.bare().to_dict()
-    return synthesizer, replace(report, notes=tuple(synthesizer.notes))
+    return synthesizer, replace(report, notes=(*report.notes, *synthesizer.notes))
 
 
 def to_start_from(start: Any, dataset: Mapping[str, pl.DataFrame]) -> dict[str, pl.DataFrame]:
@@ -246,21 +273,28 @@ def to_start_from(start: Any, dataset: Mapping[str, pl.DataFrame]) -> dict[str, 
 
 
 def measured(
-    synthesizer: Synthesizer, dataset: Mapping[str, pl.DataFrame], parts: Parts, progress: Progress = silent
+    synthesizer: Synthesizer, dataset: Mapping[str, pl.DataFrame], full: bool, progress: Progress = silent
 ) -> Report:
-    """Each table measured by these parts: synthetic rows beside those learned from and the hold-out."""
-    train, held = split(dataset, synthesizer.options, synthesizer.seed_, synthesizer.schema_)
-    tables, streams = {}, _sampled(synthesizer, train)
+    """Each table measured, and what lies between them: synthetic rows beside those learned from and the hold-out."""
+    schema, seed = synthesizer.schema_, synthesizer.seed_
+    train, held = split(dataset, synthesizer.options, seed, schema)
+    tables, new, streams = {}, dict[str, pl.DataFrame](), _sampled(synthesizer, train)
     for number, (name, frame) in enumerate(train.items()):
         try:
-            drawn = pl.concat(streams(name))
+            new[name] = pl.concat(streams(name))
         except RuleError as error:  # fewer rows may still be drawn
             rows = {"train": frame.height, "holdout": held[name].height, "synthetic": 0}
-            tables[name] = TableReport(name, rows, synthesizer.seed_, (), {}, (f"not measured: {error}",))
+            tables[name] = TableReport(name, rows, seed, (), {}, (f"not measured: {error}",))
             continue
-        case = Case.of(frame, held[name], drawn, synthesizer.schema_[name], seed=synthesizer.seed_)
-        tables[name] = measure(case, parts, stage(progress, number / len(train), (number + 1) / len(train)))
-    return Report(tables)
+        case = Case.of(frame, held[name], new[name], schema[name], seed=seed)
+        part = stage(progress, number / (len(train) + 1), (number + 1) / (len(train) + 1))
+        tables[name] = measure(case, FULL if full else FIRST, part)
+    if synthesizer.database_ is None or len(new) < len(train):
+        return Report(tables)
+    family = Family.of(train, held, new, schema, seed=seed)
+    part = stage(progress, len(train) / (len(train) + 1), 1.0)
+    between = measure_between(family, FULL_BETWEEN if full else FIRST_BETWEEN, part)
+    return Report(tables, between.measures, between.notes, between.details)
 
 
 def _sampled(synthesizer: Synthesizer, train: Mapping[str, pl.DataFrame]) -> Callable[[str], Iterable[pl.DataFrame]]:
@@ -280,11 +314,13 @@ def write(
     seed: int | None = None,
     workers: int = 1,
     control: Control | None = None,
+    asked: str | None = None,
     replace_tables: bool = False,
     progress: Progress = silent,
 ) -> list[str]:
     """Draw rows, as asked, and write them as they come, looking like the file or database that was learned.
 
+    control: what is asked of the rows of the table `asked`; a lone table needs no name.
     -> notes on what a database cannot hold.
     """
     total, done = max(1, sum(sizes.values())), 0
@@ -296,7 +332,7 @@ def write(
             progress(done / total, f"{done:,} rows")
             yield block
 
-    streams = synthesizer.streams(sizes, seed, workers or fitting(max(sizes.values())), control)
+    streams = synthesizer.streams(sizes, seed, workers or fitting(max(sizes.values())), control, asked)
     frames = {name: counted(blocks) for name, blocks in streams.items()}
     return put(frames, out, synthesizer.layout, synthesizer.schema_, replace_tables)
 
@@ -310,6 +346,7 @@ def write_samples(
     seed: int | None = None,
     workers: int = 1,
     control: Control | None = None,
+    asked: str | None = None,
     replace_tables: bool = False,
     progress: Progress = silent,
 ) -> list[str | Path]:
@@ -319,8 +356,8 @@ def write_samples(
     for number, (path, own) in enumerate(zip(outs, seeds, strict=True)):
         part = stage(progress, number / len(outs), (number + 1) / len(outs))
         write(
-            synthesizer, path, sizes, seed=own, workers=workers, control=control, replace_tables=replace_tables,
-            progress=part,
+            synthesizer, path, sizes, seed=own, workers=workers, control=control, asked=asked,
+            replace_tables=replace_tables, progress=part,
         )  # fmt: skip
     return outs
 

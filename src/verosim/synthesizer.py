@@ -21,7 +21,7 @@ from threadpoolctl import threadpool_limits
 from verosim import archive
 from verosim import workers as by_workers
 from verosim.control import Balance, Control, Controlled, derived
-from verosim.draws import stream
+from verosim.draws import BLOCK, stream
 from verosim.errors import (
     ArgumentError,
     DataError,
@@ -166,15 +166,14 @@ class Synthesizer:
         more variety. m: a list of so many samples, by seeds derived from this one, the first by this one.
         """
         sizes, control = self.sizes(rows, scale), Control(where, balance, edges, fair, temperature)
-        named = list(rows) if isinstance(rows, Mapping) else list(sizes)
-        if control.any and len(named) > 1:
-            raise ArgumentError("what is asked of the rows is asked of one table: name one table, rows={table: n}.")
+        asked = next(iter(rows)) if isinstance(rows, Mapping) and len(rows) == 1 else None
         if m is not None:
-            seeds = self.seeds(m, seed)
-            return [self._sample(sizes, each, workers, control, named[0]) for each in seeds]
-        return self._sample(sizes, seed, workers, control, named[0])
+            return [self._sample(sizes, each, workers, control, asked) for each in self.seeds(m, seed)]
+        return self._sample(sizes, seed, workers, control, asked)
 
-    def _sample(self, sizes: Mapping[str, int], seed: int | None, workers: int, control: Control, asked: str) -> Any:
+    def _sample(
+        self, sizes: Mapping[str, int], seed: int | None, workers: int, control: Control, asked: str | None
+    ) -> Any:
         streams = self.streams(sizes, seed, workers, control, asked)
         drawn = {name: pl.concat(blocks) for name, blocks in streams.items()}
         frames = {n: self.shape.leave_table(n, f) for n, f in drawn.items()} if self.shape else dict(drawn)
@@ -190,6 +189,33 @@ class Synthesizer:
         full = self._control(name).complete(given, self._seed(seed))
         learned = self.shape.tables.get(name) if self.shape else None
         return leave_completed(full, shape.tables[name], learned, name)
+
+    def around(self, frame: Any, *, table: str | None = None, seed: int | None = None) -> Any:
+        """A whole dataset around rows of one table: these rows, with the columns that they lack drawn, all that they
+        own, and other tables in proportion.
+
+        Raises ArgumentError for a table whose rows another one owns, DataError for values that cannot be.
+        """
+        name, given, _ = self._entered(frame, table)
+        if self.database_ is None or self.database_.graph.owner(name):
+            raise ArgumentError(
+                f"table {name!r} stands alone, or its rows are owned: give rows of one that owns others."
+            )
+        model, seed = self._table(name), self._seed(seed)
+        full = given if {*model.table.names} <= {*given.columns} else self._control(name).complete(given, seed)
+        key = [n for n in self.schema_[name].primary_key if n in given.columns]
+        if key and given.select(key).is_duplicated().any():
+            raise DataError("two rows have one key.", table=name, column=tuple(key), fix="Give each row its own.")
+
+        def rows(other: str, n: int, seed: int) -> Iterator[pl.DataFrame]:
+            if other != name:
+                return self._table(other).blocks(n, seed)
+            return (full[i : i + BLOCK].select(model.table.names) for i in range(0, max(n, 1), BLOCK))
+
+        sizes = self.database_.sizes({name: full.height})
+        drawing = self.database_.draw(sizes, seed, rows, self.database_.owned(name))
+        drawn = {other: pl.concat(drawing.blocks(other)) for other in self.schema_}
+        return {n: self.shape.leave_table(n, f) for n, f in drawn.items()} if self.shape else drawn
 
     def impute(self, frame: Any, m: int | None = None, *, table: str | None = None, seed: int | None = None) -> Any:
         """A frame with its missing cells drawn given all others, which stay; m: a list of so many, drawn apart."""
@@ -245,8 +271,11 @@ class Synthesizer:
     ) -> dict[str, Iterator[pl.DataFrame]]:
         """The rows of several tables, a block at a time; their keys fit each other. sizes: see `sizes`.
 
-        control: what is asked of the table `asked`; the rows that it owns follow.
+        control: what is asked of the table `asked`, by default the only one; the rows that it owns follow.
         """
+        if control is not None and control.any and asked is None and len(sizes) > 1:
+            one = "name it with its rows, rows={table: n} or --rows table=n."
+            raise ArgumentError(f"what is asked of the rows is asked of one table: {one}")
         if self.database_ is None:
             return {name: self.blocks(name, n, seed, workers, control) for name, n in sizes.items()}
         control, seed = control or Control(), self._seed(seed)

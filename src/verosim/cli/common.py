@@ -50,7 +50,13 @@ SampleRows = Annotated[
     int | None, typer.Option(min=1, help="Of a database: at most so many rows of each table, drawn at random.")
 ]
 Replace = Annotated[bool, typer.Option("--replace", help="In a database: make tables of the same names anew.")]
-Rows = Annotated[int | None, typer.Option(min=0, help="How many rows; by default as many as the real data.")]
+Rows = Annotated[
+    str | None,
+    typer.Option(
+        metavar="N|TABLE=N",
+        help="How many rows; by default as many as the real data. Of several tables: customers=1000,products=50.",
+    ),
+]
 Scale = Annotated[float | None, typer.Option(min=0, help="How many rows, as a multiple of the real data.")]
 Seed = Annotated[int, typer.Option(min=0, help="Fixes all chance: the same seed gives the same rows.")]
 OwnSeed = Annotated[int | None, typer.Option(min=0, help="Fixes all chance; by default that of the fit.")]
@@ -70,6 +76,9 @@ Start = Annotated[
 ]
 OrphansKind = Enum("OrphansKind", {name: name for name in ("error", "drop", "null", "keep")})  # type: ignore[misc]
 Orphans = Annotated[OrphansKind, typer.Option(help="What to do with rows whose foreign key names nobody.")]
+Keep = Annotated[
+    str | None, typer.Option(help="Reference tables that come out as they are, with commas between: country,city.")
+]
 Workers = Annotated[int, typer.Option(min=0, help="Processes that draw rows; 0: as many as pay.")]
 Replicates = Annotated[
     int | None, typer.Option("-m", min=1, help="How many files, drawn apart: out.1.csv, out.2.csv ...")
@@ -106,8 +115,25 @@ def picked(schema_name: str | None, tables: str | None, sample_rows: int | None)
 
     if not (schema_name or tables or sample_rows):
         return None
-    names = tuple(name.strip() for name in tables.split(",")) if tables else ()
-    return Pick(schema_name, names, sample_rows)
+    return Pick(schema_name, tuple(listed(tables)), sample_rows)
+
+
+def rows_of(text: str | None) -> int | dict[str, int] | None:
+    """How many rows: "1000" -> 1000, "customers=1000, products=50" -> a number for each table."""
+    if text is None:
+        return None
+    sizes = dict[str, int]()
+    for part in text.split(","):
+        name, equals, number = part.rpartition("=")
+        if not re.fullmatch(r"\s*[0-9]+\s*", number) or (not equals and "," in text) or (equals and not name.strip()):
+            raise ArgumentError(f"--rows: a number was wanted, or TABLE=N with commas between, not {text!r}.")
+        sizes[name.strip()] = int(number)
+    return sizes.get("", sizes)
+
+
+def listed(names: str | None) -> list[str]:
+    """Names with commas between."""
+    return [name.strip() for name in names.split(",")] if names else []
 
 
 def say_json(content: dict[str, Any]) -> None:

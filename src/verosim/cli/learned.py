@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
@@ -15,6 +15,7 @@ from verosim.cli.common import (
     AsJson,
     Holdout,
     K,
+    Keep,
     Model,
     ModelFile,
     Orphans,
@@ -37,10 +38,12 @@ from verosim.cli.common import (
     Unit,
     Workers,
     app,
+    listed,
     only_one,
     picked,
     printer,
     progress_bar,
+    rows_of,
     say,
     say_json,
     settings_of,
@@ -87,6 +90,7 @@ def synth(
     holdout: Holdout = 0.1,
     start: Start = None,
     orphans: Orphans = ORPHANS,
+    keep: Keep = None,
     workers: Workers = 0,
     schema_name: SchemaName = None,
     tables: Tables = None,
@@ -102,8 +106,9 @@ def synth(
     options = _options(model, set_, k, unit, holdout, orphans)
     with progress_bar(quiet) as progress:
         done = run.synth(
-            source, out, schema=schema, rows=rows, scale=scale, seed=seed, options=options, start=start, report=report,
-            workers=workers, pick=picked(schema_name, tables, sample_rows), replace_tables=replace_, progress=progress,
+            source, out, schema=schema, rows=rows_of(rows), scale=scale, seed=seed, options=options, start=start,
+            report=report, keep=listed(keep), workers=workers, pick=picked(schema_name, tables, sample_rows),
+            replace_tables=replace_, progress=progress,
         )  # fmt: skip
     if as_json:
         say_json({**_outcome(done), "rows": dict(done.rows)})
@@ -129,6 +134,7 @@ def fit(
     holdout: Holdout = 0.1,
     start: Start = None,
     orphans: Orphans = ORPHANS,
+    keep: Keep = None,
     schema_name: SchemaName = None,
     tables: Tables = None,
     sample_rows: SampleRows = None,
@@ -141,7 +147,7 @@ def fit(
     options = _options(model, set_, k, unit, holdout, orphans)
     with progress_bar(quiet) as progress:
         done = run.learn_file(
-            source, out, schema=schema, seed=seed, options=options, start=start, report=report,
+            source, out, schema=schema, seed=seed, options=options, start=start, report=report, keep=listed(keep),
             pick=picked(schema_name, tables, sample_rows), progress=progress,
         )  # fmt: skip
     if as_json:
@@ -184,13 +190,15 @@ def sample(
     control = Control.of_text(where, balance, edges, fair, temperature)
     synthesizer = run.load(model_file)
     place = out or targets.default_output(synthesizer.layout, model_file)
-    sizes = synthesizer.sizes(rows, scale)
+    asked = rows_of(rows)
+    sizes = synthesizer.sizes(asked, scale)
     targets.check_targets((model_file,), place)
     targets.check_place(place, replace_)
     with progress_bar(quiet) as progress:
         outs = run.write_samples(
-            synthesizer, place, sizes, m=m, seed=seed, workers=workers, control=control, replace_tables=replace_,
-            progress=progress,
+            synthesizer, place, sizes, m=m, seed=seed, workers=workers, control=control,
+            asked=next(iter(asked)) if isinstance(asked, dict) and len(asked) == 1 else None,
+            replace_tables=replace_, progress=progress,
         )  # fmt: skip
     if as_json:
         wrote = {"out": shown(place)} if m is None else {"out": list(map(shown, outs))}
@@ -302,8 +310,8 @@ def inspect(
             targets.check_targets((source,), target)
     with progress_bar(quiet) as progress:
         progress(0.0, "looking at the columns")
-        opened = run.open_data(source, picked(schema_name, tables, sample_rows))
-        found = run.described(opened, schema)
+        opened, given = run.briefed(run.open_data(source, picked(schema_name, tables, sample_rows)), schema)
+        found = run.described(opened, given)
     wrote = _write_schema(found, source, out)
     if recipe is not None:
         wrote += f"\n{_write_recipe(opened.dataset, found, recipe)}"
@@ -311,6 +319,8 @@ def inspect(
         say_json(found.to_dict())
     elif not quiet:
         printer(out)(_columns(found), soft_wrap=False)
+        for note in opened.notes[:SHOWN]:
+            printer(out)(f"note: {note}")
         printer(out)(wrote)
 
 
@@ -336,7 +346,17 @@ def _columns(schema: Any) -> Any:
         if found:
             parts.append("rules that hold in all rows:")
             parts += [Text(f"  {rule}" + (f"   ({rule.reason})" if rule.reason else "")) for rule in found]
+        parts += [Text(line) for line in _keys(table)]
     return Group(*parts)
+
+
+def _keys(table: Any) -> Iterator[str]:
+    """The foreign keys of a table with the reason for each, and a primary key of several columns."""
+    if len(table.primary_key) > 1:
+        yield f"primary key: {', '.join(table.primary_key)}"
+    yield from ["foreign keys:"] if table.foreign_keys else []
+    yield from (f"  {key}" + (f"   ({key.reason})" if key.reason else "") for key in table.foreign_keys)
+    yield from ["kept as it is"] if table.keep else []
 
 
 def _write_recipe(dataset: Any, found: Any, path: Path) -> str:
@@ -369,10 +389,8 @@ def _show_found(done: Outcome, show: Callable[..., None]) -> None:
     """How each table stands, and the first notes: a wide table has many."""
     from verosim.evaluation.terminal import brief
 
-    tables = done.report.tables.values()
-    for table in tables:
-        show(brief(table), soft_wrap=False)
-    notes = _together(done.report.notes) + [note for table in tables for note in table.notes]
+    show(brief(done.report), soft_wrap=False)
+    notes = _together(done.report.notes) + [note for table in done.report.tables.values() for note in table.notes]
     for note in notes[:SHOWN]:
         show(f"  note: {note}")
     if len(notes) > SHOWN:

@@ -4,13 +4,14 @@
     print(found.summary())
 
 `columns` turns frames into comparable arrays, and a `Case` is all that a part is given. Each part (fidelity, copying
-...) is one function, case -> findings; `report` is what comes out.
+...) is one function, case -> findings; `report` is what comes out. Tables with keys between them are a `Family`, which
+parts of its own look at: see `relations`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Final
+from collections.abc import Callable, Mapping
+from typing import Final, TypeVar
 
 from verosim.evaluation import (
     copying,
@@ -18,18 +19,25 @@ from verosim.evaluation import (
     marginals,
     privacy,
     regression,
+    relations,
     support,
     tables,
     usefulness,
 )  # fmt: skip
 from verosim.evaluation.case import Case, Part
 from verosim.evaluation.columns import Limits
+from verosim.evaluation.families import Family
 from verosim.evaluation.report import Findings, Measure, Report, TableReport
-from verosim.models import Progress, silent
+from verosim.models import Progress, silent, stage
 
-__all__ = ["FIRST", "FULL", "Case", "Findings", "Limits", "Measure", "Parts", "Report", "TableReport", "measure"]
+__all__ = [
+    "FIRST", "FIRST_BETWEEN", "FULL", "FULL_BETWEEN", "Between", "Case", "Family", "Findings", "Limits", "Measure",
+    "Parts", "Report", "TableReport", "measure", "measure_between",
+]  # fmt: skip
 
+Data = TypeVar("Data", Case, Family)
 Parts = Mapping[str, tuple[float, Part]]  # name -> its share of the time, and the part
+Between = Mapping[str, tuple[float, Callable[[Family, Progress], Findings]]]  # the same, of tables with keys
 
 FIRST: Final[Parts] = {  # what every fit is measured with
     "fidelity": (2.0, fidelity.assess),
@@ -45,16 +53,17 @@ FULL: Final[Parts] = {  # a whole report
     "copying": FIRST["copying"],
     "privacy": (9.0, privacy.assess),
 }
+FIRST_BETWEEN: Final[Between] = {"keys": (0.1, relations.keys), "cardinality": (0.2, relations.cardinality)}
+FULL_BETWEEN: Final[Between] = {
+    **FIRST_BETWEEN,
+    "families": (4.0, relations.families),
+    "trends": (2.0, relations.trends),
+}
 
 
 def measure(case: Case, parts: Parts = FIRST, progress: Progress = silent) -> TableReport:
     """What the parts find, in their order. The same seed gives the same report."""
-    found, done, total = [], 0.0, sum(share for share, _ in parts.values())
-    for share, part in parts.values():
-        begin = done
-        found.append(part(case, lambda at, what, b=begin, s=share: progress((b + at * s) / total, what)))  # type: ignore[misc]
-        done += share
-    progress(1.0, "measured")
+    found = _all(case, parts, progress)
     return TableReport(
         table=case.table.name,
         rows=case.rows,
@@ -63,3 +72,24 @@ def measure(case: Case, parts: Parts = FIRST, progress: Progress = silent) -> Ta
         details={name: value for f in found for name, value in f.details.items()},
         notes=(*case.notes(), *(note for f in found for note in f.notes)),
     )
+
+
+def measure_between(family: Family, parts: Between = FIRST_BETWEEN, progress: Progress = silent) -> Findings:
+    """What the parts find between tables, in their order. The same seed gives the same."""
+    found = _all(family, parts, progress)
+    return Findings(
+        tuple(m for f in found for m in f.measures),
+        {name: value for f in found for name, value in f.details.items()},
+        tuple(note for f in found for note in f.notes),
+    )
+
+
+def _all(
+    data: Data, parts: Mapping[str, tuple[float, Callable[[Data, Progress], Findings]]], progress: Progress
+) -> list[Findings]:
+    found, done, total = list[Findings](), 0.0, sum(share for share, _ in parts.values())
+    for share, part in parts.values():
+        found.append(part(data, stage(progress, done / total, (done + share) / total)))
+        done += share
+    progress(1.0, "measured")
+    return found

@@ -199,13 +199,13 @@ def _parsed(text: pl.Series, column: schema.Column) -> pl.Series:
     return Form.of(column.format).parse(text).to_physical().cast(pl.Float64)
 
 
-_UNREADABLE: Final = float(np.finfo(np.float64).max)  # stands for text that is no number; no real column reaches it
+UNREADABLE: Final = float(np.finfo(np.float64).max)  # stands for text that is no number; no real column reaches it
 
 
 def _marked(numbers: pl.Series, values: pl.Series) -> pl.Series:
-    """`numbers`, with `_UNREADABLE` where there is a value but no number."""
+    """`numbers`, with `UNREADABLE` where there is a value but no number."""
     lost = numbers.is_null() & values.is_not_null()
-    return numbers.set(lost, _UNREADABLE).alias(values.name) if lost.any() else numbers.alias(values.name)
+    return numbers.set(lost, UNREADABLE).alias(values.name) if lost.any() else numbers.alias(values.name)
 
 
 # ------------------------------------------------------------------------------------------------- series -> arrays
@@ -220,7 +220,7 @@ def _levels(values: pl.Series) -> Levels:
 def _ordered(series: pl.Series, train: Rows) -> Ordered:
     raw = series.to_numpy()  # a missing value becomes NaN
     marks = np.zeros(len(raw), np.int8)
-    tests = (series.is_null().to_numpy(), np.isnan(raw), raw == np.inf, raw == -np.inf, raw == _UNREADABLE)
+    tests = (series.is_null().to_numpy(), np.isnan(raw), raw == np.inf, raw == -np.inf, raw == UNREADABLE)
     for mark, hit in reversed(list(enumerate(tests, 1))):
         marks[hit] = mark
     values, exponent = _tamed(np.where(marks == 0, raw, 0.0))

@@ -118,21 +118,31 @@ def _boost(codes: Bytes, label: Bools, unseen: Bytes, o: Options) -> tuple[Float
     return out, gains
 
 
+def _folds(label: Bools, folds: int, rng: np.random.Generator) -> Ints:
+    """(n,) the fold of each, both labels spread evenly."""
+    order, fold = rng.permutation(len(label)), np.empty(len(label), np.int64)
+    fold[order[np.argsort(label[order], kind="stable")]] = np.arange(len(label)) % folds
+    return fold
+
+
 def classify(
     codes: Bytes,
     label: Bools,
     folds: int,
     rng: np.random.Generator,
     options: Options = Options(),
+    groups: Ints | None = None,
 ) -> tuple[Floats, Floats]:
     """The log odds of `label` for each row, by trees fitted on the other folds, and what the features gained.
 
     codes: (p, n) byte codes, label: (n,); both labels are spread evenly over the folds. -> (n,), (p, p): the gain of
     the splits by the second feature right below a split by the first. The gain of first splits is on the diagonal.
+    groups: (n,) rows of one label that are alike, and so lie in one fold: in another they would give each other away.
     """
-    order = rng.permutation(len(label))
-    fold = np.empty(len(label), np.int64)
-    fold[order[np.argsort(label[order], kind="stable")]] = np.arange(len(label)) % folds
+    _, first, group = np.unique(
+        np.arange(len(label)) if groups is None else groups, return_index=True, return_inverse=True
+    )
+    fold = _folds(label[first], folds, rng)[group]
     out, gains = np.zeros(len(label)), np.zeros(2 * codes.shape[:1])
     for k in range(folds):
         seen, held = np.flatnonzero(fold != k), np.flatnonzero(fold == k)

@@ -136,6 +136,8 @@ class Detection:
 
     auc: float
     error: float
+    accuracy: float  # share of rows that are told rightly, by the sign of the log odds
+    accuracy_error: float
     roc: Floats  # (k, 2) shares of real and of new rows that score above falling bounds: (0, 0) to (1, 1)
     gains: Floats  # (p, p) of the second column where the first was asked right before; alone: on the diagonal
 
@@ -145,16 +147,30 @@ class Detection:
         return self.gains.sum(axis=0)
 
 
-def detect(columns: Sequence[Column], real: Rows, new: Rows, rng: np.random.Generator) -> Detection:
-    """How well boosted trees tell the rows `new` from the rows `real`, on rows that they were not fitted on."""
+def detect(
+    columns: Sequence[Column],
+    real: Rows,
+    new: Rows,
+    rng: np.random.Generator,
+    folds: int = FOLDS,
+    people: Rows | None = None,
+) -> Detection:
+    """How well boosted trees tell the rows `new` from the rows `real`, on rows that they were not fitted on.
+
+    people: of all rows of the comparison, whom each belongs to, where rows of one person are alike.
+    """
     rows = np.concatenate([real, new])
     codes = np.stack([_bytes(c, rows) for c in columns])
     label = np.arange(len(rows)) >= len(real)
-    score, gains = classify(codes, label, FOLDS, rng)
+    groups = None if people is None else people[rows]
+    score, gains = classify(codes, label, folds, rng, groups=groups)
     # The error of the Mann-Whitney statistic, times the root of 2: each fold's trees learn from the labels that the
     # other folds are judged by, so that whatever two folds share by chance counts in both.
     error = np.sqrt(2 * (len(rows) + 1) / (12 * len(real) * len(new)))
-    return Detection(auc(score, label), float(error), roc(score, label), gains)
+    right = (score > 0) == label
+    told = np.bincount(np.arange(len(rows)) if groups is None else groups, right - 0.5)  # of each person
+    right_error = np.sqrt(2 * (told**2).sum()) / len(rows)
+    return Detection(auc(score, label), float(error), float(right.mean()), float(right_error), roc(score, label), gains)
 
 
 def auc(score: Floats, label: npt.NDArray[np.bool_]) -> float:
@@ -261,16 +277,22 @@ def _trend(c: Comparison, pairs: Pairs, errors: Floats) -> Measure:
 
 
 def beside(
-    like: Measure, errors: Floats, real: Floor | None, place: Callable[[int], str], judged: Rows | slice = ALL
+    like: Measure,
+    errors: Floats,
+    real: Floor | None,
+    place: Callable[[int], str],
+    judged: Rows | slice = ALL,
+    sure: float = SURE,
 ) -> Measure:
     """The mean of `errors` beside its floor; the verdict names the place that exceeds its own floor most.
 
-    Errors are shares where the unit of the measure is %. judged: those that the floor was taken of.
+    Errors are shares where the unit of the measure is %. judged: those that the floor was taken of. sure: standard
+    errors above the floor before a verdict is given, more where the errors have a long tail.
     """
     value, scale = defined_mean(errors), 100 if like.unit == "%" else 1
     if real is None:
         return like.found(scale * value, None, None, "not judged: too few real rows", "none")
-    if value <= SLACK * real.mean + SURE * real.error:
+    if value <= SLACK * real.mean + sure * real.error:
         return like.found(scale * value, scale * real.error, scale * real.mean, WITHIN_NOISE)
     excess = np.nan_to_num(errors[judged] - real.each, nan=-1.0)
     times = f"{value / real.mean:.1f} times" if real.mean else "above"
@@ -299,15 +321,16 @@ def _unseen(c: Comparison, seen: list[int]) -> tuple[Measure, dict[str, Any]]:
     if len(c.train) >= FEW:
         base = detect(columns, holdout, c.some(c.train, n, "detector train"), c.chance("detector floor"))
     names = [column.name for column in columns]
-    verdict, grade = _detected(found, base, names)
-    measure = UNSEEN.found(found.auc, found.error, base.auc if base else None, verdict, grade)
-    return measure, {"detector": _clues(found, base, names)}
+    floor = base.auc if base else None
+    verdict, grade = detected(found.auc, found.error, floor, lambda: given_away(found, base, names))
+    measure = UNSEEN.found(found.auc, found.error, floor, verdict, grade)
+    return measure, {"detector": clues(found, base, names)}
 
 
 CLUES: Final = 20  # pairs of columns that are named
 
 
-def _clues(found: Detection, base: Detection | None, names: list[str]) -> dict[str, Any]:
+def clues(found: Detection, base: Detection | None, names: list[str]) -> dict[str, Any]:
     """The ROC, and what gave the rows away: the share of the gain beyond that between real rows.
 
     gains: of each column; pairs: of two columns asked one after the other, the worst first.
@@ -327,15 +350,20 @@ def _clues(found: Detection, base: Detection | None, names: list[str]) -> dict[s
     }
 
 
-def _detected(found: Detection, base: Detection | None, names: list[str]) -> tuple[str, Grade]:
+def detected(value: float, error: float, floor: float | None, where: Callable[[], str]) -> tuple[str, Grade]:
     """What was found beyond .5; the floor of real rows is as uncertain as the value, and counts only above .5."""
-    if found.auc <= max(0.5, base.auc if base else 0.5) + SURE * found.error:
+    if value <= max(0.5, floor or 0.5) + SURE * error:
         return WITHIN_NOISE, "noise"
+    how = "hardly finds" if value < 0.6 else "finds" if value < 0.75 else "easily finds"
+    return f"a detector {how} it: mostly {where()}", "near" if value < 0.6 else "far"
+
+
+def given_away(found: Detection, base: Detection | None, names: list[str]) -> str:
+    """The column, or two, that gave most away."""
     gain = found.gain - base.gain if base else found.gain
     first, *others = np.argsort(-gain, kind="stable").tolist()
-    where = " and ".join(names[i] for i in [first, *(o for o in others[:1] if gain[o] > gain[first] / 2)])
-    how = "hardly finds" if found.auc < 0.6 else "finds" if found.auc < 0.75 else "easily finds"
-    return f"a detector {how} it: mostly column {where}", "near" if found.auc < 0.6 else "far"
+    told = [first, *(o for o in others[:1] if gain[o] > gain[first] / 2)]
+    return f"column {' and '.join(names[i] for i in told)}"
 
 
 def _notes(c: Comparison, pairs: Pairs, errors: Floats, seen: list[int]) -> Iterator[str]:

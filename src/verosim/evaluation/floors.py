@@ -50,20 +50,30 @@ class Splits:
 
 
 def splits_of(
-    c: Comparison, purpose: str, errors: Callable[[Rows, Rows], Floats], most: int | None = None
+    c: Comparison,
+    purpose: str,
+    errors: Callable[[Rows, Rows], Floats],
+    most: int | None = None,
+    groups: Rows | None = None,
 ) -> Splits | None:
     """The (k,) `errors` between real rows at the sizes of train and synthetic; None where there are too few real rows.
 
     Where there are fewer real rows than both sizes need, the sets are smaller in proportion. most: splits at most.
+    groups: (len(c.real),) whom each real row belongs to, where rows of one are alike and so stay together.
     """
     real, n, m, rng = c.real, len(c.train), len(c.synthetic), c.chance(purpose)
     if len(real) < FEW:
         return None
 
+    def shuffled() -> Rows:
+        if groups is None:
+            return rng.permutation(real)
+        return real[np.argsort(rng.permutation(int(groups.max()) + 1)[groups], kind="stable")]
+
     def at(share: float) -> Floats:
         first = max(1, round(n * share))
         both = first + max(1, round(m * share))
-        orders = (rng.permutation(real)[:both] for _ in range(min(c.limits.splits, most or c.limits.splits)))
+        orders = (shuffled()[:both] for _ in range(min(c.limits.splits, most or c.limits.splits)))
         return np.array([errors(rows[:first], rows[first:]) for rows in orders])
 
     share = min(1.0, len(real) / (n + m))

@@ -123,9 +123,13 @@ class Report:
     tables: Mapping[str, TableReport]
     relations: tuple[Measure, ...] = ()  # measures across tables
     notes: tuple[str, ...] = ()
+    details: Mapping[str, Any] = field(default_factory=dict)  # of what lies between tables: docs/report.md
 
     def __getitem__(self, label: str) -> Measure:
-        """A measure of the only table, or `report["orders: shape"]` of one of several."""
+        """A measure of the only table, `report["orders: shape"]` of one of several, or one across tables."""
+        for relation in self.relations:
+            if relation.label == label:
+                return relation
         table, colon, measure = label.partition(": ")
         if colon and table in self.tables:
             return self.tables[table][measure]
@@ -140,6 +144,7 @@ class Report:
             "verosim": f"report {VERSION}",
             "tables": {name: table.to_dict() for name, table in self.tables.items()},
             "relations": {m.label: _plain(m) for m in self.relations},
+            "details": dict(self.details),
             "notes": list(self.notes),
         }
 
@@ -150,13 +155,16 @@ class Report:
             raise FileError(f"a report of version {VERSION} was wanted, not {content.get('verosim')!r}.")
         try:
             tables = {name: _table(table) for name, table in content["tables"].items()}
-            return cls(tables, tuple(map(_measure, content["relations"].values())), tuple(content["notes"]))
+            relations = tuple(map(_measure, content["relations"].values()))
+            return cls(tables, relations, tuple(content["notes"]), dict(content.get("details", {})))
         except (KeyError, TypeError, AttributeError) as error:
             raise FileError(f"a damaged report: {error}.") from error
 
     def bare(self) -> Report:
         """The measures alone, without what pictures are drawn from: what a model file keeps."""
-        return replace(self, tables={name: replace(table, details={}) for name, table in self.tables.items()})
+        return replace(
+            self, tables={name: replace(table, details={}) for name, table in self.tables.items()}, details={}
+        )
 
     def to_frame(self) -> pl.DataFrame:
         """Every measure as a row: table, section, measure, of, value, error, low, high, floor, direction, verdict."""

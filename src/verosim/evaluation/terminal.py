@@ -22,13 +22,20 @@ STYLES: Final[dict[Grade, tuple[str, str]]] = {  # a sign, for those who do not 
 }  # fmt: skip
 
 
+FEW: Final = 4  # tables whose measures are all shown in short
 HEADLINES: Final = ("shape", "trend", "auc_unseen", "usefulness", "dcr", "copies", "membership")
 
 
-def brief(table: TableReport) -> RenderableType:
-    """How each section stands, and of its measures the best known and those that stand out; no notes."""
-    some = [m for m in table.measures if not m.of and (m.name in HEADLINES or m.grade in ("near", "far"))]
-    return Group(*_table(replace(table, notes=()), some))
+def brief(report: Report) -> RenderableType:
+    """How each section of each table stands, and of its measures the best known and those that stand out; no notes.
+
+    Of many tables only how they stand.
+    """
+    few, parts = len(report.tables) <= FEW, list(_relations(report.relations) if report.relations else ())
+    for table in report.tables.values():
+        loud = [m for m in table.measures if not m.of and (m.name in HEADLINES or m.grade in ("near", "far"))]
+        parts += _table(replace(table, notes=(), details=table.details if few else {}), loud if few else ())
+    return Group(*parts)
 
 
 def shown(report: Report | TableReport) -> RenderableType:
@@ -37,7 +44,7 @@ def shown(report: Report | TableReport) -> RenderableType:
         return Group(*_table(report))
     parts: list[RenderableType] = [part for table in report.tables.values() for part in _table(table)]
     if report.relations:
-        parts += [Text("relations", "bold"), _measures(report.relations)]
+        parts += list(_relations(report.relations))
     return Group(*parts, *_notes(report.notes))
 
 
@@ -57,11 +64,22 @@ def _table(table: TableReport, some: Sequence[Measure] | None = None) -> Iterato
         if found:
             told = standing(section, [(m.label, m) for m in found])
             yield _signed(told.grade, Text.assemble((section, "bold"), f": {told.sentence}"))
-            yield _measures(_worth_showing(found) if some is None else [m for m in some if m.section == section])
+            listed = _worth_showing(found) if some is None else [m for m in some if m.section == section]
+            yield from [_measures(listed)] if listed else ()
     for name, sign in (("column", ""), ("pair", " x ")):
         if worst := table.details.get(f"worst_{name}"):
             yield Text(f"  worst {name}: {sign.join(worst[:-1])} ({worst[-1]:.3g} %)")
     yield from _notes(table.notes)
+
+
+def _relations(measures: Sequence[Measure]) -> Iterator[RenderableType]:
+    yield Text("relations between tables", "bold")
+    for section in SECTIONS:
+        found = [m for m in measures if m.section == section]
+        if found:
+            told = standing(section, [(m.label, m) for m in found])
+            yield _signed(told.grade, Text.assemble((section, "bold"), f": {told.sentence}"))
+            yield _measures(_worth_showing(found))
 
 
 def _worth_showing(measures: Sequence[Measure]) -> list[Measure]:

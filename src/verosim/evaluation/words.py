@@ -139,9 +139,13 @@ def _plural(word: str, n: int) -> str:
 
 
 def standings(tables: Iterable[tuple[str, Sequence[Measure]]]) -> list[Standing]:
-    """How each section stands over all tables, worst first; what could not be judged comes before what is calm."""
-    tables = list(tables)
-    labelled = [(f"{name}: {m.label}" if len(tables) > 1 else m.label, m) for name, found in tables for m in found]
+    """How each section stands over all tables, worst first; what could not be judged comes before what is calm.
+
+    The measures of a table without a name are of all: they are called by their own label.
+    """
+    tables = [(name, found) for name, found in tables if found]
+    many = len(tables) > 1
+    labelled = [(f"{name}: {m.label}" if many and name else m.label, m) for name, found in tables for m in found]
     all_ = [standing(section, [x for x in labelled if x[1].section == section]) for section in SECTIONS]
     order = ("far", "near", "none", "noise")
     return sorted(all_, key=lambda s: order.index(s.grade) if s.counts else len(order))

@@ -20,7 +20,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
@@ -285,7 +285,10 @@ def _only(node: exp.Expr, parts: str) -> None:
 
 def _point_literal(text: str) -> Typed:
     """A number with a point or exponent: a float that remembers its digits, to meet decimals exactly."""
-    number = Decimal(text)
+    try:
+        number = Decimal(text)
+    except InvalidOperation:
+        raise ValueError(f"{text} is not a number") from None
     if number and not -300 < number.adjusted() < 300:
         raise ValueError(f"{text} is out of the range of a number")
     exact = number if number.adjusted() < 18 and -18 <= int(number.as_tuple().exponent) <= 0 else None

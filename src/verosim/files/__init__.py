@@ -48,6 +48,7 @@ class Source:
     layout: Layout
     notes: tuple[str, ...] = ()
     digests: Mapping[str, str] = field(default_factory=dict)  # file name -> SHA-256 of its bytes
+    about: tuple[str, ...] = ()  # files beside those of a folder that say what these mean
 
 
 # ------------------------------------------------------------------------------------------------- names
@@ -138,7 +139,7 @@ def _read_folder(folder: Path, format: str | None, header: bool) -> Source:
     tables: dict[str, pl.DataFrame] = {}
     layouts: dict[str, Layout] = {}
     notes = [f"{p.name}: not a data file, left out" for p in files if p not in data and p not in about]
-    notes += [f"{p.name}: describes tables, and is none; left out" for p in about]
+    notes += [f"{p.name}: describes tables, and is none of them" for p in about]
     digests: dict[str, str] = {}
     for path in data:
         source = _read_file(path, None, format, header)
@@ -149,7 +150,7 @@ def _read_folder(folder: Path, format: str | None, header: bool) -> Source:
             layouts[name] = replace(source.layout, file=path.name)
         notes += [f"{path.name}: {note}" for note in source.notes]
         digests |= source.digests
-    return Source(tables, Layout("folder", tables=layouts), tuple(notes), digests)
+    return Source(tables, Layout("folder", tables=layouts), tuple(notes), digests, tuple(map(str, about)))
 
 
 def _describes(path: Path) -> bool:

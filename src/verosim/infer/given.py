@@ -97,10 +97,10 @@ def _settings(column: Column) -> None:
 def _no_doubles(column: Column, series: pl.Series) -> None:
     if column.unique and (double := first_double(series)):
         row, value = double
-        fix = "Remove it, or write `unique: false`."
-        raise DataError(
-            f"{value!r} stands for the second time in a unique column.", column=column.name, row=row, fix=fix
-        )
+        others = series.filter(series.is_duplicated() & (series != value)).drop_nulls().unique(maintain_order=True)
+        more = f", and so do others, such as {', '.join(map(repr, others.head(4)))}" if len(others) else ""
+        reason = f"{value!r} stands for the second time in a unique column{more}."
+        raise DataError(reason, column=column.name, row=row, fix="Remove it, or write `unique: false`.")
 
 
 def _on_levels(column: Column, series: pl.Series) -> None:

@@ -25,6 +25,6 @@ All chance is keyed by seed, patient and module: the same seed gives the same li
 
 from __future__ import annotations
 
-from verosim.patients.simulating import Patients, patients
+from verosim.patients.simulating import Patients
 
-__all__ = ["Patients", "patients"]
+__all__ = ["Patients"]

@@ -1,7 +1,8 @@
-"""Numbers and lengths of time that modules draw: exact values, ranges, distributions; units as the reference converts them.
+"""Numbers and lengths of time that modules draw: exact values, ranges, distributions; and the units of time.
 
-Two conversions exist, and the difference shows: a whole number of years is so many times 365 days, a real one is rounded
-down to whole days of a year of 365.25; and so on down the units. Delays with a distribution are cut to whole units first.
+Two conversions exist, and the difference shows: a whole number of years is so many times 365 days, a real one is
+rounded down to whole days of a year of 365.25; and so on down the units. Delays with a distribution are cut to whole
+units first.
 """
 
 from __future__ import annotations
@@ -172,7 +173,7 @@ def unit_of(spec: Mapping[str, Any], place: Place) -> str:
 
 
 def length(spec: Mapping[str, Any], place: Place, *, cut: bool = False) -> Length | None:
-    """The length of time that a state declares. cut: with a distribution, to whole units. Raises where it is negative."""
+    """The length of time that a state declares. cut: a distribution, to whole units. Raises where it is negative."""
     found = amount(spec, place)
     if found is None:
         return None

@@ -202,7 +202,9 @@ class Onset(CareState):
         return None
 
     def diagnose(self, world: World, patients: Array) -> None:
-        rows = world.start(self.table, self.place, patients, self.item, world.people.now[patients], **self.own(world, patients))
+        rows = world.start(
+            self.table, self.place, patients, self.item, world.people.now[patients], **self.own(world, patients)
+        )
         if self.target:
             world.pending[self.pending, patients] = False
         world.assign(patients, self.attribute, self.table, rows)
@@ -255,7 +257,9 @@ class End(State):
             if number is not None:
                 self.begun_place = getattr(plan.states[number], "place", NONE)
             if self.begun_place == NONE:
-                plan.note(self.at, f"`{self.by_state}` names {self.begun!r}, which begins nothing here: nothing is ended.")
+                plan.note(
+                    self.at, f"`{self.by_state}` names {self.begun!r}, which begins nothing here: nothing is ended."
+                )
 
     def run(self, world: World, patients: Array) -> Array | None:
         time = world.people.now[patients]
@@ -292,7 +296,7 @@ class DeviceEnd(End):
     by_state = "device"
 
 
-# ------------------------------------------------------------------------------------------------- what is given and done
+# ------------------------------------------------------------------------------------------------- given and done
 
 
 class MedicationOrder(CareState):
@@ -399,7 +403,9 @@ class SupplyList(CareState):
     def entered(self, spec: Mapping[str, Any], plan: Plan, module: Module) -> int:
         self.supplies = []
         for supply in listing(spec.get("supplies"), "`supplies`", self.at):
-            item = plan.catalogue.item(self.table, (coding(supply["code"]),), name=self.name, module=module.key, spec=supply)
+            item = plan.catalogue.item(
+                self.table, (coding(supply["code"]),), name=self.name, module=module.key, spec=supply
+            )
             self.supplies.append((item, int(supply.get("quantity", 1))))
         return self.supplies[0][0]
 
@@ -437,7 +443,9 @@ class ImagingStudy(CareState):
         rows = world.record.add("procedures", patients, self.procedure, now, stop=now + 2 * SHORT,
                                 encounter=encounters, reason=reason)  # fmt: skip
         world.lasts(encounters, now + 2 * SHORT)
-        world.record.add(self.table, patients, self.item, now, encounter=encounters, reason=reason, procedure=rows, uid=uid)
+        world.record.add(
+            self.table, patients, self.item, now, encounter=encounters, reason=reason, procedure=rows, uid=uid
+        )
         world.present[self.place, patients] = 0
         world.active_changed(patients, self.place)
         return None
@@ -459,7 +467,9 @@ class Value:
         found: Amount | None = amount(spec, place) if self.text == NONE else None
         self.amount, self.attribute, self.vital, self.code = found, None, None, NONE
         limits = spec.get("range")
-        self.limits = limits if limits and found is not None and "distribution" not in spec and "exact" not in spec else None
+        self.limits = (
+            limits if limits and found is not None and "distribution" not in spec and "exact" not in spec else None
+        )
         if found is not None:
             return
         if "value_code" in spec:
@@ -561,8 +571,10 @@ class Children(CareState):
                 values[:, column], kinds[:, column] = part.of(world, patients, now)
         encounters = world.record.encounter_at(patients, now)
         rows = {"report": NONE, "panel": NONE} | {name: np.repeat(value, n) for name, value in part_of.items()}
-        world.record.add("observations", np.repeat(patients, n), np.tile(self.items, k), np.repeat(now, n), each=n,
-                         encounter=np.repeat(encounters, n), value=values.ravel(), kind=kinds.ravel(), **rows)  # fmt: skip
+        world.record.add(
+            "observations", np.repeat(patients, n), np.tile(self.items, k), np.repeat(now, n), each=n,
+            encounter=np.repeat(encounters, n), value=values.ravel(), kind=kinds.ravel(), **rows,
+        )  # fmt: skip
         if "report" in part_of:
             for column, seen in enumerate(self.seen):
                 for code in seen:
@@ -591,9 +603,11 @@ class DiagnosticReport(Children):
 
 
 CARE: Final[Mapping[str, Callable[..., State]]] = {
-    "Encounter": Encounter, "EncounterEnd": EncounterEnd, "ConditionOnset": ConditionOnset, "ConditionEnd": ConditionEnd,
+    "Encounter": Encounter, "EncounterEnd": EncounterEnd,
+    "ConditionOnset": ConditionOnset, "ConditionEnd": ConditionEnd,
     "AllergyOnset": AllergyOnset, "AllergyEnd": AllergyEnd, "MedicationOrder": MedicationOrder,
     "MedicationEnd": MedicationEnd, "CarePlanStart": CarePlanStart, "CarePlanEnd": CarePlanEnd, "Procedure": Procedure,
     "Observation": Observation, "MultiObservation": MultiObservation, "DiagnosticReport": DiagnosticReport,
-    "ImagingStudy": ImagingStudy, "Device": Device, "DeviceEnd": DeviceEnd, "SupplyList": SupplyList, "Vaccine": Vaccine,
+    "ImagingStudy": ImagingStudy, "Device": Device, "DeviceEnd": DeviceEnd, "SupplyList": SupplyList,
+    "Vaccine": Vaccine,
 }  # fmt: skip

@@ -14,7 +14,20 @@ import numpy as np
 
 from verosim.patients.amounts import unit_of
 from verosim.patients.names import coding
-from verosim.patients.population import CODE, DAY, ENTRY, FLAG, FORETOLD, NIL, NUMBER, OLDEST, TEXT, Array, civil, instant
+from verosim.patients.population import (
+    CODE,
+    DAY,
+    ENTRY,
+    FLAG,
+    FORETOLD,
+    NIL,
+    NUMBER,
+    OLDEST,
+    TEXT,
+    Array,
+    civil,
+    instant,
+)
 from verosim.patients.reading import Place, listing, mapping, number_of
 
 if TYPE_CHECKING:
@@ -273,7 +286,9 @@ def _active(spec: Mapping[str, Any], plan: Plan, place: Place) -> Condition:
     if "codes" not in spec and "referenced_by_attribute" in spec:
         number = plan.attribute(str(spec["referenced_by_attribute"]))
         return Condition(
-            lambda world, patients, time: world.entry_active(patients, number), attributes=frozenset([number]), polls=True
+            lambda world, patients, time: world.entry_active(patients, number),
+            attributes=frozenset([number]),
+            polls=True,
         )
     codes = [coding(code).code for code in listing(spec.get("codes"), "`codes`", place)]
     slots = [plan.slots_of(code) for code in codes]  # lists that grow until all modules are compiled

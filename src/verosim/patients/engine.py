@@ -1,7 +1,7 @@
 """The engine: it lets the patients of a block live, always at the state where most of them wait.
 
 Patients have nothing to do with each other, so each has a clock of its own, and whoever stands at the same state of the
-same module can be moved together, at whatever age. A patient's week runs its modules in order, each as far as it can go;
+same module can be moved together, at whatever age. A patient's week runs its modules in order, each as far as it goes;
 modules that wait for a time, a change, an encounter or a visit are not looked at before that comes.
 """
 
@@ -21,7 +21,9 @@ from verosim.patients.world import NOT_AGAIN, STAYS, World
 
 IDLE: Final = -1
 MOST: Final = 10_000  # states that a module may go through in one step, before we call it an endless loop
-PATIENCE: Final = 1 / 16  # of builtins and vital signs, a run of which costs as much as of many states: they gather more
+PATIENCE: Final = (
+    1 / 16
+)  # of builtins and vital signs, a run of which costs as much as of many states: they gather more
 CHAIN: Final = 64  # states that patients go through at once, before we look who else waits
 LOOK: Final = 1024  # how often we look whether one does
 MANY: Final = 1000  # so many who follow others are worth a round of their own
@@ -50,7 +52,7 @@ class Engine:
         self._worth = np.ones(len(self.waiting))
         self._worth[self.n_states :] = PATIENCE
         self._worth[[state.number for state in self.plan.states if state.reads_vitals]] = PATIENCE
-        self._columns = np.arange(world.modules)
+        self._columns = np.arange(world.modules, dtype=np.int16)
 
     # --------------------------------------------------------------------------------------------- births
 
@@ -67,7 +69,7 @@ class Engine:
         world.wake[patients] = 0
         for builtin, slot_of in zip(self.builtins, self._slots, strict=True):
             world.module[patients] = slot_of
-            world.wake[patients, slot_of] = builtin.begin(world, patients)
+            world.wake[patients, slot_of] = np.minimum(builtin.begin(world, patients), NOT_AGAIN)
         world.module[patients] = NONE
         self._advance(patients)
         return patients
@@ -75,8 +77,8 @@ class Engine:
     def live(self, slot: Array, attempt: Array, last: bool = True) -> tuple[Array, Array]:
         """Let patients of these slots and attempts live, and whoever follows those who died, as far as there is room.
 
-        Slots and attempts of those who are still to follow: all but few, if this is not the last block, as it takes many
-        to move quickly.
+        Gives slots and attempts of those who are still to follow: none, or few where this is not the last block, since
+        it takes many to move quickly.
         """
         people = self.world.people
         while len(slot) and (last or len(slot) >= MANY or not self.used):
@@ -242,8 +244,9 @@ class Engine:
     def _advance(self, patients: Array) -> None:
         """On to the next module whose turn has come: in this step, or in the next one that has any."""
         world, people = self.world, self.world.people
-        wake, step = world.wake[patients], people.step[patients]
-        due = (wake <= step[:, None]) & (self._columns > world.module[patients][:, None])
+        wake, step = world.wake[patients], people.step[patients].astype(np.int16)
+        due = wake <= step[:, None]
+        due &= self._columns > world.module[patients][:, None]
         module = due.argmax(axis=1)
         here = due[np.arange(len(patients)), module]
         if not here.all():
@@ -281,7 +284,9 @@ class Engine:
             end = np.where(np.isin(kind, STAYS), people.stop[open_], people.time(open_))
             stop = world.record["encounters"]["stop"]
             rows = world.open[open_]
-            stop[rows] = np.minimum(np.maximum(stop[rows], end), np.maximum(people.death[open_], world.record["encounters"]["start"][rows]))
+            stop[rows] = np.minimum(
+                np.maximum(stop[rows], end), np.maximum(people.death[open_], world.record["encounters"]["start"][rows])
+            )
             world.lock[open_] = world.open[open_] = NONE
 
     def _endless(self, patient: int) -> None:

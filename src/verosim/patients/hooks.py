@@ -17,7 +17,7 @@ from verosim.patients.population import Array, Attributes, Population
 if TYPE_CHECKING:
     from verosim.patients.world import World
 
-NOT_AGAIN: Final = np.iinfo(np.int32).max  # a step that never comes
+NOT_AGAIN: Final = np.iinfo(np.int16).max  # a step that never comes: no life has as many weeks
 FIRST: Final = ("Health Insurance", "Encounter")  # run before all modules, in this order
 
 

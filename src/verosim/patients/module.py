@@ -33,6 +33,7 @@ class Module:
     key: str
     name: str
     states: Mapping[str, Mapping[str, Any]]
+    remarks: tuple[str, ...] = ()
 
     @property
     def file(self) -> str:
@@ -110,7 +111,9 @@ def load(folder: str | Path, only: Iterable[str] | None = None) -> Library:
     return library(modules, root / TABLES, only)
 
 
-def library(modules: Mapping[str, Module], tables: Path | Mapping[str, LookupTable], only: Iterable[str] | None = None) -> Library:
+def library(
+    modules: Mapping[str, Module], tables: Path | Mapping[str, LookupTable], only: Iterable[str] | None = None
+) -> Library:
     """A library of modules; with `only`, of those that match it and what they call."""
     if only is not None:
         modules = _chosen(modules, list(only))
@@ -154,8 +157,12 @@ def parse(content: Mapping[str, Any], key: str) -> Module:
         kind = mapping(state, "a state", Place(place.file, name)).get("type")
         Place(place.file, name).known(kind, STATES, "the state type")
     version = content.get("gmf_version", 1)
-    place.check(not isinstance(version, int | float) or version <= NEWEST, f"its format {version} is newer than {NEWEST}.")
-    return Module(key, str(content.get("name", key)), states)
+    place.check(
+        not isinstance(version, int | float) or version <= NEWEST, f"its format {version} is newer than {NEWEST}."
+    )
+    remarks = content.get("remarks") or []
+    lines = map(str, remarks if isinstance(remarks, list) else [remarks])
+    return Module(key, str(content.get("name", key)), states, tuple(lines))
 
 
 def check(module: Module, modules: Mapping[str, Module]) -> None:

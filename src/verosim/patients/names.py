@@ -1,4 +1,4 @@
-"""What is named once and then meant by a number: texts, codes of vocabularies, and the items that records are made of."""
+"""What is named once and then meant by a number: texts, codes of vocabularies, items that records are made of."""
 
 from __future__ import annotations
 

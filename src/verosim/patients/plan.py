@@ -1,4 +1,4 @@
-"""A library compiled: every module's states as numbers, with all that they name (attributes, codes, symptoms) numbered too.
+"""A library compiled: every module's states as numbers, with all that they name numbered: attributes, codes.
 
 A plan holds no patients: one serves all blocks of a run.
 """
@@ -146,7 +146,7 @@ class Plan:
     def _callers(self, module: Module) -> list[Module]:
         return [m for m in self.library.modules.values() if module.key in m.called]
 
-    # --------------------------------------------------------------------------------------------- what belongs together
+    # --------------------------------------------------------------------------------------------- links
 
     def _link(self) -> None:
         """What can be said only once all states are known."""
@@ -183,11 +183,15 @@ class Plan:
         found = set()
         for state in self.states:
             if state.symptom is not None:
-                found |= {(state.symptom, self.slot[m.key]) for m in self.library.top if state.module in closures[m.key]}
+                found |= {
+                    (state.symptom, self.slot[m.key]) for m in self.library.top if state.module in closures[m.key]
+                }
         ordered = sorted(found)
         for number, (symptom, slot) in enumerate(ordered):
             self.pairs[slot, symptom] = number
-        self.pairs_of = [[n for n, (s, _) in enumerate(ordered) if s == symptom] for symptom in range(len(self._symptoms))]
+        self.pairs_of = [
+            [n for n, (s, _) in enumerate(ordered) if s == symptom] for symptom in range(len(self._symptoms))
+        ]
         self.n_pairs = len(ordered)
         self.item_code = self.catalogue.leading()
         self.item_place = np.full(len(self.catalogue.items), NONE, np.int32)

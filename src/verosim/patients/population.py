@@ -18,8 +18,8 @@ NEVER: Final = np.iinfo(np.int64).max
 OLDEST: Final = 130  # years
 
 NIL, NUMBER, FLAG, TEXT, CODE, ENTRY, FORETOLD = range(7)
-"""Kinds of an attribute's value: none; a number; true or false; the number of a text; the number of a code; a row of the
-record (table * 2**40 + row); a condition that has begun and is not diagnosed (its item)."""
+"""Kinds of an attribute's value: none; a number; true or false; the number of a text; the number of a code; a row of
+the record (table * 2**40 + row); a condition that has begun and is not diagnosed (its item)."""
 
 
 class Attributes:

@@ -1,4 +1,4 @@
-"""Module files read: JSON to plain values with the place of each, so that every error names file, state and what is wrong."""
+"""Module files read: JSON to plain values, and the place of each: every error names file, state and what is wrong."""
 
 from __future__ import annotations
 

@@ -1,9 +1,10 @@
 """The record: what happened to the patients of a block, as tables that only grow, columns of numbers.
 
 Each table has the columns of COMMON and its own. A row's `item` says what it is (`Catalogue.items`: codes, unit, ...),
-`encounter` is a row of the table `encounters` (NONE: none), times are milliseconds since 1970 UTC, `reason` is the number
-of a code (`Catalogue.codes`). Rows come in the order in which work was done; of one patient they are in the order of `seq`:
-sort by (patient, seq) before writing, and the same seed gives the same rows for any chunk.
+`encounter` is a row of the table `encounters` (NONE: none; of an encounter, the one before it), times are milliseconds
+since 1970 UTC, `reason` is the number of a code (`Catalogue.codes`). Rows come in the order in which work was done; of
+one patient they are in the order of `seq`: sort by (patient, seq) before writing, and the same seed gives the same rows
+in blocks of any size.
 """
 
 from __future__ import annotations

@@ -34,8 +34,9 @@ class Patients:
     """
 
     def __init__(
-        self, modules: str | Path | Library | None = None, *, only: Sequence[str] | None = None, end: str = "2026-06-01",
-        history: float | None = 10, resources: str | Path | None = None, country: str = "US", life: Life | None = None,
+        self, modules: str | Path | Library | None = None, *, only: Sequence[str] | None = None,
+        end: str = "2026-06-01", history: float | None = 10,
+        resources: str | Path | None = None, country: str = "US", life: Life | None = None,
     ) -> None:  # fmt: skip
         """Raises FileError, SchemaError where modules are wrong, with file and state; ArgumentError."""
         if history is not None and history < 0:
@@ -98,8 +99,3 @@ def _life(resources: str | Path | None, country: str, end: int) -> Life:
     from verosim.patients.life import Life as Lived
 
     return Lived(None if resources is None else Path(resources), country=country, end=end)
-
-
-def patients(n: int = 100, modules: str | Path | Library | None = None, *, seed: int = 0) -> Iterator[World]:
-    """Live n patients, with all else as usual: see `Patients.blocks`."""
-    return Patients(modules).blocks(n, seed)

@@ -1,4 +1,4 @@
-"""States compiled: what each does to many patients at once. Here the base and those that steer; care.py has the others."""
+"""States compiled: what each does to many patients at once. Here the base and those that steer; care.py has others."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ import numpy as np
 
 from verosim.patients.amounts import Amount, amount, length, unit_of
 from verosim.patients.conditions import condition
+from verosim.patients.hooks import NOT_AGAIN
 from verosim.patients.module import Module
 from verosim.patients.names import NONE, coding
-from verosim.patients.population import CODE, FLAG, NIL, NUMBER, TEXT, DAY, WEEK, Array
+from verosim.patients.population import CODE, DAY, FLAG, NIL, NUMBER, TEXT, WEEK, Array
 from verosim.patients.reading import Place, number_of
 from verosim.patients.transitions import Transition, successors, transition
 
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from verosim.patients.world import World
 
 FRESH: Final = np.iinfo(np.int64).min
-NOT_AGAIN: Final = np.iinfo(np.int32).max
 
 
 class State:
@@ -144,9 +144,9 @@ AHEAD: Final = 5 * 365 * DAY  # so far a loop is looked through at once
 class Loop(Delay):
     """A delay of fixed length that may lead back to itself: `next month, perhaps`.
 
-    The numbers of many rounds are drawn at once, and nothing is done until the first one that leads elsewhere. That gives
-    what going round by round would: each round has a number of its own, and if something changes that the choice depends
-    on, the rounds from then on are looked at again.
+    The numbers of many rounds are drawn at once, and nothing is done until the first one that leads elsewhere. That
+    gives what going round by round would: each round has a number of its own, and if something changes that the choice
+    depends on, the rounds from then on are looked at again.
     """
 
     @classmethod
@@ -182,7 +182,7 @@ class Loop(Delay):
         return np.maximum(-((until - (time - WEEK) - 1) // self.every), 0)
 
     def _look(self, world: World, patients: Array, cell: Array, until: Array) -> tuple[Array, Array, Array]:
-        """For each: when the first round ends that leads elsewhere, its number, and where to; or the end of the look."""
+        """When the first round ends that leads elsewhere (k,), its number, and where to; or the end of the look."""
         n, k = self.window, len(patients)
         ends = until[:, None] + np.arange(n) * self.every
         birth = world.people.birth[patients][:, None]
@@ -347,4 +347,4 @@ STEERING: Final[Mapping[str, Callable[..., State]]] = {
     "SetAttribute": SetAttribute, "Counter": Counter, "CallSubmodule": CallSubmodule, "Symptom": Symptom,
     "VitalSign": VitalSign, "Death": Death,
 }  # fmt: skip
-__all__ = ["WEEK", "State", "Terminal", "Wait", "compiled", "unit_of"]
+__all__ = ["NOT_AGAIN", "WEEK", "State", "Terminal", "Wait", "compiled", "unit_of"]

@@ -279,7 +279,7 @@ def _range_key(key: str, cells: list[str], place: Place, table: str) -> Key:
     ranges = np.array([_range(key, cell, place, table) for cell in cells])
     low, after = ranges[:, 0], ranges[:, 1] + 1
     place.check((after > low).all(), f"lookup table {table}: a range of {key} ends before it begins.")
-    cuts = np.unique(ranges + [0, 1])
+    cuts = np.unique([low, after])
     of_row = np.stack([cuts.searchsorted(low), cuts.searchsorted(after) - 1], axis=1)
 
     def of(world: World, patients: Array, time: Array) -> Array:

@@ -125,7 +125,7 @@ class VisitsEnd:
 
 
 def _interval(world: World, patients: Array, now: Array) -> tuple[Array, Array]:
-    """(k,) how long after a check-up the next one is due at this age; and until when that holds, where it then shrinks."""
+    """How long after a check-up the next one is due at this age (k,); and until when that holds, if it then shrinks."""
     people = world.people
     months = (now - people.birth[patients]) // MONTH  # of a child; in years by birthdays
     years = people.age(patients, now)

@@ -8,6 +8,7 @@ from typing import Any, Final
 import numpy as np
 import polars as pl
 
+from verosim.patients.hooks import NOT_AGAIN
 from verosim.patients.names import NONE
 from verosim.patients.plan import Plan
 from verosim.patients.population import (
@@ -25,7 +26,6 @@ from verosim.patients.record import NUMBER as NUMERIC
 from verosim.patients.record import OPEN, TABLES, Record
 
 FRESH: Final = np.iinfo(np.int64).min  # of a wait that has not been drawn yet
-NOT_AGAIN: Final = np.iinfo(np.int32).max
 SHIFT: Final = 2**40  # an entry of the record is table * SHIFT + row
 _TABLES: Final = list(TABLES)
 LENGTHS: Final = np.array([15, 15, 15, 1440, 60, 15, 1440, 15, 1440, 15]) * 60_000  # shortest visits, by KINDS
@@ -35,7 +35,7 @@ VisitHook = Callable[["World", Array, Array], None]
 
 
 class World:
-    """The patients of a block. Arrays [patient, module] are flat: `cell(patients)` is the place of the running module."""
+    """The patients of a block. Arrays [patient, module] are flat: `cell(patients)` is where the running module lies."""
 
     def __init__(self, plan: Plan, seed: int, rows: int, history: int | None) -> None:
         """rows: room for patients. history: milliseconds before the end from which point events are kept."""
@@ -46,7 +46,7 @@ class World:
         self.record = Record(rows)
         self.modules = modules = len(plan.order)
         self.module = np.zeros(rows, np.int16)  # the slot of the module that runs
-        self.wake = np.full((rows, modules), NOT_AGAIN, np.int32)  # the step at which each is run next
+        self.wake = np.full((rows, modules), NOT_AGAIN, np.int16)  # the step at which each is run next
         self.state = np.zeros(rows * modules, np.int16)  # where each waits
         self.until = np.full(rows * modules, FRESH)  # when a delay or procedure ends
         self.next_look = np.zeros(rows * modules, np.int64)  # when a loop is looked at again
@@ -230,7 +230,9 @@ class World:
 
     # --------------------------------------------------------------------------------------------- encounters
 
-    def open_encounter(self, patients: Array, item: int | Array, time: Array, kind: int | Array, reason: Array | int) -> Array:
+    def open_encounter(
+        self, patients: Array, item: int | Array, time: Array, kind: int | Array, reason: Array | int
+    ) -> Array:
         """Open an encounter of the running module, which nobody else may hold; rows (k,)."""
         module = self.module[patients]
         rows = self.record.open_encounter(patients, item, time, kind, module, reason)

@@ -25,7 +25,7 @@ LOCALES: Final = ("en_US", "en_GB", "es_ES", "es_MX", "fr_FR", "de_DE", "it_IT",
 
 
 LOTS: Final = 1 << 16  # what a value of a pool is drawn by
-CROSSED: Final = 1 << 18  # so many texts at most are put together beforehand, instead of for each row
+CROSSED: Final = 1 << 13  # so many texts at most are put together beforehand: more would not fit the processor's cache
 
 
 def taken(values: pl.Series, places: npt.NDArray[Any]) -> pl.Series:
@@ -176,14 +176,14 @@ class Pack:
         return self.cities.map([row[2] for row in self._gazetteer])
 
     @cached_property
-    def street_ends(self) -> tuple[pl.Series, pl.Series]:
+    def street_ends(self) -> tuple[pl.Series | None, pl.Series | None]:
         """What stands before and after the number in a street, for each word with each type: ("", " Park Avenue")."""
         before, after = self.text("street").split("{number}")
         pairs = [{"word": w, "type": t} for w in self.street_words.values for t in self.street_types.values]
         return _texts(before.format(**p) for p in pairs), _texts(after.format(**p) for p in pairs)
 
     @cached_property
-    def address_ends(self) -> tuple[pl.Series, pl.Series]:
+    def address_ends(self) -> tuple[pl.Series | None, pl.Series | None]:
         """What stands in an address before and after the last part of the postcode, for each city."""
         before, after = self.text("address").removeprefix("{street}").split("{postcode}")
         places = [{"city": row[0], "region": row[1]} for row in self._gazetteer]
@@ -200,8 +200,10 @@ class Pack:
         return [row.split("|") for row in self.facts["cities"]]
 
 
-def _texts(texts: Iterable[str]) -> pl.Series:
-    return pl.Series(list(texts), dtype=pl.String)
+def _texts(texts: Iterable[str]) -> pl.Series | None:
+    """None where all are empty: nothing stands there."""
+    series = pl.Series(list(texts), dtype=pl.String)
+    return series if (series != "").any() else None
 
 
 @cache

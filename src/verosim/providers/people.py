@@ -7,21 +7,21 @@ country has such (en_US, en_GB, fr_FR, de_DE; the others are drawn at random).
 
 from __future__ import annotations
 
-from functools import cache
 from typing import Final
 
 import numpy as np
 import polars as pl
 
 from verosim.providers import ids
-from verosim.providers.packs import Pool, countries, crossed, pack, taken
-from verosim.providers.patterns import ROOM, Ints, parse
+from verosim.providers.packs import Pool, countries, crossed, taken
+from verosim.providers.patterns import ROOM, parse
 from verosim.providers.subjects import Subjects, joined
 
 MAIL_ENDS: Final = Pool.ranked(["@example.com", "@example.org", "@example.net", "@mail.example.com"], flat=2)
 WEB_DOMAINS: Final = Pool.ranked([".example.com", ".example", ".example.org", ".example.net"], flat=2)
 PATHS: Final = Pool.ranked(["", "/about", "/contact", "/products", "/news", "/blog", "/services", "/team"], flat=2)
 TAGS: Final = Pool.weighted([""] + [str(i) for i in range(1, 100)], np.array([150.0] + [1.0] * 99))
+TAGGED_ENDS: Final = crossed(TAGS.values, MAIL_ENDS.values)
 SEXES: Final = pl.Series(["M", "F"])
 OCTETS: Final = pl.Series([str(i) for i in range(256)])
 
@@ -45,36 +45,18 @@ def name(s: Subjects) -> pl.Series:
 def email(s: Subjects) -> pl.Series:
     if s.numbered:
         return joined(user_name(s), s.take("mail domain", MAIL_ENDS))
-    end = _tagged(s) * len(MAIL_ENDS) + s.choose("mail domain", MAIL_ENDS)
-    return joined(_handle(s), taken(_mail_ends(s.pack.locale), end))
+    end = s.choose("tag", TAGS) * len(MAIL_ENDS) + s.choose("mail domain", MAIL_ENDS)
+    return joined(*_handle(s), taken(TAGGED_ENDS, end))
 
 
 def user_name(s: Subjects) -> pl.Series:
-    if s.numbered:
-        return joined(_handle(s), taken(s.pack.last.slugs, s.choose("last", s.pack.last)), pl.Series(s.rows).cast(str))
-    return joined(_handle(s), taken(_tagged_names(s.pack.locale), _tagged(s)))
+    return joined(*_handle(s), s.tag("tag", TAGS))
 
 
-def _handle(s: Subjects) -> pl.Series:
-    """The person's first name or initial, in ASCII, with what stands before the last name."""
-    return taken(s.pack.handles, s.choose("first", s.pack.first) + s.pick("style", 4) * len(s.pack.first))
-
-
-def _tagged(s: Subjects) -> Ints:
-    """The place in `_tagged_names` of the person's last name with the tag."""
-    return s.choose("last", s.pack.last) * len(TAGS) + s.choose("tag", TAGS)
-
-
-@cache
-def _tagged_names(locale: str) -> pl.Series:
-    """Each last name with each tag: smith42."""
-    return crossed(pack(locale).last.slugs, TAGS.values)
-
-
-@cache
-def _mail_ends(locale: str) -> pl.Series:
-    """Each of those with each end of a mail address: smith42@example.com."""
-    return crossed(_tagged_names(locale), MAIL_ENDS.values)
+def _handle(s: Subjects) -> list[pl.Series]:
+    """The person's first name or initial, and last name, in ASCII."""
+    first = s.choose("first", s.pack.first) + s.pick("style", 4) * len(s.pack.first)
+    return [taken(s.pack.handles, first), taken(s.pack.last.slugs, s.choose("last", s.pack.last))]
 
 
 def phone(s: Subjects) -> pl.Series:

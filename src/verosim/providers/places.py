@@ -8,8 +8,8 @@ from typing import Final
 import numpy as np
 import polars as pl
 
-from verosim.providers.packs import CROSSED, crossed, pack, taken
-from verosim.providers.patterns import parse
+from verosim.providers.packs import CROSSED, pack, taken
+from verosim.providers.patterns import Ints, parse
 from verosim.providers.subjects import Subjects, joined
 
 HOUSES: Final = 250  # house numbers 1 .. 250
@@ -35,43 +35,38 @@ def _tail(s: Subjects) -> pl.Series:
 
 def street(s: Subjects) -> pl.Series:
     """Street and house number, in the country's order."""
+    return joined(*_street(s))
+
+
+def _street(s: Subjects) -> list[pl.Series]:
     types, words = s.pack.street_types, s.pack.street_words
-    road = s.choose("street word", words) * len(types) + s.choose("street type", types)
-    return taken(_streets(s.pack.locale), road * HOUSES + s.pick("house", HOUSES))
+    place = s.choose("street word", words) * len(types) + s.choose("street type", types)
+    return _between(s.pack.street_ends, place, taken(NUMBERS, s.pick("house", HOUSES)))
 
 
-@cache
-def _streets(locale: str) -> pl.Series:
-    """Each house of each street."""
-    before, after = pack(locale).street_ends
-    return _between(before, NUMBERS, after)
-
-
-def _between(before: pl.Series, middle: pl.Series, after: pl.Series) -> pl.Series:
-    """Each text of the middle within each pair of what stands before and after it; the middle changes fastest."""
-    pairs = np.repeat(np.arange(len(before)), len(middle))
-    return crossed(before, middle) + taken(after, pairs)
+def _between(ends: tuple[pl.Series | None, pl.Series | None], place: Ints, middle: pl.Series) -> list[pl.Series]:
+    """A text with what stands before and after it at each place (n,)."""
+    before, after = (() if end is None else (taken(end, place),) for end in ends)
+    return [*before, middle, *after]
 
 
 def address(s: Subjects) -> pl.Series:
     """The whole address on one line."""
     city, towns = s.choose("city", s.pack.cities), _towns(s.pack.locale)
     if towns is None:
-        before, after = s.pack.address_ends
-        return joined(street(s), taken(before, city), _tail(s), taken(after, city))
-    tails = parse(s.pack.text("postcode_tail")).room
-    return joined(street(s), taken(towns, city * tails + s.pick("postcode", tails)))
+        return joined(*_street(s), *_between(s.pack.address_ends, city, _tail(s)))
+    tails = len(towns) // len(s.pack.cities)
+    return joined(*_street(s), taken(towns, city * tails + s.pick("postcode", tails)))
 
 
 @cache
 def _towns(locale: str) -> pl.Series | None:
-    """What follows the street in an address: each postcode of each city; None where these are too many."""
-    before, after = pack(locale).address_ends
-    tails = parse(pack(locale).text("postcode_tail"))
-    if tails.room * len(before) > CROSSED:
+    """What follows the street in an address, for each postcode of each city; None where these are too many."""
+    cities, tails = len(pack(locale).cities), parse(pack(locale).text("postcode_tail"))
+    if tails.room * cities > CROSSED:
         return None
-    every = np.arange(tails.room)
-    return _between(before, tails.write(every, every.astype(np.uint64)), after)
+    city, tail = np.divmod(np.arange(cities * tails.room), tails.room)
+    return joined(*_between(pack(locale).address_ends, city, tails.write(tail, tail.astype(np.uint64))))
 
 
 def north(s: Subjects) -> pl.Series:

@@ -10,6 +10,7 @@ import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
+from verosim.errors import SchemaError, did_you_mean
 from verosim.expressions import quoted
 from verosim.recipe.kinds.below import SUMS, Children
 from verosim.recipe.kinds.links import Lookup
@@ -52,6 +53,8 @@ def _found(name: str, how: str | None, scope: Scope) -> str | None:
     if shown in scope.planned.columns:
         return shown
     if not column or table not in scope.plan.tables:
+        if how is not None and not any(c.startswith(f"{table}.") for c in scope):
+            raise SchemaError(f"{shown}: no table {table!r}; {did_you_mean(table, scope.plan)}")
         return None
     if table == scope.table:
         return column

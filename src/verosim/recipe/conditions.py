@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from math import isfinite
 from typing import TYPE_CHECKING
 
 from verosim import rules
@@ -68,11 +69,10 @@ def _rules(scope: Scope) -> Iterable[rules.Rule]:
             scope.maker(name)
     for name in scope:
         dtype = scope[name]
-        kind = scope.planned.columns[name].kind
-        low, high = (getattr(kind, end, None) for end in ("min", "max"))
         if dtype.is_nested():
             continue
-        low, high = (b if isinstance(b, int | float) and dtype.is_numeric() else None for b in (low, high))
+        ends = scope.maker(name).ends or (None, None)
+        low, high = (b if b is not None and isfinite(b) and dtype.is_numeric() else None for b in ends)
         columns.append(SchemaColumn(name, "text", dtype_name(dtype), minimum=low, maximum=high))
     table = SchemaTable(scope.table, tuple(columns))
     for number, spec in enumerate(specs):
@@ -80,9 +80,13 @@ def _rules(scope: Scope) -> Iterable[rules.Rule]:
             rules.parse([spec], table)
         except SchemaError as error:
             raise PlacedError(
-                str(error).replace("rule 1", f"rule {number + 1}"), (*scope.where, "rules", number)
+                _of_recipe(str(error).replace("rule 1", f"rule {number + 1}")), (*scope.where, "rules", number)
             ) from error
     try:
         return rules.parse(specs, table)
     except SchemaError as error:
-        raise PlacedError(str(error), (*scope.where, "rules")) from error
+        raise PlacedError(_of_recipe(str(error)), (*scope.where, "rules")) from error
+
+
+def _of_recipe(message: str) -> str:
+    return message.replace("the schema's bounds of", "what the recipe says of")

@@ -54,12 +54,12 @@ def _rounded(maker: Maker, column: Column, scope: Scope, name: str) -> Maker:
             return maker
         raise SchemaError(f"`digits` is for numbers; this column is {maker.dtype}.")
     dtype = pl.Int64() if digits == 0 else maker.dtype
-    mean = maker.typical
+    ends = maker.ends and (maker.ends[0] - 10**-digits, maker.ends[1] + 10**-digits)
 
     def make(block: Block) -> pl.Series:
         return maker.make(block).round(digits, mode="half_away_from_zero").cast(dtype)
 
-    return replace(maker, dtype=dtype, make=make, of=None, at=None, typical=mean)
+    return replace(maker, dtype=dtype, make=make, of=None, at=None, ends=ends)
 
 
 def _typed(maker: Maker, column: Column, scope: Scope, name: str) -> Maker:
@@ -157,4 +157,4 @@ def _with_cases(maker: Maker, scope: Scope, name: str) -> Maker:
                 out = block[hidden].cast(dtype).zip_with((label == case).fill_null(False), out)
         return out
 
-    return replace(maker, dtype=dtype, make=chosen, of=None, across=across)
+    return replace(maker, dtype=dtype, make=chosen, of=None, across=across, ends=None)

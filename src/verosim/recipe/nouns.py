@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from verosim.recipe.running import Block, Run
 
 BLOCK: Final = 1 << 15  # rows of a table that are drawn together: so many that Python's own time does not count
+MOST: Final = 2**62  # rows of a table
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 Where = tuple[str | int, ...]  # the way to a place in the file: ("tables", "orders", "columns", "total")
@@ -52,6 +53,7 @@ class Maker:
     fixed: bool = False  # stays as it is when a row is drawn anew because it breaks a rule
     across: bool = False  # depends on other rows: made when the rows are settled
     typical: float | None = None  # the mean of a count
+    ends: tuple[float, float] | None = None  # between which all values lie, where that is known
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,7 @@ from verosim.recipe.correlation import check_correlation
 from verosim.recipe.finishing import CASE, EDGE_CASE, finished
 from verosim.recipe.kinds import CaseLabel, Learned
 from verosim.recipe.kinds.nested import VALUE
-from verosim.recipe.nouns import BLOCK, Column, Correlation, Maker, PlacedError, Table, Where
+from verosim.recipe.nouns import BLOCK, MOST, Column, Correlation, Maker, PlacedError, Table, Where
 from verosim.recipe.quantiles import FAMILIES
 from verosim.synthesizer import Synthesizer
 from verosim.table_model import TableModel
@@ -278,7 +278,7 @@ class Scope(Mapping[str, pl.DataType]):
 
     def _check_table(self) -> None:
         table = self.planned.table
-        if table.rows is not None and table.rows < 0:
+        if table.rows is not None and not 0 <= table.rows < MOST:
             raise self.wrong(f"a number of rows from 0 up was wanted, not {table.rows}.", "rows")
         for name in ("edge_cases", "duplicates"):
             if not 0 <= getattr(table, name) <= 1:

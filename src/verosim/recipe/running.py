@@ -23,14 +23,14 @@ from verosim.expressions import Expression
 from verosim.normal import TINY
 from verosim.providers.packs import taken
 from verosim.recipe.correlation import correlated
-from verosim.recipe.nouns import BLOCK, Floats, Ints, Maker, listed
+from verosim.recipe.nouns import BLOCK, MOST, Floats, Ints, Maker, listed
 from verosim.recipe.planning import Plan, counted
 from verosim.recipe.sampling import values_of
 
 T = TypeVar("T")
 KEPT: Final = 12  # blocks that are kept for others to look at
 TRIES: Final = 400  # times that a row is drawn until it holds the rules and has what a share asks of it
-MOST: Final = 2**62  # rows of a table
+FUTILE: Final = 40  # draws after which, if no row of as many does, none is expected to
 
 
 class Run:
@@ -63,7 +63,7 @@ class Run:
             if capacity < rows and "\0" not in column:
                 raise ArgumentError(
                     f"table {name!r}, column {column!r}: there are {capacity:,} different values, and {rows:,} rows "
-                    "are asked. Ask for fewer rows, or widen the pattern or range."
+                    "are asked. Ask for fewer rows, or widen the pattern, range or pool."
                 )
 
     # --------------------------------------------------------------------------------------------- places
@@ -227,11 +227,11 @@ class Block:
             kept = frame if kept is None else kept.update(frame[todo], on="\0row", include_nulls=True)
             good, why = trial._holds()
             todo = todo[~good[todo]]
-            if not len(todo):
+            if not len(todo) or (attempt == FUTILE and len(todo) == self.n >= FUTILE):
                 break
-        else:
+        if len(todo):
             raise RuleError(
-                f"table {self.table!r}: {len(todo):,} of {self.n:,} rows do not hold {why} after {TRIES} draws each. "
+                f"table {self.table!r}: {len(todo):,} of {self.n:,} rows do not hold {why} after {attempt} draws each. "
                 "Make it likelier by the columns' own settings, or by a formula."
             )
         assert kept is not None

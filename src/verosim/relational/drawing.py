@@ -261,6 +261,7 @@ class Drawing:
                 with_before(learned.known, context[mine], drawn, np.where(place[mine] > 0, at[mine - 1], NONE))
             )
             drawn = learned.model.block(number + (turn << 40), self.seed, given=contexts[-1], first=first + done)
+            drawn = _after(drawn, contexts[-1], learned)
             frames.append(drawn)
             at[:], at[mine] = NONE, np.arange(len(mine))
             done += len(mine)
@@ -476,6 +477,16 @@ def _turns(place: Ints) -> Iterator[Ints]:
     yield from (order[a:b] for a, b in pairwise(starts.tolist()) if b > a)
 
 
+def _after(frame: pl.DataFrame, context: pl.DataFrame, learned: Learned) -> pl.DataFrame:
+    """The rows with their times: that of the row before, and the gap."""
+    if not learned.gap or learned.known is None:
+        return frame
+    place = learned.known.before.index(learned.order) - len(learned.known.before)
+    drawn, last = frame[learned.order], context.to_series(place)
+    times = (last.to_physical().cast(pl.Int64) + frame[learned.gap]).cast(drawn.to_physical().dtype).cast(drawn.dtype)
+    return frame.with_columns(times.zip_with(times.is_not_null(), drawn).alias(learned.order))
+
+
 def _on_grid(frame: pl.DataFrame, place: Ints, column: str, step: int) -> pl.DataFrame:
     """The times of each owner's rows from that of its first row (place 0) on, by equal steps."""
     series = frame[column]
@@ -488,7 +499,7 @@ def _by_time(frame: pl.DataFrame, owners: Ints, learned: Learned) -> pl.DataFram
     """The rows of each owner in the order of time; ids stay where they are, and all else but the time where each row
     was drawn given the one before."""
     order = np.lexsort((frame[learned.order].rank("ordinal").fill_null(0).to_numpy(), owners))
-    if learned.in_turn:
+    if learned.gap:
         return frame.with_columns(frame[learned.order][order])
     ids = [c.name for c in learned.table.columns if c.kind == "id" and c.name in frame.columns]
     return frame[order].with_columns(frame[name] for name in ids)

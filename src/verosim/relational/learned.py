@@ -74,6 +74,7 @@ class Learned:
     serial: tuple[str, int] | None = None  # a column that counts the rows of one owner, and where it begins
     grid: tuple[str, int] | None = None  # a time that goes on by equal steps from an owner's row to its next; the step
     order: str = ""  # the column by which the rows of one owner stand
+    gap: str = ""  # the drawn column that says how long after the row before of its owner a row comes, by `order`
     copies: tuple[Copy, ...] = ()  # columns that repeat one of a row that is named
     labels: Mapping[str, str] = field(default_factory=dict)  # key -> the column that says which group it names
     constant: Mapping[str, int] = field(default_factory=dict)  # key -> the group that all its rows name, or NONE
@@ -100,6 +101,8 @@ class Learned:
             new._look_at_order(real, owner)
             going = new._going_on(real, owner)
             new.known = known_of(owner, real.schema, real.graph, real.shared[owner.name], going)
+            told = {n for rule in new._told() for n in rule.columns}
+            new.gap = beside(f"{new.order}: gap", new.table.names) if new.order in {*going} - told else ""
         if not new.table.keep:
             new.totals = real.totals[name]
             new._look_at_copies(real)
@@ -112,13 +115,6 @@ class Learned:
         people = pl.Series(real.people[self.table.name][real.train[self.table.name]])
         self._fit_rows(real, groups, options, seed, people, progress)
         self._fit_summary(real, options, seed, people)
-
-    @property
-    def in_turn(self) -> bool:
-        """Whether the times of an owner's rows go on from one to the next, and no rule ties them to other columns."""
-        if self.model is None or self.known is None or self.order not in self.known.before:
-            return False
-        return not any(self.order in rule.columns for rule in parse(self.model.table.rules, self.model.table))
 
     @property
     def distinct(self) -> list[str]:
@@ -241,7 +237,8 @@ class Learned:
         own = [c for c in self.table.columns if c.name not in decided]
         rules = self._rules(whole, own, others)
         asked = {n for rule in rules for n in rule.columns}
-        drawn = (*own, *(Column(n, "category", "int64") for n in labels.columns))
+        drawn = (*own, *(Column(n, "category", "int64") for n in labels.columns if n != self.gap))
+        drawn = (Column(self.gap, "number", "int64", minimum=0), *drawn) if self.gap else drawn
         columns = (*drawn, *(c for c in others if c.name in asked))
         key = self.table.primary_key if not decided & {*self.table.primary_key} else ()
         order = tuple(n for n in self.table.order if n not in decided)
@@ -258,7 +255,8 @@ class Learned:
         return keys | {c.column for c in self.copies if not c.mark} | ({self.serial[0]} if self.serial else set())
 
     def _labels(self, real: Real, groups: Mapping[str, Ints]) -> pl.DataFrame:
-        """For each key that is assigned later, the group of the row that it names; keys of one group are noted."""
+        """What is drawn beside the columns: for each key that is assigned later the group of the row that it names,
+        marks, and gaps. Keys of one group are noted."""
         columns, self.labels, self.constant = list[pl.Series](), {}, {}
         for link in real.graph.of(self.table.name, REFERENCE, LATE):
             named = real.rows[link.name]
@@ -271,7 +269,13 @@ class Learned:
                 continue
             self.labels[link.name] = beside(f"{link.name}: group", self.table.names)
             columns.append(pl.Series(self.labels[link.name], values, pl.Int64))
-        return pl.DataFrame([*columns, *(self._mark(copy, real) for copy in self.copies if copy.mark)])
+        gap = [self._gap(real)] if self.gap else []
+        return pl.DataFrame([*columns, *(self._mark(copy, real) for copy in self.copies if copy.mark), *gap])
+
+    def _gap(self, real: Real) -> pl.Series:
+        """How long after the row before each real row comes, in units of the type; null for the first."""
+        times = real.dataset[self.table.name][self.order].to_physical().cast(pl.Int64)
+        return (times - gathered(times, self._before(real))).alias(self.gap)
 
     def _mark(self, copy: Copy, real: Real) -> pl.Series:
         """In which real rows a column repeats that of the row that is named."""
@@ -293,6 +297,7 @@ class Learned:
         """The table's rules about columns that are drawn, and orders of times between a row and its owner's."""
         here = {c.name for c in (*own, *others)}
         rules = [rule for rule in self._told() if {*rule.columns} <= here and not isinstance(rule, Aggregate)]
+        others = others[: len(others) - len(self.known.before)] if self.known else others  # the row before may lie late
         both = Table(self.table.name, tuple(c for c in (*own, *others) if c.kind in _TIMES))
         mine, known = {c.name for c in own}, {frozenset(rule.columns) for rule in rules}
         across = (r for r in learn(whole.select(both.names), both) if {*r.columns} & mine and {*r.columns} - mine)
@@ -317,7 +322,7 @@ class Learned:
     # ------------------------------------------------------------------------------------- model file
 
     def state(self) -> State:
-        meta: dict[str, Any] = {n: getattr(self, n) for n in ("rows", "bare", "serial", "grid", "order")}
+        meta: dict[str, Any] = {n: getattr(self, n) for n in ("rows", "bare", "serial", "grid", "order", "gap")}
         meta |= {n: dict(getattr(self, n)) for n in ("labels", "constant", "named", "dangling")}
         meta["before"] = list(self.known.before) if self.known else []
         meta["totals"] = [[rule.spec(), key] for rule, key in self.totals.items()]
@@ -349,6 +354,7 @@ class Learned:
     ) -> Self:
         """What `state` gave, checked. Raises ModelFileError."""
         new = cls(table, int(meta["rows"]), known=known, order=str(meta["order"]), bare=bool(meta["bare"]))
+        new.gap = str(meta["gap"])
         new.serial = (str(meta["serial"][0]), int(meta["serial"][1])) if meta["serial"] else None
         new.grid = (str(meta["grid"][0]), int(meta["grid"][1])) if meta["grid"] else None
         rules = parse((spec for spec, _ in meta["totals"]), table)

@@ -137,7 +137,7 @@ def _from_mapping(spec: Mapping[str, Any], types: Types) -> Rule:
     name = spec.get("rule", "implication" if "when" in spec else None)
     if name is None:
         raise SchemaError(f"`rule` is missing; it is one of {', '.join(KINDS)}.")
-    if name not in KINDS:
+    if not isinstance(name, str) or name not in KINDS:
         raise SchemaError(f"unknown rule {name!r}; {did_you_mean(name, KINDS)}")
     kind = KINDS[name]
     known = {file_key(f.name): f for f in fields(kind) if f.metadata}
@@ -168,9 +168,9 @@ def _value(value: Any, wanted: Field[Any], where: str, types: Types) -> Any:
 
 
 def _column(value: Any, types: Types) -> str:
-    if value not in types:
+    if not isinstance(value, str) or value not in types:
         raise SchemaError(f"no column {value!r}; {did_you_mean(value, types)}")
-    return str(value)
+    return value
 
 
 def _columns(value: Any, types: Types) -> tuple[str, ...]:
@@ -243,6 +243,7 @@ _PLAIN: Final = r'(?:"(?:[^"]|"")+"|[^\W\d]\w*)'
 _NAME: Final = rf"{_PLAIN}(?:\.{_PLAIN})?"  # customers.joined is a column of the row that owns this one
 _NUMBER: Final = r"-?\d+(?:\.\d+)?"
 _INEQUALITY: Final = re.compile(rf"\s*({_NAME})\s*(<=|<|>=|>)\s*({_NAME})\s*")
+_STRICT: Final = re.compile(rf"\s*({_NAME})\s*([<>])\s*({_NUMBER})\s*")
 _SUM: Final = re.compile(rf"\s*({_NAME})\s*=\s*({_NAME}(?:\s*[-+]\s*{_NAME})*)\s*")
 _RANGE: Final = re.compile(
     rf"\s*({_NAME})\s*(?:(<=|>=)\s*({_NUMBER})|between\s+({_NUMBER})\s+and\s+({_NUMBER}))\s*", re.I
@@ -303,12 +304,22 @@ def _number(text: str | None) -> int | float | None:
 # ------------------------------------------------------------------------------------------------- contradictions
 
 
+def _strict_bound(text: str) -> tuple[str, int | float | None, int | float | None] | None:
+    """`age > 17` as (age, 17, None): a column and what it lies between."""
+    match = _STRICT.fullmatch(text)
+    if match is None:
+        return None
+    number = _number(match[3])
+    return _bare(match[1]), number if match[2] == ">" else None, number if match[2] == "<" else None
+
+
 def _check_contradictions(rules: Sequence[Rule], table: Table) -> None:
     """Refuse rules that no row can hold: ranges that do not meet, and orders that run in a circle or against ranges."""
     lows: dict[str, tuple[Any, str]] = {}  # column -> highest lower bound, and who says so
     highs: dict[str, tuple[Any, str]] = {}
     sources = [(c.name, c.minimum, c.maximum, f"the schema's bounds of {c.name!r}") for c in table.columns]
     sources += [(r.column, _plain(r.low), _plain(r.high), f"`{r}`") for r in rules if isinstance(r, Range)]
+    sources += [(*bound, f"`{r}`") for r in rules if isinstance(r, Check) and (bound := _strict_bound(r.text))]
     for name, low, high, who in sources:
         low, high = (None if b is None else comparable(b, table[name]) for b in (low, high))
         if low is not None and (name not in lows or low > lows[name][0]):

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from markupsafe import Markup
 
-from verosim.evaluation.page import fidelity, privacy, usefulness
+from verosim.evaluation.page import fidelity, privacy, relations, usefulness
 from verosim.evaluation.report import WITHIN_NOISE, Measure, Report, Section, TableReport
 from verosim.evaluation.words import (
     DIRECTIONS,
@@ -90,6 +90,19 @@ class TableView:
     sections: list[SectionView]
 
 
+@dataclass(frozen=True, slots=True)
+class BetweenView:
+    """What lies between tables: how it stands, its measures, the schema, children per parent."""
+
+    name: str
+    standings: list[Standing]
+    rows: list[Row]
+    single: list[Row]
+    not_listed: int
+    picture: Markup
+    children: list[relations.Children]
+
+
 def page(report: Report) -> str:
     """One HTML page that loads nothing, below 3 MB: of very many columns fewer are drawn."""
     data = _data(report)
@@ -111,7 +124,7 @@ def _page(report: Report, much: Much, data: Mapping[str, Any] | None) -> str:
     return render(
         "report.html", PACKAGE,
         title=title, file=_file_name(names), tables=_tables(report, much), standings=_standings(report),
-        relations=[_row(m) for m in report.relations], notes=report.notes, data=data,
+        between=_between(report, much), notes=report.notes, data=data,
     )  # fmt: skip
 
 
@@ -121,8 +134,25 @@ def _tables(report: Report, much: Much | None) -> list[TableView]:
     return [_table(f"t{i}", name, table, each) for i, (name, table) in enumerate(report.tables.items())]
 
 
+def _between(report: Report, much: Much) -> BetweenView | None:
+    """None where nothing was measured between tables."""
+    measures = report.relations
+    if not measures:
+        return None
+    single = sorted((m for m in measures if m.of), key=severity, reverse=True)
+    return BetweenView(
+        name="relations",
+        standings=[s for s in standings([("", measures)]) if s.counts],
+        rows=[_row(m) for m in measures if not m.of],
+        single=[_row(m) for m in single[:SINGLE]],
+        not_listed=max(0, len(single) - SINGLE),
+        picture=relations.picture(report.details, measures),
+        children=relations.children(report.details, measures)[: much.columns],
+    )
+
+
 def _standings(report: Report) -> list[Standing]:
-    return standings([(name, table.measures) for name, table in report.tables.items()])
+    return standings([*((name, table.measures) for name, table in report.tables.items()), ("", report.relations)])
 
 
 def _file_name(names: Sequence[str]) -> str:
@@ -202,8 +232,8 @@ def _row(m: Measure) -> Row:
 def _data(report: Report) -> dict[str, Any]:
     """What `to_dict` gives, the numbers behind the pictures with six digits."""
     whole = report.to_dict()
-    for table in whole["tables"].values():
-        table["details"] = _rounded(table["details"])
+    for part in (whole, *whole["tables"].values()):
+        part["details"] = _rounded(part["details"])
     return whole
 
 

@@ -12,9 +12,10 @@ from verosim.recipe.kinds.learned import Learned
 from verosim.recipe.kinds.links import Lookup, Position, Ref
 from verosim.recipe.kinds.nested import List, Object
 from verosim.recipe.kinds.numbers import Distribution, Empirical, Histogram, Mixture, Scipy
-from verosim.recipe.kinds.order import Previous, Rank, Running, Series, Sojourn, States
+from verosim.recipe.kinds.order import Previous, Rank, Running, Series
 from verosim.recipe.kinds.people import Faker, Grammar, Lorem, Mimesis, Provider
 from verosim.recipe.kinds.plain import CaseLabel, Choice, Constant, Formula, Id, Pattern, Permuted, Regex, Sequence
+from verosim.recipe.kinds.states import Sojourn, States
 from verosim.recipe.kinds.times import After, Date, Datetime, Ticks
 from verosim.recipe.nouns import Kind
 from verosim.recipe.quantiles import FAMILIES

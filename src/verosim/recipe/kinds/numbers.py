@@ -37,7 +37,10 @@ def from_quantile(quantile: Quantile, name: str, whole: bool = False) -> Maker:
 
     with np.errstate(all="ignore"):
         mean = float(np.mean(quantile(_MIDPOINTS)))
-    return Maker(dtype, lambda block: of(block, block.uniform(name)), of=of, typical=mean)
+        low, high = quantile(np.array([TINY, 1 - 2.0**-53]))
+    return Maker(
+        dtype, lambda block: of(block, block.uniform(name)), of=of, typical=mean, ends=(float(low), float(high))
+    )
 
 
 def bounded(quantile: Quantile, low: float | None, high: float | None) -> Quantile:

@@ -11,35 +11,50 @@ import polars as pl
 from verosim.providers import PROVIDERS
 from verosim.recipe.reading import VERSION
 from verosim.recipe.skeleton.guessed import bare
-from verosim.schema import Schema
+from verosim.schema import Column, Schema, Table
 
 PRIVATE: Final = 5  # levels that fewer rows hold do not go into a recipe
 
 
 def from_frames(dataset: Mapping[str, pl.DataFrame], schema: Schema) -> dict[str, Any]:
-    """A recipe of data like these: levels with their shares, ranges in tenths, gaps. Columns are drawn apart.
+    """A recipe of data like these: levels with their shares, ranges, gaps, foreign keys. Other columns are drawn apart.
 
     Levels that fewer than five rows hold are left out, and so are the lowest and highest numbers.
     """
     tables = {}
     for name, frame in dataset.items():
-        columns = {c.name: _like(frame[c.name], c.kind, c.provider, c.pattern) for c in schema[name].columns}
+        columns = {c.name: _like(frame[c.name], c) for c in schema[name].columns} | _keys(schema[name], schema, frame)
         tables[bare(name)] = {"rows": frame.height, "columns": columns}
     return {"verosim": VERSION, "tables": tables}
 
 
-def _like(values: pl.Series, kind: str, provider: str | None, pattern: str | None) -> dict[str, Any]:
-    known = values.drop_nulls()
-    gaps = {} if not values.null_count() else {"missing": round(values.null_count() / max(len(values), 1), 4)}
+def _keys(table: Table, schema: Schema, frame: pl.DataFrame) -> dict[str, Any]:
+    """The foreign keys; columns of one key are of one row."""
+    found: dict[str, Any] = {}
+    for key in table.foreign_keys:
+        first = key.columns[0]
+        for own, other in zip(key.columns, key.parent_columns or schema[key.parent].primary_key, strict=True):
+            beside = {"same": first} if own != first else _gaps(frame[own])
+            found.setdefault(own, {"ref": f"{bare(key.parent)}.{other}", **beside})
+    return found
+
+
+def _gaps(values: pl.Series) -> dict[str, float]:
+    return {"missing": round(values.null_count() / len(values), 4)} if values.null_count() else {}
+
+
+def _like(values: pl.Series, column: Column) -> dict[str, Any]:
+    known, kind, gaps = values.drop_nulls(), column.kind, _gaps(values)
     if not len(known):
         return {"constant": None}
     if kind == "id":
-        return {"id": pattern or "uuid"}
-    if kind == "personal" and (provider or "").partition(":")[0] in PROVIDERS:
-        name, _, locale = (provider or "").partition(":")
+        return {"id": column.pattern or "uuid"}
+    name, _, locale = (column.provider or "").partition(":")
+    if kind == "personal" and name in PROVIDERS:
         return {"provider": name, **({"locale": locale} if locale else {}), **gaps}
     if kind in ("number", "geo") and known.dtype.is_numeric() and known.n_unique() > 20:
-        return {**_histogram(known), **gaps}
+        decimals = {"digits": column.digits} if column.digits and not known.dtype.is_integer() else {}
+        return {**_histogram(known), **decimals, **gaps}
     if isinstance(known.dtype, pl.Date | pl.Datetime):
         first, last = (str(known.quantile(q, "nearest"))[:10] for q in (0.05, 0.95))
         word = "date" if isinstance(known.dtype, pl.Date) else "datetime"

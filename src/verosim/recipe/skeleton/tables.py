@@ -109,9 +109,10 @@ def _field(column: SqlColumn, table: SqlTable, dialect: str) -> Field:
     )
     checks = (databases.condition(check, dialect) for check in table.checks)
     values = next(filter(None, (_levels(check, column.name) for check in checks)), ())
+    nullable = column.nullable and column.name not in table.primary_key
     is_key, is_unique = ((column.name,) in keys for keys in ([table.primary_key], table.unique))
     return Field(
-        column.name, kind, column.nullable and not is_key, is_key, is_unique, column.levels or values,
+        column.name, kind, nullable, is_key, is_unique, column.levels or values,
         ref=next(refs, None),
     )  # fmt: skip
 
