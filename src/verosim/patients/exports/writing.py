@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from verosim.patients.world import World
 
 FORMS: Final = ("csv", "parquet", "fhir", "ndjson", "omop")
-PART: Final = 2_000  # patients of a part
+PART: Final = 8_000  # patients of a part
 FEW: Final = 250  # patients of a part of a search, at least
 SLICE: Final = 500  # patients that are written at once
 PATIENCE: Final = 20_000  # patients after whom a search that found nobody stops

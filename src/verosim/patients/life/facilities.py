@@ -19,7 +19,7 @@ from verosim.patients.life.persons import lived
 from verosim.patients.life.resources import Resources
 from verosim.patients.population import Array, salt
 from verosim.patients.record import KINDS
-from verosim.providers.packs import pack
+from verosim.providers.packs import LOTS, pack
 
 if TYPE_CHECKING:
     from verosim.patients.world import World
@@ -145,8 +145,8 @@ def _clinicians(where: Facilities, locale: str) -> pl.DataFrame:
     n = len(where.table) * CLINICIANS
     rows = np.arange(n)
     names = pack(locale)
-    uniform = [(scattered(rows + shift) >> np.uint64(11)).astype(np.float64) * 2.0**-53 for shift in (0, 10**9)]
-    first, last = names.first.find(uniform[0]), names.last.find(uniform[1])
+    lots = [(scattered(rows + shift) % np.uint64(LOTS)).astype(np.uint16) for shift in (0, 10**9)]
+    first, last = names.first.find(lots[0]), names.last.find(lots[1])
     female = names.female[first] > 0.5
     return pl.DataFrame(
         {
