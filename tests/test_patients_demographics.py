@@ -11,7 +11,16 @@ import pytest
 import verosim as vs
 from verosim.draws import stream
 from verosim.patients.life import demographics
-from verosim.patients.life.demographics import Demography, countries, located, of_country, of_file, pick, social_class
+from verosim.patients.life.demographics import (
+    Demography,
+    burdened,
+    countries,
+    located,
+    of_country,
+    of_file,
+    pick,
+    social_class,
+)
 
 N = 40_000
 
@@ -106,3 +115,14 @@ def test_a_gazetteer_puts_places_on_the_map(tmp_path: Path) -> None:
     assert np.isnan(places.where).all()
     assert located(places, known).where[0].tolist() == [41.0, -71.0]
     assert np.isnan(located(places, known).where[1]).all()
+
+
+def test_counties_bring_their_hardships(tmp_path: Path) -> None:
+    places = of_file(written(tmp_path, line("Big", 3000, "1,0,0,0,0")))
+    county = {"COUNTY": ["Some County"], "STATE": ["NOWHERE"], "FOOD_INSECURITY": ["0.5"], "NO_VEHICLE_ACCESS": ["x"],
+              "SEVERE_HOUSING_COST_BURDEN": ["0.1"], "UNEMPLOYED": ["0.2"]}  # fmt: skip
+    found = burdened(places, pl.DataFrame(county)).hardships
+    assert {name: share.tolist() for name, share in found.items()} == {
+        "food_insecurity": [0.5], "severe_housing_cost_burden": [0.1], "no_vehicle_access": [0.085],
+        "unemployed": [0.2],
+    }  # fmt: skip

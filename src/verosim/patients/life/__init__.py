@@ -18,7 +18,7 @@ from verosim.patients.hooks import Builtin, Demographics, Finisher, Vitals
 from verosim.patients.life.bodies import Physique
 from verosim.patients.life.claims import Claims
 from verosim.patients.life.costs import Costs
-from verosim.patients.life.demographics import Demography, located, of_country, of_file
+from verosim.patients.life.demographics import HARDSHIPS, Demography, burdened, located, of_country, of_file
 from verosim.patients.life.facilities import Places
 from verosim.patients.life.heart import Heart
 from verosim.patients.life.insurance import Insurance
@@ -90,8 +90,8 @@ def _demography(given: Resources, country: str, state: str | None) -> Demography
     path = given.path("geography/demographics.csv")
     if path is None:
         return of_country(country)
-    places, gazetteer = (
-        of_file(path, country, state),
-        given.table("geography/zipcodes.csv", ("USPS", "NAME", "LAT", "LON")),
-    )
-    return places if gazetteer is None else located(places, gazetteer)
+    places = of_file(path, country, state)
+    gazetteer = given.table("geography/zipcodes.csv", ("USPS", "NAME", "LAT", "LON"))
+    places = places if gazetteer is None else located(places, gazetteer)
+    counties = given.table("geography/sdoh.csv", ("COUNTY", "STATE", *(h.upper() for h in HARDSHIPS)))
+    return places if counties is None else burdened(places, counties)

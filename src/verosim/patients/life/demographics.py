@@ -32,6 +32,12 @@ SCHOOLING: Final = ("less_than_hs", "hs_degree", "some_college", "bs_degree")
 SCHOOLED: Final[Floats] = np.array([[0.0, 0.5], [0.1, 0.75], [0.3, 0.85], [0.5, 1.0]])  # the score that each is worth
 AGES: Final[Floats] = np.array([*range(0, 86, 5), 111.0])  # ends of the 18 bands: five years each, the last from 85
 INCOMES: Final = np.array([0, 10, 15, 25, 35, 50, 75, 100, 150, 200, 1000]) * 1000.0
+HARDSHIPS: Final = {  # shares of people (USDA and Census, about 2018), where a county's own are not known
+    "food_insecurity": 0.115,
+    "severe_housing_cost_burden": 0.14,
+    "no_vehicle_access": 0.085,
+    "unemployed": 0.05,
+}
 CLASSES: Final = ("Low", "Middle", "High")
 CLASS_EDGES: Final = (0.25, 0.66)
 WEIGHTS: Final = (0.2, 0.7, 0.1)  # of income, schooling and occupation in the socioeconomic score
@@ -78,7 +84,8 @@ class Demography:
     where: Floats  # (places, 2) latitude, longitude; nan where unknown
     poverty: float = 17550.0
     comfortable: float = 75000.0
-    other_language: str = field(default="spanish")
+    other_language: str = "spanish"
+    hardships: Mapping[str, Floats] = field(default_factory=dict)  # (places,) shares of people, where they are known
 
     @property
     def languages(self) -> tuple[str, ...]:
@@ -274,3 +281,13 @@ def located(places: Demography, zipcodes: pl.DataFrame) -> Demography:
     keys = pl.DataFrame({"key": [f"{city}|{state}" for city, state in zip(places.city, places.state, strict=True)]})
     found = keys.join(spot, on="key", how="left", maintain_order="left").select("LAT", "LON")
     return replace(places, where=found.fill_null(float("nan")).to_numpy())
+
+
+def burdened(places: Demography, counties: pl.DataFrame) -> Demography:
+    """The same places with the hardships of their counties: rows of COUNTY, STATE and HARDSHIPS in capitals."""
+    key = pl.concat_str(pl.col("COUNTY").str.to_lowercase(), pl.col("STATE").str.to_lowercase(), separator="|")
+    shares = counties.select(key.alias("key"), *(pl.col(h.upper()).cast(pl.Float64, strict=False) for h in HARDSHIPS))
+    keys = [f"{county}|{state}".lower() for county, state in zip(places.county, places.state, strict=True)]
+    found = pl.DataFrame({"key": keys}).join(shares.unique("key"), on="key", how="left", maintain_order="left")
+    known = {h: found[h.upper()].fill_null(usual).to_numpy() for h, usual in HARDSHIPS.items()}
+    return replace(places, hardships=known)

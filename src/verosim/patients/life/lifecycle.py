@@ -42,7 +42,7 @@ class Lifecycle:
     name = "Lifecycle"
     attributes: Sequence[str] = (
         "smoker", "quit smoking age", "alcoholic", "quit alcoholism age", "marital_status", "unemployed",
-        "bmi_percentile", "current_weight_length_percentile",
+        "unemployment", "bmi_percentile", "current_weight_length_percentile",
     )  # fmt: skip
 
     def __init__(self, physique: Physique) -> None:
@@ -91,7 +91,8 @@ class Lifecycle:
 
     def _work(self, world: World, patients: Array) -> None:
         if len(patients):
-            world.attributes.set_flags(patients, "unemployed", world.uniform(patients) < UNEMPLOYED)
+            share = world.attributes.numbers(patients, "unemployment", UNEMPLOYED)
+            world.attributes.set_flags(patients, "unemployed", world.uniform(patients) < share)
 
     def _marry(self, world: World, patients: Array, age: Array, before: Array) -> None:
         first = patients[(age >= MARRIES_AT) & (before < MARRIES_AT)]

@@ -11,7 +11,7 @@ import polars as pl
 from verosim.draws import scattered
 from verosim.normal import TINY
 from verosim.patients.life.bodies import READS
-from verosim.patients.life.demographics import CLASSES, SCHOOLING, Demography, social_class
+from verosim.patients.life.demographics import CLASSES, HARDSHIPS, SCHOOLING, Demography, social_class
 from verosim.patients.life.roster import NAMES, TEXTS, Roster
 from verosim.patients.population import TEXT, Array, Attributes, Population, salt
 from verosim.providers import numbers, places
@@ -27,15 +27,10 @@ ELEVEN: Final = np.uint64(11)  # bits off a hash leave the 53 of a float
 RELAXED: Final = 10  # so many attempts at a patient older than 90 before one of 85 to 90 will do
 ORIENTATIONS: Final = (("heterosexual", 0.966), ("homosexual", 0.016), ("bisexual", 0.018))
 RH_NEGATIVE: Final = 0.15
-HARDSHIPS: Final = {  # shares of people (USDA and Census, about 2018)
-    "food_insecurity": 0.115,
-    "severe_housing_cost_burden": 0.14,
-    "no_vehicle_access": 0.085,
-}
 ATTRIBUTES: Final = (
     "gender", "race", "ethnicity", "first_language", "birth_country", "city", "state", "county", "address", "education",
     "income", "poverty_ratio", "socioeconomic_score", "socioeconomic_category", "occupation_level", "RH_NEG",
-    "sexual_orientation", *HARDSHIPS, *READS,
+    "sexual_orientation", *HARDSHIPS, "unemployment", *READS,
 )  # fmt: skip
 
 
@@ -70,8 +65,13 @@ class Births:
             "occupation_level": d["occupation"],
         }.items():
             attributes.set_numbers(patients, name, amounts)
-        for name, share in {"RH_NEG": RH_NEGATIVE, **HARDSHIPS}.items():
-            attributes.set_flags(patients, name, people.chance(patients, salt(name)) < share)
+        for name, usual in {"RH_NEG": RH_NEGATIVE, **HARDSHIPS}.items():
+            known = self.demography.hardships.get(name)
+            share = usual if known is None else known[d["place"]]
+            if name == "unemployed":  # comes and goes: the lifecycle draws it
+                attributes.set_numbers(patients, "unemployment", share)
+            else:
+                attributes.set_flags(patients, name, people.chance(patients, salt(name)) < share)
 
     def _texts(
         self, people: Population, patients: Array, d: dict[str, Array]
