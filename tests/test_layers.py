@@ -11,10 +11,10 @@ import pytest
 SRC = Path(__file__).parents[1] / "src" / "verosim"
 
 LAYERS = [  # a package counts as one layer; inside it, modules may import each other
-    "errors", "draws", "normal", "models", "schema", "keys", "forms", "providers", "infer", "files", "frames",
-    "expressions", "rules", "databases", "codec", "starting", "archive", "distinct", "table_model", "workers",
-    "control", "relational", "synthesizer", "recipe", "pages", "simulation", "patients", "evaluation", "compat",
-    "targets", "run", "generating", "augmenting", "comparing", "judging", "cli", "web",
+    "errors", "draws", "normal", "models", "schema", "keys", "forms", "timeline", "providers", "infer", "files",
+    "frames", "expressions", "rules", "databases", "codec", "starting", "archive", "distinct", "table_model",
+    "workers", "control", "relational", "sequences", "synthesizer", "recipe", "pages", "simulation", "patients",
+    "evaluation", "compat", "targets", "run", "generating", "augmenting", "comparing", "judging", "cli", "web",
 ]  # fmt: skip
 DOORS = {"__init__", "__main__"}  # of verosim itself: they may import everything
 UNSAFE = {"pickle", "cPickle", "_pickle", "dill", "cloudpickle", "joblib", "marshal", "shelve"}
@@ -22,8 +22,8 @@ FRAMES = {"polars", "pandas", "pyarrow"}  # what a model must never see
 HEAVY = {"pandas", "pyarrow", "sqlalchemy", "torch"}  # optional: `import verosim` works, and is quick, without them
 # of models/: what works without PyTorch; the others are loaded when a network is asked for, and may import it at once
 LIGHT = {
-    "__init__", "auto", "boost", "chain", "copula", "experts", "features", "independent", "judge", "marginal",
-    "network", "plan", "tokens", "trees",
+    "__init__", "auto", "boost", "chain", "copula", "course", "experts", "features", "independent", "judge", "marginal",
+    "markov", "network", "plan", "tokens", "trees",
 }  # fmt: skip
 # of databases/: what works without SQLAlchemy; the others are loaded to open a database
 CLOSED = {"__init__", "places", "structure"}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import sqlite3
 import subprocess
 import sys
 from pathlib import Path
@@ -15,6 +16,7 @@ import pytest
 
 import verosim as vs
 from verosim import Recipe
+from verosim.errors import DatabaseError
 from verosim.generating import generate_file, generate_parts, parse_rate, stream
 from verosim.recipe import skeleton
 from verosim.recipe.editors import json_schema
@@ -335,3 +337,35 @@ def test_skeletons_of_data_leave_out_what_few_hold() -> None:
     made = Recipe.parse(text).sample(5000)
     assert (made["kind"] == "a").mean() == pytest.approx(0.6, abs=0.03)
     assert made["n"].is_between(1, 95).all()
+
+
+# ------------------------------------------------------------------------------------------------- databases
+
+
+def test_a_recipe_goes_into_a_database_with_its_keys(tmp_path: Path) -> None:
+    place = f"sqlite:///{tmp_path}/shop.db"
+    written = generate_file(EXAMPLES / "shop.yaml", place, 50)
+    connection = sqlite3.connect(tmp_path / "shop.db")
+    held = {name: connection.execute(f"select count(*) from {name}").fetchone()[0] for name in written.rows}
+    assert held == dict(written.rows)
+    keys = {(row[3], row[2], row[4]) for row in connection.execute("pragma foreign_key_list(lines)")}
+    assert keys == {("order_id", "orders", "id"), ("product_id", "products", "id")}
+    assert [row[1] for row in connection.execute("pragma table_info(orders)") if row[5]] == ["id"]
+    assert connection.execute("select email from customers order by id limit 1").fetchone() == (
+        vs.generate(EXAMPLES / "shop.yaml", 50)["customers"]["email"][0],
+    )
+    with pytest.raises(DatabaseError, match="holds tables already"):
+        generate_file(EXAMPLES / "shop.yaml", place, 50)
+    again = generate_file(EXAMPLES / "shop.yaml", place, 20, replace_tables=True)
+    assert connection.execute("select count(*) from customers").fetchone()[0] == again.rows["customers"]
+
+
+def test_what_is_spoilt_on_purpose_is_no_key_of_the_database(tmp_path: Path) -> None:
+    tables = {
+        "a": {"columns": {"id": {"sequence": 1, "missing": 0.5}, "x": 1}},
+        "b": {"per": "a", "count": 1, "columns": {"a": {"ref": "a.id"}}},
+    }
+    generate_file(Recipe(tables), tmp_path / "t.db", 40)
+    connection = sqlite3.connect(tmp_path / "t.db")
+    assert not connection.execute("pragma foreign_key_list(b)").fetchall()
+    assert not [row for row in connection.execute("pragma table_info(a)") if row[5]]

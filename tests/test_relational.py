@@ -413,6 +413,13 @@ def test_a_natural_key_that_uses_up_its_values_and_a_table_of_keys_alone() -> No
     assert drawn["teachers"]["boss_id"].null_count() == 5
 
 
+def test_a_key_of_two_columns_is_found() -> None:
+    dataset = school()
+    schema = vs.inspect(dataset)
+    assert [str(k) for k in schema["pupils"].foreign_keys] == ["level, letter -> classes(level, letter)"]
+    assert schema["classes"].primary_key == ("level", "letter")
+
+
 def firm() -> tuple[Frames, Schema]:
     """Keys that share a column: of a company's departments and people one may name only those of the same company."""
     rng = np.random.default_rng(7)

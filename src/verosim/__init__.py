@@ -39,7 +39,8 @@ if TYPE_CHECKING:
     from verosim.patients import Patients
     from verosim.recipe import Recipe
     from verosim.run import fit, inspect, load, synth
-    from verosim.schema import Column, ForeignKey, Schema, Table
+    from verosim.schema import Column, ForeignKey, Schema, Sequence, Table
+    from verosim.sequences import Course
     from verosim.simulation import Scenario, Simulated, simulate
     from verosim.simulation.processes import Recorder
     from verosim.synthesizer import Synthesizer
@@ -57,9 +58,10 @@ _LAZY = {  # imported when first asked for: `import verosim` is quick
     "Patients": "verosim.patients",
     "Recipe": "verosim.recipe",
     "Report": "verosim.evaluation",
-    **dict.fromkeys(("Column", "ForeignKey", "Schema", "Table"), "verosim.schema"),
+    **dict.fromkeys(("Column", "ForeignKey", "Schema", "Sequence", "Table"), "verosim.schema"),
     **dict.fromkeys(("Scenario", "Simulated", "simulate"), "verosim.simulation"),
     "Recorder": "verosim.simulation.processes",
+    "Course": "verosim.sequences",
     "Options": "verosim.table_model",
     "Synthesizer": "verosim.synthesizer",
 }
@@ -67,6 +69,7 @@ _LAZY = {  # imported when first asked for: `import verosim` is quick
 __all__ = [
     "ArgumentError",
     "Column",
+    "Course",
     "DataError",
     "DatabaseError",
     "FileError",
@@ -84,6 +87,7 @@ __all__ = [
     "Scenario",
     "Schema",
     "SchemaError",
+    "Sequence",
     "Simulated",
     "Synthesizer",
     "Table",

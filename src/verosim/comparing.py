@@ -203,7 +203,7 @@ def _candidate(
         report, useful = measure(case), usefulness.of(case)
     except VerosimError as error:
         return Candidate(options.model, {}, failed=str(error))
-    model = synthesizer.tables_[name].model
+    model = getattr(synthesizer.tables_.get(name), "model", None)
     return Candidate(
         options.model, {m.name: m for m in report.measures}, useful, fitted - began,
         drawn.height / max(sampled - fitted, 1e-9), str(getattr(model, "history_", "")),

@@ -15,7 +15,8 @@ from typing import Any, Final
 
 import polars as pl
 
-from verosim import files
+from verosim import databases, files
+from verosim.databases import is_database, shown
 from verosim.errors import ArgumentError, FileError
 from verosim.files import Layout
 from verosim.files.disk import STANDARD, atomic, load, make_folder
@@ -25,6 +26,8 @@ from verosim.recipe import Recipe, crew, reading, spoiling
 from verosim.recipe.kinds.below import blocks_below
 from verosim.recipe.nouns import BLOCK
 from verosim.recipe.running import Run
+from verosim.recipe.structure import structure_of
+from verosim.targets import check_place
 from verosim.workers import fitting
 
 PLAN_FILE: Final = "recipe.json"  # in a folder of parts: what they are parts of
@@ -60,6 +63,7 @@ class Written:
     rows: Mapping[str, int]
     out: str
     kept: int = 0  # parts that were there already
+    notes: tuple[str, ...] = ()
 
 
 def generate_file(
@@ -70,18 +74,23 @@ def generate_file(
     seed: int | None = None,
     format: str | None = None,
     workers: int = 0,
+    replace_tables: bool = False,
     progress: Progress = silent,
 ) -> Written:
-    """Write a recipe's rows as they are made: one table to a file, several to a folder, a workbook or a JSON file.
+    """Write a recipe's rows as they are made: one table to a file, several to a folder, a workbook, JSON, a database.
 
-    format: of the files in a folder, by default csv. workers: threads, 0 for as many as pay. Whole files, or none.
+    format: of the files in a folder, by default csv. workers: threads, 0 for as many as pay. replace_tables: a database
+    may hold tables of these names, which are made anew. Whole files, or none. -> with notes on what a database lacks.
     """
-    files.check_writable(out)
+    check_place(out, replace_tables)
     recipe = _opened(recipe)
     run = recipe.run(rows, seed)
     sizes = {name: run.rows(name) for name in run.plan}
     counted = _counter(sizes, progress)
     tables = {name: counted(crew.blocks(run, name, workers or fitting(n))) for name, n in sizes.items()}
+    if is_database(out):
+        notes = databases.write(tables, out, structure_of(run.plan).to_dict(), replace=replace_tables)
+        return Written(sizes, shown(out), notes=tuple(notes))
     is_folder = str(out) != STANDARD and (str(out).endswith("/") or Path(out).is_dir() or not Path(out).suffix)
     if is_folder:
         kind = _format(format or "csv")

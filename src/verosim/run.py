@@ -36,6 +36,7 @@ from verosim.infer import infer
 from verosim.models import Progress, silent, stage
 from verosim.relational import with_totals
 from verosim.schema import Schema
+from verosim.sequences import Course
 from verosim.synthesizer import Synthesizer, check_sizes, rare_values, split
 from verosim.table_model import Options
 from verosim.targets import beside, check_place, check_targets, numbered, put
@@ -316,6 +317,7 @@ def write(
     control: Control | None = None,
     asked: str | None = None,
     replace_tables: bool = False,
+    course: Course | None = None,
     progress: Progress = silent,
 ) -> list[str]:
     """Draw rows, as asked, and write them as they come, looking like the file or database that was learned.
@@ -332,9 +334,22 @@ def write(
             progress(done / total, f"{done:,} rows")
             yield block
 
-    streams = synthesizer.streams(sizes, seed, workers or fitting(max(sizes.values())), control, asked)
+    if course is not None:
+        name = _only(sizes)[0]
+        streams = {name: synthesizer.course(name, course, None, seed, control)}
+    else:
+        streams = synthesizer.streams(sizes, seed, workers or fitting(max(sizes.values())), control, asked)
     frames = {name: counted(blocks) for name, blocks in streams.items()}
     return put(frames, out, synthesizer.layout, synthesizer.schema_, replace_tables)
+
+
+def course_of(
+    sequences: int | None = None, length: int | None = None, start: str | None = None, begin: str | Path | None = None
+) -> Course | None:
+    """What a command line asks of sequences; None where it is nothing. begin: a file of the rows they go on from."""
+    first = None if begin is None else _only(open_data(begin).dataset)[1]
+    course = Course(sequences, length, start, begin=first)
+    return course if course.any else None
 
 
 def write_samples(
@@ -348,6 +363,7 @@ def write_samples(
     control: Control | None = None,
     asked: str | None = None,
     replace_tables: bool = False,
+    course: Course | None = None,
     progress: Progress = silent,
 ) -> list[str | Path]:
     """Write one sample, or m of them side by side, drawn apart: adult.synthetic.1.csv and so on. -> the files."""
@@ -357,7 +373,7 @@ def write_samples(
         part = stage(progress, number / len(outs), (number + 1) / len(outs))
         write(
             synthesizer, path, sizes, seed=own, workers=workers, control=control, asked=asked,
-            replace_tables=replace_tables, progress=part,
+            replace_tables=replace_tables, course=course, progress=part,
         )  # fmt: skip
     return outs
 
@@ -398,7 +414,7 @@ def impute_file(
     opened = open_data(source)
     name, frame = _only(opened.dataset)
     if model is None:
-        found = described(opened, schema)
+        found = unordered(described(opened, schema))
         whole = replace(options or Options(), holdout=0.0)
         synthesizer = Synthesizer(whole).fit(opened.dataset, found, seed, stage(progress, 0.0, 0.7))
     else:
@@ -412,9 +428,14 @@ def impute_file(
     return int(gone.item()), outs
 
 
+def unordered(schema: Schema) -> Schema:
+    """The schema whose rows stand alone: cells are filled row by row."""
+    return Schema({name: replace(table, sequence=None) for name, table in schema.items()})
+
+
 def _table_like(name: str, synthesizer: Synthesizer) -> str:
     """The learned table that a file's table is of: that of its name, or the only one."""
-    return name if name in synthesizer.tables_ else _only(synthesizer.tables_)[0]
+    return name if name in synthesizer.schema_ else _only(synthesizer.schema_)[0]
 
 
 def _only(tables: Mapping[str, Any]) -> tuple[str, Any]:

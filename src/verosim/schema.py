@@ -16,6 +16,7 @@ A schema file is meant to be edited by a person and fed back:
         - hired <= left
         foreign_keys:
         - {columns: [city_id], parent: cities, parent_columns: [city_id]}
+        sequence: {time: at, key: sensor, step: 10m, statics: [room]}
 
 To change a schema, make another: `schema.with_column("adult", replace(column, kind="category"))`.
 """
@@ -101,6 +102,41 @@ class ForeignKey:
         return f"{', '.join(self.columns)} -> {self.parent}({', '.join(self.parent_columns)})"
 
 
+STEPS: Final = ("ns", "us", "ms", "s", "m", "h", "d", "bd", "w", "mo", "q", "y")  # units of a `Sequence.step`
+
+
+@dataclass(frozen=True, slots=True)
+class Sequence:
+    """How the rows of a table follow each other: one long series, or one sequence for each value of `key`."""
+
+    time: str | None = None  # the column that orders the rows: a time, a day or a number. None: the rows stand in order
+    key: str | None = None  # the column that says which sequence a row belongs to. None: all rows are one series
+    step: str | None = None  # of a regular grid: "10m", "1d", "1bd" (Monday to Friday), "1mo", or "1" for numbers
+    statics: tuple[str, ...] = ()  # columns that are the same in all rows of a key
+    activity: str | None = None  # event logs: the column that says what happened
+    resource: str | None = None  # event logs: who or what did it
+    reason: str = field(default="", compare=False)  # why it was guessed: a remark
+
+    def __post_init__(self) -> None:
+        if self.step is not None and not re.fullmatch(rf"[1-9]\d*({'|'.join(STEPS)})?", self.step):
+            raise SchemaError(f"sequence: step {self.step!r} is no number and unit such as 10m, 1d, 1bd, 1mo or 5.")
+        if self.step is not None and self.time is None:
+            raise SchemaError("sequence: a `step` is one of the `time` column: name it.")
+        if self.key is None and (self.statics or self.activity):
+            raise SchemaError("sequence: `statics` and `activity` are of keyed sequences: name the `key`.")
+        if self.activity is not None and self.time is None:
+            raise SchemaError("sequence: an `activity` happens at a `time`: name the column.")
+        twice = sorted({n for n in self.columns if self.columns.count(n) > 1})
+        if twice:
+            raise SchemaError(f"sequence: column {twice[0]!r} has two parts in it; give it one.")
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns that have a part in it."""
+        named = (self.key, self.time, self.activity, self.resource, *self.statics)
+        return tuple(name for name in named if name is not None)
+
+
 @dataclass(frozen=True, slots=True)
 class Table:
     """One table: its columns in order, its keys, and the rules that hold in it."""
@@ -112,6 +148,7 @@ class Table:
     order: tuple[str, ...] = ()  # columns to be modelled first, in this order; the others follow by choice
     foreign_keys: tuple[ForeignKey, ...] = ()
     keep: bool = False  # a reference table, such as countries: its rows come out as they are, and lie in model files
+    sequence: Sequence | None = None  # where order matters: how rows follow each other
 
     def __post_init__(self) -> None:
         names = [c.name for c in self.columns]
@@ -120,7 +157,8 @@ class Table:
             raise SchemaError(f"table {self.name!r}: column names stand twice: {', '.join(map(repr, twice))}.")
         known = set(names)
         keys = [("foreign_keys", key.columns) for key in self.foreign_keys]
-        for part, used in (("primary_key", self.primary_key), ("order", self.order), *keys):
+        parts = self.sequence.columns if self.sequence else ()
+        for part, used in (("primary_key", self.primary_key), ("order", self.order), *keys, ("sequence", parts)):
             for name in used:
                 if name not in known:
                     raise SchemaError(f"table {self.name!r}, {part}: no column {name!r}; {did_you_mean(name, names)}")
@@ -276,7 +314,14 @@ def _table_dict(table: Table) -> dict[str, Any]:
         out["foreign_keys"] = [_key_dict(key) for key in table.foreign_keys]
     if table.keep:
         out["keep"] = True
+    if table.sequence:
+        out["sequence"] = _sequence_dict(table.sequence)
     return out
+
+
+def _sequence_dict(sequence: Sequence) -> dict[str, Any]:
+    out = {k: v for k, v in asdict(sequence).items() if v}
+    return out | ({"statics": list(sequence.statics)} if sequence.statics else {})
 
 
 def _key_dict(key: ForeignKey) -> dict[str, Any]:
@@ -296,7 +341,7 @@ def _column_dict(column: Column) -> dict[str, Any]:
 def _table(name: str, spec: object) -> Table:
     where = f"table {name!r}"
     data = _mapping(spec, where)
-    _known(data, {"columns", "primary_key", "rules", "order", "foreign_keys", "keep"}, where)
+    _known(data, {"columns", "primary_key", "rules", "order", "foreign_keys", "keep", "sequence"}, where)
     columns = _mapping(data.get("columns"), f"{where}, `columns`")
     rules = data.get("rules") or []
     keys, keep = data.get("foreign_keys") or [], data.get("keep") or False
@@ -313,7 +358,22 @@ def _table(name: str, spec: object) -> Table:
         order=_names(data.get("order"), f"{where}, `order`"),
         foreign_keys=tuple(_foreign_key(key, f"{where}, a foreign key") for key in keys),
         keep=keep,
+        sequence=_sequence(data["sequence"], f"{where}, `sequence`") if data.get("sequence") is not None else None,
     )
+
+
+def _sequence(spec: object, where: str) -> Sequence:
+    data = _mapping(spec, where)
+    parts = [f.name for f in fields(Sequence) if f.name != "statics"]
+    _known(data, {*parts, "statics"}, where)
+    for part in parts:
+        if data.get(part) is not None and not isinstance(data[part], str | int):
+            raise SchemaError(f"{where}: `{part}` must be text, not {data[part]!r}.")
+    texts = {part: str(data[part]) for part in parts if data.get(part) is not None}
+    try:
+        return Sequence(**texts, statics=_names(data.get("statics"), f"{where}, `statics`"))
+    except SchemaError as error:
+        raise SchemaError(f"{where.rsplit(', ', 1)[0]}, {error}") from error
 
 
 def _foreign_key(spec: object, where: str) -> ForeignKey:

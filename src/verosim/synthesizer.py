@@ -37,6 +37,9 @@ from verosim.models import STARTING, Array, Progress, part, silent
 from verosim.relational import Database, held_out, settled
 from verosim.rules import verify
 from verosim.schema import Schema, Table
+from verosim.sequences import Course, SequenceModel
+from verosim.sequences import held_out as held_sequences
+from verosim.sequences.control import check_course
 from verosim.table_model import Options, TableModel, people_of, rules_of, whole
 
 Dataset = Mapping[str, pl.DataFrame]
@@ -57,6 +60,10 @@ def split(
         return {n: f.filter(~away) for n, f, away in parts}, {n: f.filter(away) for n, f, away in parts}
     train, held = {}, {}
     for name, frame in dataset.items():
+        if schema is not None and schema[name].sequence is not None:
+            away = pl.Series(held_sequences(frame, schema[name], options.holdout, seed))
+            train[name], held[name] = frame.filter(away == 0), frame.filter(away == 1)
+            continue
         people = people_of(frame, options.unit)
         n = int(people.max(initial=-1)) + 1
         out = np.zeros(n, bool)
@@ -111,6 +118,7 @@ class Synthesizer:
         _check_start(dataset, start or {}, self.options.model)
         self.seed_, self.schema_ = seed, _plain(schema)
         self.tables_: dict[str, TableModel] = {}
+        self.sequences_: dict[str, SequenceModel] = {}  # those of them whose rows follow each other
         self.database_: Database | None = None  # where keys tie tables together: what draws them
         self.settled_: tuple[str, ...] = ()  # what was done with keys that name nobody
         self._controlled: dict[str, Controlled] = {}
@@ -120,7 +128,7 @@ class Synthesizer:
                     raise ArgumentError("start: tables that keys tie together cannot start from others; fit one alone.")
                 self._fit_database(dataset, schema, seed, progress)
             else:
-                train, _ = split(dataset, self.options, seed)
+                train, _ = split(dataset, self.options, seed, schema)
                 self._fit_tables(dataset, train, seed, progress, start or {})
         progress(1.0, "learned")
         return self
@@ -132,6 +140,11 @@ class Synthesizer:
                 progress((number + share) / len(train), what)
 
             rows, table = dataset[name].height, self.schema_[name]
+            if table.sequence is not None:
+                if name in start:
+                    raise ArgumentError(f"start: table {name!r} is a sequence, which cannot start from other rows.")
+                self.sequences_[name] = SequenceModel.fit(dataset[name], table, self.options, seed, show)
+                continue
             self.tables_[name] = TableModel.fit(frame, table, self.options, seed, rows, show, start=start.get(name))
 
     def _fit_database(self, dataset: Dataset, schema: Schema, seed: int, progress: Progress) -> None:
@@ -155,6 +168,7 @@ class Synthesizer:
         fair: Mapping[str, Any] | None = None,
         temperature: float = 1.0,
         m: int | None = None,
+        course: Course | None = None,
     ) -> Any:
         """New rows: a frame, or a mapping of them, of the kind that was learned.
 
@@ -164,7 +178,11 @@ class Synthesizer:
         levels come equally often, or {column: {level: share}}. edges: the share of rows at the borders of what there
         is. fair: {target: [columns that it is made independent of]}. temperature: below 1 more typical rows, above 1
         more variety. m: a list of so many samples, by seeds derived from this one, the first by this one.
+        course: what is asked of sequences: how many, how long, from when, going on from what (see `Course`).
         """
+        course = course or Course()
+        if course.any:
+            return self._courses(course, rows, seed, m, Control(where, balance, edges, fair, temperature))
         sizes, control = self.sizes(rows, scale), Control(where, balance, edges, fair, temperature)
         asked = next(iter(rows)) if isinstance(rows, Mapping) and len(rows) == 1 else None
         if m is not None:
@@ -179,6 +197,40 @@ class Synthesizer:
         frames = {n: self.shape.leave_table(n, f) for n, f in drawn.items()} if self.shape else dict(drawn)
         one = self.shape.one if self.shape else len(self.schema_) == 1
         return frames.popitem()[1] if one else frames
+
+    def _courses(self, course: Course, rows: Any, seed: int | None, m: int | None, control: Control) -> Any:
+        """The only table, whose rows follow each other, as asked: one sample, or a list of m."""
+        if len(self._fitted) > 1 or isinstance(rows, Mapping):
+            raise ArgumentError("`course` is asked of one table that is learned alone; rows is a number then.")
+        name = next(iter(self._fitted))
+        given, begin = (None if f is None else self._entered(f, name)[1] for f in (course.given, course.begin))
+        course = replace(course, given=given, begin=begin)
+        out = []
+        for each in self.seeds(m or 1, seed):
+            frame = pl.concat(self.course(name, course, rows, each, control))
+            out.append(self.shape.leave_table(name, frame) if self.shape else frame)
+        return out if m is not None else out[0]
+
+    def course(
+        self,
+        table: str,
+        course: Course,
+        rows: int | None = None,
+        seed: int | None = None,
+        control: Control | None = None,
+    ) -> Iterator[pl.DataFrame]:
+        """Sequences as asked, a block at a time; see `sample`."""
+        check_course(course, self.schema_[table])
+        return self._sequence(table, control or Control()).course(course, rows, self._seed(seed))
+
+    def _sequence(self, table: str, control: Control) -> SequenceModel:
+        """The model of a table whose rows follow each other. Raises ArgumentError for what is asked of single rows."""
+        if control.any:
+            raise ArgumentError(
+                f"table {table!r} is a sequence: where, balance, edges and fair are asked of single rows. Give what is "
+                "the same in a sequence with Course(given=...), or its first rows with Course(begin=...)."
+            )
+        return self.sequences_[table].directed(control.temperature)
 
     def complete(self, frame: Any, *, table: str | None = None, seed: int | None = None) -> Any:
         """The rows of a frame that has some of the columns, in their order and untouched, with the others drawn.
@@ -227,9 +279,9 @@ class Synthesizer:
     def _entered(self, frame: Any, table: str | None) -> tuple[str, pl.DataFrame, Shape]:
         """The name of the table that a frame is of, its rows, and what kind of frame it is."""
         if table is None and len(self._fitted) > 1:
-            raise ArgumentError(f"there are {len(self.tables_)} tables: say with `table` which this is a frame of.")
-        name = next(iter(self.tables_)) if table is None else table
-        self._table(name)
+            raise ArgumentError(f"there are {len(self._fitted)} tables: say with `table` which this is a frame of.")
+        name = next(iter(self._fitted)) if table is None else table
+        self._known(name)
         dataset, shape = loosen(*enter(frame, name))
         if list(dataset) != [name]:
             raise ArgumentError("one frame was wanted, not a mapping of them.")
@@ -256,7 +308,7 @@ class Synthesizer:
         if rows is None:
             return {name: round(model.rows * (1 if scale is None else scale)) for name, model in tables.items()}
         if isinstance(rows, Mapping):
-            return {name: int(n) for name, n in rows.items() if self._table(name)}
+            return {name: int(n) for name, n in rows.items() if self._known(name)}
         if len(tables) > 1:
             raise ArgumentError(f"there are {len(tables)} tables: give rows as {{table: rows}}, or a scale.")
         return {name: int(rows) for name in tables}
@@ -304,8 +356,10 @@ class Synthesizer:
         if self._fitted and self.database_ is not None:
             sizes = self.database_.sizes({table: whole("rows", rows, 0)})
             return self.streams(sizes, seed, workers, control, table)[table]
-        model, control = self._table(table), control or Control()
-        seed = self._seed(seed)
+        control, seed = control or Control(), self._seed(seed)
+        if self._known(table) in self.sequences_:
+            return self._sequence(table, control).blocks(whole("rows", rows, 0), seed)
+        model = self._table(table)
         for column, room in model.codec.rooms.items():
             if whole("rows", rows, 0) > room:
                 raise RuleError(
@@ -328,31 +382,41 @@ class Synthesizer:
 
     def __repr__(self) -> str:
         """What was learned, in a line."""
-        learned = (f"{name}: {m.rows:,} x {len(m.table.columns)}" for name, m in getattr(self, "tables_", {}).items())
+        learned = (
+            f"{name}: {m.rows:,} x {len(m.table.columns)}"
+            for name, m in (self._fitted if hasattr(self, "tables_") else {}).items()
+        )
         return f"<Synthesizer {self.options.model}: {', '.join(learned) or 'nothing learned yet'}>"
 
     @property
     def notes(self) -> list[str]:
         """What was protected, merged or made up on the way: a sentence each."""
         several = len(self._fitted) > 1
-        learned = (
-            (n, note) for n, m in self._fitted.items() for note in (*m.codec.notes, *getattr(m.model, "notes", ()))
-        )
+        learned = ((n, note) for n, m in self._fitted.items() for note in m.notes)
         return [*self.entry, *self.settled_, *(f"{name}: {note}" if several else note for name, note in learned)]
 
     def explain(self) -> dict[str, dict[str, str]]:
         """For each table and column: what the model drew it from, and why."""
-        return {name: model.model.explain() for name, model in self._fitted.items()}
+        return {name: model.explain() for name, model in self._fitted.items()}
 
     @property
-    def _fitted(self) -> dict[str, TableModel]:
+    def _fitted(self) -> dict[str, TableModel | SequenceModel]:
         if not hasattr(self, "tables_"):
             raise NotFittedError("this synthesizer has learned nothing yet: call `fit` first.")
-        return self.tables_
+        if not self.sequences_:
+            return dict(self.tables_)
+        return {name: self.sequences_.get(name) or self.tables_[name] for name in self.schema_}
+
+    def _known(self, name: str) -> str:
+        if name not in self._fitted:
+            raise ArgumentError(f"no table {name!r}; {did_you_mean(name, self._fitted)}")
+        return name
 
     def _table(self, name: str) -> TableModel:
-        if name not in self._fitted:
-            raise ArgumentError(f"no table {name!r}; {did_you_mean(name, self.tables_)}")
+        if self._known(name) in self.sequences_:
+            raise ArgumentError(
+                f"table {name!r} is a sequence: its cells are not filled one by one. Sample with a Course."
+            )
         return self.tables_[name]
 
     # --------------------------------------------------------------------------------------------- model file
@@ -396,14 +460,19 @@ class Synthesizer:
         new.report, new.schema_ = dict(meta["report"]), Schema.from_dict(meta["schema"])
         new.seed_, new.entry = whole("seed", meta["seed"], 0), tuple(map(str, meta["entry"]))
         new.tables_, new._controlled, new.database_, new.settled_ = {}, {}, None, ()
+        new.sequences_ = {}
         if "database" in meta:
             new.database_ = Database.restore(new.options.model, new.schema_, meta["database"], arrays)
             new.tables_, new.settled_ = new.database_.models, tuple(map(str, meta["settled"]))
             new._try()
             return new
         for i, (name, table) in enumerate(meta["tables"].items()):
+            if new.schema_[name].sequence is not None:
+                own = part(arrays, f"{i}/")
+                new.sequences_[name] = SequenceModel.restore(new.options.model, new.schema_[name], table, own)
+                continue
             new.tables_[name] = TableModel.restore(new.options.model, table, part(arrays, f"{i}/"))
-        if list(new.tables_) != list(new.schema_):
+        if {*new.tables_, *new.sequences_} != {*new.schema_}:
             raise ModelFileError("the tables of the model are not those of its schema.")
         new._try()
         return new
@@ -417,7 +486,7 @@ class Synthesizer:
 
     def _trials(self) -> Iterator[tuple[str, pl.DataFrame]]:
         if self.database_ is None:
-            yield from ((name, model.trial(self.seed_)) for name, model in self.tables_.items())
+            yield from ((name, model.trial(self.seed_)) for name, model in self._fitted.items())
             return
         small = self.database_.sizes({}, TRIED / max(1, *(t.rows for t in self.database_.tables.values())))
         yield from ((name, pl.concat(blocks)) for name, blocks in self.streams(small).items())

@@ -174,6 +174,10 @@ class TableModel:
         """What was protected, merged or mended while it was learned."""
         return [*self.codec.notes, *getattr(self.model, "notes", ())]
 
+    def explain(self) -> dict[str, str]:
+        """For each field, how the model draws it."""
+        return self.model.explain()
+
     # ------------------------------------------------------------------------------------------------ drawing
 
     def blocks(self, rows: int, seed: int, drawn: Iterable[pl.DataFrame] | None = None) -> Iterator[pl.DataFrame]:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from verosim import databases, files
 from verosim.databases import is_database, named, shown
 from verosim.errors import ArgumentError, FileError
-from verosim.files import Layout, disk
+from verosim.files import Layout, disk, xes
 from verosim.files.disk import STANDARD, atomic, check_writable
-from verosim.schema import Schema
+from verosim.schema import Schema, Sequence
 
 
 def check_targets(sources: Iterable[Any], out: str | Path, report: str | Path | None = None) -> None:
@@ -90,10 +91,21 @@ def put(
         return databases.write(frames, out, structure, schema=schema, replace=replace_tables)
     if len(frames) == 1 and not (layout and layout.format == "folder"):
         (name,) = frames
+        if schema and ".xes" in Path(out).suffixes:
+            layout = with_keys(layout or Layout("xes"), schema[name].sequence)
         files.write(frames[name], out, layout, table=name)
     else:
         files.write(frames, out, layout)
     return []
+
+
+def with_keys(layout: Layout, order: Sequence | None) -> Layout:
+    """The layout with the XES keys of the columns that have a part in an event log."""
+    if layout.format == "xes" or order is None:
+        return layout
+    found = {order.key: xes.CASE, order.activity: xes.ACTIVITY, order.time: xes.TIME, order.resource: xes.RESOURCE}
+    found |= {name: f"{xes.OF_CASE}{name}" for name in order.statics}
+    return replace(layout, keys={column: key for column, key in found.items() if column})
 
 
 def save_schema(schema: Schema, path: str | Path) -> None:

@@ -9,7 +9,20 @@ from typing import Annotated, Any
 
 import typer
 
-from verosim.cli.common import AsJson, Out, OwnSeed, Quiet, app, printer, progress_bar, say, say_json, shown
+from verosim.cli.common import (
+    AsJson,
+    Out,
+    OwnSeed,
+    Quiet,
+    Replace,
+    app,
+    printer,
+    progress_bar,
+    say,
+    say_aside,
+    say_json,
+    shown,
+)
 from verosim.errors import ArgumentError, FileError
 
 RecipeFile = Annotated[Path | None, typer.Argument(metavar="RECIPE", help="A recipe file (YAML); see docs/recipes.md.")]
@@ -35,6 +48,7 @@ def generate(
     json_schema: Annotated[
         bool, typer.Option("--json-schema", help="Print the JSON schema of recipe files, for editors.")
     ] = False,
+    replace_: Replace = False,
     quiet: Quiet = False,
     as_json: AsJson = False,
 ) -> None:
@@ -63,12 +77,15 @@ def generate(
             )  # fmt: skip
         else:
             made = generating.generate_file(
-                declared, target, rows, seed=seed, format=format, workers=workers, progress=progress
-            )
+                declared, target, rows, seed=seed, format=format, workers=workers, replace_tables=replace_,
+                progress=progress,
+            )  # fmt: skip
     if as_json:
         return say_json({"out": made.out, "rows": dict(made.rows), "kept": made.kept})
     if not quiet:
         kept = f"; {made.kept} parts were there already" if made.kept else ""
+        for note in made.notes:
+            say_aside(f"note: {note}")
         printer(target)(f"wrote {sum(made.rows.values()):,} rows to {shown(made.out)}{kept}")
     return None
 

@@ -177,6 +177,10 @@ def sample(
     ] = None,
     fair: Annotated[str | None, typer.Option(help="A target made independent of others: income: sex, race.")] = None,
     temperature: Annotated[float, typer.Option(help="Below 1 more typical rows, above 1 more variety.")] = 1.0,
+    sequences: Annotated[int | None, typer.Option(min=1, help="How many whole sequences.")] = None,
+    length: Annotated[int | None, typer.Option(min=1, help="Rows of each sequence, or of a long series.")] = None,
+    start: Annotated[str | None, typer.Option(help="When sequences begin: 2025-06-01T00:00.")] = None,
+    begin: Annotated[str | None, typer.Option(help="A file of rows that sequences go on from.")] = None,
     m: Replicates = None,
     replace_: Replace = False,
     quiet: Quiet = False,
@@ -189,6 +193,7 @@ def sample(
     only_one(as_json, out)
     control = Control.of_text(where, balance, edges, fair, temperature)
     synthesizer = run.load(model_file)
+    course = run.course_of(sequences, length, start, begin)
     place = out or targets.default_output(synthesizer.layout, model_file)
     asked = rows_of(rows)
     sizes = synthesizer.sizes(asked, scale)
@@ -198,7 +203,7 @@ def sample(
         outs = run.write_samples(
             synthesizer, place, sizes, m=m, seed=seed, workers=workers, control=control,
             asked=next(iter(asked)) if isinstance(asked, dict) and len(asked) == 1 else None,
-            replace_tables=replace_, progress=progress,
+            replace_tables=replace_, course=course, progress=progress,
         )  # fmt: skip
     if as_json:
         wrote = {"out": shown(place)} if m is None else {"out": list(map(shown, outs))}
@@ -342,6 +347,8 @@ def _columns(schema: Any) -> Any:
         for line in explain(Schema({name: table})):
             grid.add_row(*map(Text, (line.column, line.kind, line.detail, line.reason)))
         parts.append(grid)
+        if table.sequence:
+            parts.append(Text(f"a sequence: {table.sequence.reason or 'as the schema says'}"))
         found = rules.parse(table.rules, table)
         if found:
             parts.append("rules that hold in all rows:")

@@ -20,6 +20,7 @@ from verosim.evaluation import (
     privacy,
     regression,
     relations,
+    sequences,
     support,
     tables,
     usefulness,
@@ -41,10 +42,12 @@ Between = Mapping[str, tuple[float, Callable[[Family, Progress], Findings]]]  # 
 
 FIRST: Final[Parts] = {  # what every fit is measured with
     "fidelity": (2.0, fidelity.assess),
+    "sequences": (3.0, sequences.assess),  # of tables whose rows are in order
     "copying": (0.7, copying.assess),
 }
 FULL: Final[Parts] = {  # a whole report
     "fidelity": FIRST["fidelity"],
+    "sequences": FIRST["sequences"],
     "marginals": (0.5, marginals.assess),
     "tables": (2.5, tables.assess),
     "support": (5.0, support.assess),

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from verosim import schema
@@ -14,6 +15,7 @@ from verosim.evaluation.columns import Comparison, Limits, check, compare, left_
 from verosim.evaluation.report import Findings
 from verosim.models import Progress
 
+STRETCHES = 64  # of a long series, which take the place of rows where chance is looked at
 WEAK = 100  # hold-out rows: with fewer, every verdict that needs them is weak
 
 
@@ -52,6 +54,8 @@ class Case:
         limit = max(1, min(limits.rows, limits.cells // max(1, len(table.columns))))
         some = {role: _some(frame, limit, seed, table.name, role) for role, frame in frames.items()}
         arrays = compare(some["train"], some["holdout"], some["synthetic"], table, limits, seed)
+        if table.sequence:
+            arrays = replace(arrays, groups=_together(list(some.values()), table.sequence))
         return cls(table, train, holdout, synthetic, arrays, target, keys)
 
     @property
@@ -64,6 +68,8 @@ class Case:
 
     def notes(self) -> Iterator[str]:
         """What was left out, sampled, or is weak."""
+        if self.table.sequence:
+            yield "rows follow each other, so verdicts on single columns are too strict: read those on sequences first"
         if out := left_out(self.table):
             named = [f"{name} ({why})" for name, why in out.items()]
             yield f"not compared: {', '.join(named[:8])}{f' and {len(named) - 8:,} more' if len(named) > 8 else ''}"
@@ -77,6 +83,18 @@ class Case:
 
 
 Part = Callable[[Case, Progress], Findings]
+
+
+def _together(frames: list[pl.DataFrame], order: schema.Sequence) -> npt.NDArray[np.int64]:
+    """(n,) the sequence of each row of the frames, of one long series the stretch of it."""
+    out = list[npt.NDArray[np.int64]]()
+    for frame in frames:
+        if order.key:
+            own = frame.get_column(order.key).cast(pl.String).rank("dense").fill_null(0).cast(pl.Int64).to_numpy()
+        else:
+            own = np.arange(len(frame)) * STRETCHES // max(1, len(frame))
+        out.append(own + (int(out[-1].max(initial=0)) + 1 if out else 0))
+    return np.concatenate(out)
 
 
 def _some(frame: pl.DataFrame, limit: int, seed: int, name: str, role: str) -> pl.DataFrame:

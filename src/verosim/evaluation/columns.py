@@ -97,6 +97,7 @@ class Comparison:
     limits: Limits
     table: str
     seed: int
+    groups: Rows | None = None  # (n,) rows that depend on each other, as those of one sequence, have one number
 
     @property
     def real(self) -> Rows:

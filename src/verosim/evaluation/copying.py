@@ -233,17 +233,17 @@ def near_copies(c: Comparison) -> Measure:
     distance, _ = Space.of(c.columns, c.train).nearest(np.concatenate([new, usual]), c.some(c.train, n, "copied"))
     close = distance <= CLOSE * sum(isinstance(column, Ordered) for column in c.columns)
     found, seen = int(close[: len(new)].sum()), int(close[len(new) :].sum())
-    return _beside(NEAR_COPIES, (found, len(new)), (seen, len(usual)), "nearly rows of train")
+    return share_beside(NEAR_COPIES, (found, len(new)), (seen, len(usual)), "nearly rows of train")
 
 
 def copies(train: pl.DataFrame, holdout: pl.DataFrame, synthetic: pl.DataFrame, table: schema.Table) -> Measure:
     """The % of synthetic rows that are a row of train, beside that of hold-out rows. All rows are looked at."""
     hashes = [row_hashes(frame, table) for frame in (train, holdout, synthetic)]
     found, usual = n_equal(hashes[2], hashes[0]), n_equal(hashes[1], hashes[0])
-    return _beside(COPIES, (found, len(synthetic)), (usual, len(holdout)), "rows of train")
+    return share_beside(COPIES, (found, len(synthetic)), (usual, len(holdout)), "rows of train")
 
 
-def _beside(measure: Measure, synthetic: tuple[int, int], holdout: tuple[int, int], what: str) -> Measure:
+def share_beside(measure: Measure, synthetic: tuple[int, int], holdout: tuple[int, int], what: str) -> Measure:
     """How many of how many synthetic rows are `what`, beside hold-out rows: more than if both were drawn alike?"""
     (found, n), (usual, m) = synthetic, holdout
     share = found / n

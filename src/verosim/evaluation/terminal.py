@@ -23,7 +23,10 @@ STYLES: Final[dict[Grade, tuple[str, str]]] = {  # a sign, for those who do not 
 
 
 FEW: Final = 4  # tables whose measures are all shown in short
-HEADLINES: Final = ("shape", "trend", "auc_unseen", "usefulness", "dcr", "copies", "membership")
+HEADLINES: Final = (
+    "shape", "trend", "auc_unseen", "autocorrelation", "auc_windows", "auc_sequences", "n-grams", "usefulness", "dcr",
+    "copies", "copied sequences", "membership",
+)  # fmt: skip
 
 
 def brief(report: Report) -> RenderableType:

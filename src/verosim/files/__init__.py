@@ -5,7 +5,9 @@
     xlsx               workbook.py    one sheet a table
     json jsonl         objects.py     one object a row (also .ndjson)
                        nested.py      documents of objects and lists, as related tables
+    xes                xes.py         an event log, one row an event
     a folder           here           one file a table
+                       parts.py       part files, also in folders such as year=2024: one table
 
 Text formats may also be packed: `.csv.gz`, `.jsonl.zst`. `-` is standard input or output. What is written appears whole
 or not at all, chunk by chunk in bounded memory.
@@ -24,7 +26,7 @@ from typing import BinaryIO, Final
 import polars as pl
 
 from verosim.errors import ArgumentError, DataError, FileError, did_you_mean
-from verosim.files import columnar, delimited, disk, objects, workbook
+from verosim.files import columnar, delimited, disk, objects, parts, workbook, xes
 from verosim.files.disk import STANDARD
 from verosim.files.layout import ColumnLayout, Layout
 
@@ -33,10 +35,11 @@ __all__ = ["FORMATS", "ColumnLayout", "Layout", "Source", "check_writable", "rea
 FORMATS: Final = {
     "csv": "csv", "tsv": "tsv", "tab": "tsv", "txt": "csv", "parquet": "parquet", "pq": "parquet", "arrow": "arrow",
     "feather": "arrow", "ipc": "arrow", "xlsx": "xlsx", "json": "json", "jsonl": "jsonl", "ndjson": "jsonl",
+    "xes": "xes",
 }  # fmt: skip  # suffix -> format
 _PACKED: Final = {"gz": "gzip", "zst": "zstd"}  # suffix -> compression
 _METADATA: Final = 10_000_000  # bytes that a description of tables has at most
-_TEXT: Final = ("csv", "tsv", "json", "jsonl")  # formats that may be packed
+_TEXT: Final = ("csv", "tsv", "json", "jsonl", "xes")  # formats that may be packed
 Frames = pl.DataFrame | Iterable[pl.DataFrame]  # a table, whole or chunk by chunk
 
 
@@ -122,6 +125,9 @@ def _tables(
         return {table: frame}, layout, notes
     if kind in ("json", "jsonl"):
         return objects.read(data, name, table, kind)
+    if kind == "xes":
+        frame, notes = xes.read(data, name, table)
+        return {table: frame}, Layout(kind), notes
     if kind == "xlsx":
         frames, sheets, notes = workbook.read(data, name, table)
         return frames, Layout(kind, tables={t: Layout(kind, file=s) for t, s in sheets.items()}), notes
@@ -130,6 +136,8 @@ def _tables(
 
 def _read_folder(folder: Path, format: str | None, header: bool) -> Source:
     """One table a file, in the order of their names; files of other kinds are left out, with a note."""
+    if found := parts.files_of(folder, FORMATS):
+        return _read_parts(folder, found, format, header)
     files = sorted(p for p in folder.iterdir() if p.is_file() and not p.name.startswith("."))
     data = [p for p in files if any(s in _PACKED or s in FORMATS for s in [p.name.lower().rpartition(".")[2]])]
     about = [p for p in data if _describes(p)]
@@ -151,6 +159,21 @@ def _read_folder(folder: Path, format: str | None, header: bool) -> Source:
         notes += [f"{path.name}: {note}" for note in source.notes]
         digests |= source.digests
     return Source(tables, Layout("folder", tables=layouts), tuple(notes), digests, tuple(map(str, about)))
+
+
+def _read_parts(folder: Path, files: list[Path], format: str | None, header: bool) -> Source:
+    """One table from its part files; the keys in the names of their folders are columns."""
+    name, sources = _table(Path(folder.resolve().name)), [_read_file(path, "part", format, header) for path in files]
+    keys = [parts.keys_of(path, folder) for path in files]
+    frames = [next(iter(source.dataset.values())) for source in sources]
+    frame = parts.together(frames, keys, [str(path.relative_to(folder)) for path in files], name)
+    digests = {digest_of: digest for source in sources for digest_of, digest in source.digests.items()}
+    said = f", with {', '.join(keys[0])} from the names of their folders" if keys[0] else ""
+    notes = dict.fromkeys(note for source in sources for note in source.notes)
+    own = sources[0].layout
+    packed = next((f".{suffix}" for suffix, kind in _PACKED.items() if kind == own.compression), "")
+    layout = Layout("folder", tables={name: replace(own, file=f"part-0.{own.format}{packed}")})
+    return Source({name: frame}, layout, (f"{len(files):,} part files are one table{said}", *notes), digests)
 
 
 def _describes(path: Path) -> bool:
@@ -233,6 +256,8 @@ def _write_tables(chunks: Mapping[str, Iterator[pl.DataFrame]], out: BinaryIO, l
                 objects.write_json(chunks, sink, wrapped=len(chunks) > 1 or name in layout.tables)
             elif layout.format == "jsonl":
                 objects.write_lines(first, sink, name)
+            elif layout.format == "xes":
+                xes.write(first, sink, name, layout.keys)
             else:
                 delimited.write(first, sink, layout, name)
 

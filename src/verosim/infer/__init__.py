@@ -23,6 +23,7 @@ from verosim.infer.given import check_key, fitted
 from verosim.infer.keys import with_keys
 from verosim.infer.measures import facts_of
 from verosim.infer.personal import words_of
+from verosim.infer.sequences import check_sequence, with_sequence
 from verosim.providers import PLACELESS
 from verosim.providers.packs import LOCALES
 from verosim.schema import Column, Schema, Table
@@ -45,7 +46,9 @@ def infer(dataset: Mapping[str, pl.DataFrame], schema: Schema | None = None) -> 
         if name not in dataset:
             raise SchemaError(f"the schema has a table {name!r} that is not in the data; {did_you_mean(name, dataset)}")
     found = Schema({name: _table(name, frame, given.tables.get(name)) for name, frame in dataset.items()})
-    return with_keys(dataset, found, given) if len(dataset) > 1 else found
+    if len(dataset) > 1:
+        return with_keys(dataset, found, given)
+    return Schema({n: t if n in given.tables else with_sequence(t, dataset[n]) for n, t in found.items()})
 
 
 def _table(name: str, frame: pl.DataFrame, given: Table | None) -> Table:
@@ -64,6 +67,7 @@ def _table(name: str, frame: pl.DataFrame, given: Table | None) -> Table:
         return Table(name, tuple(columns), primary_key=_key(columns))
     table = replace(given, columns=tuple(columns), primary_key=given.primary_key or _key(columns))
     check_key(table, frame)
+    check_sequence(table, frame)
     return table
 
 
@@ -138,4 +142,15 @@ def _detail(column: Column, table: Table) -> str:
     parts += [" < ".join(map(str, column.levels))] if column.kind == "ordinal" and column.levels else []
     parts += ["unique"] if column.unique else []
     parts += ["primary key"] if column.name in table.primary_key else []
-    return ", ".join(parts)
+    return ", ".join([*parts, *_part(column, table)])
+
+
+def _part(column: Column, table: Table) -> list[str]:
+    """What a column is in the table's sequence."""
+    said = table.sequence
+    if said is None or column.name not in said.columns:
+        return []
+    if column.name == said.time:
+        return [f"the time of the sequence{f', steps of {said.step}' if said.step else ''}"]
+    named = {said.key: "the key of the sequences", said.activity: "the activity", said.resource: "the resource"}
+    return [named.get(column.name, "the same in each sequence")]

@@ -20,6 +20,7 @@ from verosim.schema import Column, ForeignKey, Schema, Table
 TELLING: Final = 10  # different values of text that lie in a key by no chance, whatever the names
 SELF: Final = frozenset({"parent", "manager", "boss", "supervisor", "reports", "superior", "chief", "lead", "ancestor"})
 PLAIN: Final = frozenset({"id", "key", "code", "no", "nr", "num", "number", "pk", "uuid", "guid", "ref", "fk"})
+_PAIRED: Final = frozenset({"id", "number", "category", "ordinal"})  # kinds of columns that make up a key together
 _LEAST: Final = 4  # letters that the beginnings of two words must share to be thought of one stem
 
 
@@ -41,7 +42,46 @@ def with_keys(dataset: Mapping[str, pl.DataFrame], schema: Schema, given: Schema
         if name not in given.tables:
             found = tuple(_of_table(schema[name], frame, known))
             schema = schema.with_table(_linked(schema[name], frame, found))
+    for name in dataset:
+        if name not in given.tables:
+            schema = _with_pairs(name, dataset, schema, given)
     return schema
+
+
+def _with_pairs(name: str, dataset: Mapping[str, pl.DataFrame], schema: Schema, given: Schema) -> Schema:
+    """The schema with the keys of two columns that a table names others by: columns of the same names, no two rows of
+    the other table alike in both, and all pairs of values among theirs."""
+    table = schema[name]
+    single = {key.columns[0] for key in table.foreign_keys if len(key.columns) == 1}
+    for other in schema.values():
+        for pair in combinations([n for n in table.names if n in other.names], 2):
+            kinds = {c.kind for c in (*map(table.__getitem__, pair), *map(other.__getitem__, pair))}
+            if other.name == name or {*pair} <= single or not kinds <= _PAIRED or table.primary_key == pair:
+                continue
+            if len(other.primary_key) == 1 or not _names_rows(dataset[name], dataset[other.name], pair):
+                continue
+            reason = f"all pairs of values are in {other.name}, and the names agree"
+            ids = tuple(replace(table[n], kind="id", step=None, digits=None, unique=False) for n in pair)
+            keys = (*table.foreign_keys, ForeignKey(pair, other.name, pair, reason))
+            schema = schema.with_table(replace(table.with_columns(*ids), foreign_keys=keys))
+            if other.name not in given.tables:
+                schema = schema.with_table(replace(other, primary_key=pair))
+            return schema
+    return schema
+
+
+def _names_rows(frame: pl.DataFrame, other: pl.DataFrame, pair: tuple[str, str]) -> bool:
+    """Whether each pair of values is that of one row of another table, which neither value alone tells."""
+    theirs, own = other.select(pair), frame.select(pair).drop_nulls().unique()
+    if (
+        [*theirs.schema.values()] != [*own.schema.values()]
+        or own.height < TELLING
+        or theirs.null_count().row(0) != (0, 0)
+    ):
+        return False
+    if theirs.is_duplicated().any() or any(theirs[n].n_unique() == theirs.height for n in pair):
+        return False
+    return own.join(theirs, on=pair, how="anti").is_empty()
 
 
 def _keys(dataset: Mapping[str, pl.DataFrame], schema: Schema) -> Iterator[_Key]:

@@ -11,8 +11,10 @@ Read in this order:
     context.py    what a row is drawn given: its owner, its owner's owner, what siblings have in common, its place
     counts.py     how many children a parent has
     links.py      whom a row names besides: groups, places, bridges, trees
+    copies.py     columns that repeat one of another row
     totals.py     columns that sum up the rows which name a row
     learned.py    one table, learned
+    families.py   the rows of one table, drawn family by family
     drawing.py    all tables, drawn
 """
 

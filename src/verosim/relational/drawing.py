@@ -9,19 +9,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
-from itertools import pairwise
-from typing import Final
 
 import numpy as np
 import polars as pl
 
-from verosim.distinct import with_spare
 from verosim.draws import BLOCK, stream
 from verosim.errors import DataError, RuleError
 from verosim.keys import NONE, Ints, comparable
 from verosim.providers import learn_pattern, make_ids
-from verosim.relational.context import befores, count_name, gathered, given, places, said, source, together, with_before
+from verosim.relational.context import befores, count_name, gathered, said, source, together
 from verosim.relational.counts import Counts
+from verosim.relational.families import Families, bare
 from verosim.relational.graph import COPIED, LATE, OWNER, REFERENCE, Graph, Link
 from verosim.relational.learned import Learned
 from verosim.relational.links import Places, above, agreeing, rooted, set_apart
@@ -29,8 +27,6 @@ from verosim.relational.real import looked_up
 from verosim.relational.totals import Sums, put
 from verosim.schema import parse_dtype
 
-LONG: Final = 256  # siblings that are drawn one after the other, each given the one before
-TRIES: Final = 40  # times that rows which repeat a sibling's key are drawn again, before they get what is left
 Rows = Callable[[str, int, int], Iterator[pl.DataFrame]]  # table, rows, seed -> its rows, for tables without an owner
 
 
@@ -203,7 +199,7 @@ class Drawing:
             yield self._none(name)
         elif owner is None:
             first = 0
-            for frame in _bare(n) if learned.bare else self._rows(name, n, self.seed):
+            for frame in bare(n) if learned.bare else self._rows(name, n, self.seed):
                 yield self._named_rows(name, frame, {}, first)
                 first += frame.height
         else:
@@ -219,93 +215,13 @@ class Drawing:
     def _children(
         self, name: str, learned: Learned, owner: Link, n: int
     ) -> Iterator[tuple[pl.DataFrame, dict[str, Ints], dict[str, Ints]]]:
-        assert learned.known is not None
         parent = self.held(owner.parent)
         counts = parent.counts[owner.name]
         owners = np.repeat(np.arange(len(counts)), counts)
         owners = np.concatenate([owners, np.full(n - len(owners), NONE)])
-        profile = self._profile(owner.parent)
-        seen: list[set[int]] = [set() for _ in learned.model.unique_rules] if learned.model else []
-        for number, (first, last) in enumerate(_families(owners)):
-            mine = owners[first:last]
-            place = places(mine, np.arange(len(mine)))
-            context = given(learned.known, profile, parent.over, parent.summaries, mine, place)
-            if learned.model is None:
-                (frame,) = _bare(len(mine))
-            else:
-                frame, context = self._in_turn(name, context, np.where(mine < 0, 0, place), number, first)
-                if seen:
-                    frame = learned.model.without_repeats(frame, number, seen, self.seed, context, first)
-                frame = self._distinct(name, frame, mine, context, number, first)
-            if learned.grid:
-                frame = _on_grid(frame, place, *learned.grid)
-            elif learned.order and learned.order in frame.columns:
-                frame = _by_time(frame, mine, learned)
+        families = Families(learned, owners, self._profile(owner.parent), parent.over, parent.summaries)
+        for first, mine, place, frame in families.blocks(self.seed):
             yield self._named_rows(name, frame, {owner.name: mine}, first, place)
-
-    def _in_turn(
-        self, name: str, context: pl.DataFrame, place: Ints, number: int, first: int
-    ) -> tuple[pl.DataFrame, pl.DataFrame]:
-        """The rows of a block, and what they are drawn given; where that is the sibling before as well, all first
-        siblings, then all second ones, and so on."""
-        learned = self.tables[name]
-        assert learned.model is not None
-        assert learned.known is not None
-        if not learned.known.before:
-            return learned.model.block(number, self.seed, given=context, first=first), context
-        frames, contexts, done = list[pl.DataFrame](), list[pl.DataFrame](), 0
-        drawn, at = self._none(name)[0], np.full(len(place), NONE)  # of the turn before: its rows, and where each is
-        turns = list(_turns(place))
-        for turn, mine in enumerate(turns):
-            contexts.append(
-                with_before(learned.known, context[mine], drawn, np.where(place[mine] > 0, at[mine - 1], NONE))
-            )
-            drawn = learned.model.block(number + (turn << 40), self.seed, given=contexts[-1], first=first + done)
-            drawn = _after(drawn, contexts[-1], learned)
-            frames.append(drawn)
-            at[:], at[mine] = NONE, np.arange(len(mine))
-            done += len(mine)
-        whole, order = pl.concat(frames), np.argsort(np.concatenate(turns))
-        ids = [c.name for c in learned.table.columns if c.kind == "id" and c.name in whole.columns]
-        return whole[order].with_columns(whole[n] for n in ids), pl.concat(contexts)[order]
-
-    def _distinct(
-        self, name: str, frame: pl.DataFrame, owners: Ints, context: pl.DataFrame, number: int, first: int
-    ) -> pl.DataFrame:
-        """The rows of a block, those of one owner apart in what tells them apart by the primary key, as the days of a
-        panel: rows that repeat another's are drawn again."""
-        learned = self.tables[name]
-        names = learned.distinct
-        ids = [c.name for c in learned.table.columns if c.kind == "id" and c.name in frame.columns]
-        for attempt in range(TRIES if names else 0):
-            key = frame.select(names).with_columns(pl.Series("owner of the row", owners))
-            bad = np.flatnonzero(~key.select(pl.struct(pl.all()).is_first_distinct()).to_series().to_numpy())
-            if not len(bad) or learned.model is None:
-                break
-            if attempt == TRIES - 1:
-                frame = self._spare(name, frame, owners, bad, number)
-                break
-            seed = int(stream(self.seed, name, number, "distinct", attempt).integers(2**62))
-            again = learned.model.block(number, seed, given=context[bad], first=first)
-            again = again.with_columns(frame[bad][column] for column in ids)
-            order = np.arange(frame.height)
-            order[bad] = frame.height + np.arange(len(bad))
-            frame = pl.concat([frame, again])[order]
-        return frame
-
-    def _spare(self, name: str, frame: pl.DataFrame, owners: Ints, bad: Ints, number: int) -> pl.DataFrame:
-        """The rows of a block, `bad` ones with what is left of the key by which rows of one owner are told apart."""
-        learned, rng = self.tables[name], stream(self.seed, name, number, "spare")
-        for owner in np.unique(owners[bad]).tolist():
-            mine = np.flatnonzero(owners == owner)
-            family = with_spare(frame[mine], learned.distinct, learned.table, (), rng)
-            if family is None:
-                raise RuleError(
-                    f"table {name!r}: no new values of {', '.join(learned.distinct)} are left, by which the rows of "
-                    "one owner are told apart. Ask for fewer rows, or for more of the rows that own them."
-                )
-            frame = frame.with_columns(frame[n].clone().scatter(mine, family[n]) for n in learned.distinct)
-        return frame
 
     def _named_rows(
         self, name: str, frame: pl.DataFrame, named: dict[str, Ints], first: int, place: Ints | None = None
@@ -449,57 +365,6 @@ def _unused(keys: pl.Series, n: int, seed: int) -> pl.Series:
     return made.filter(~made.is_in(keys.implode())).head(n)
 
 
-def _bare(n: int) -> Iterator[pl.DataFrame]:
-    """Blocks of n rows that have keys only: of a column that no table has, for a frame without any has no rows."""
-    yield from (pl.DataFrame({"": np.zeros(min(BLOCK, n - i), np.int8)}) for i in range(0, n, BLOCK))
-
-
 def _summing(learned: Learned, link: Link, counts: Ints, total: int, rng: np.random.Generator) -> Ints:
     one = Counts.fit(np.zeros(0, np.int64), 1, link.alone) if learned.kept is not None else learned.counts[link.name]
     return one.summing(counts, total, f"table {link.child!r}, key {link.key}", rng)
-
-
-def _families(owners: Ints) -> Iterator[tuple[int, int]]:
-    """Where blocks of at most BLOCK rows begin and end, between families where they fit. owners: (n,) side by side."""
-    first, n = 0, len(owners)
-    starts = np.append(np.flatnonzero(np.diff(owners, prepend=-9)), n)
-    while first < n:
-        fits = starts[np.searchsorted(starts, first + BLOCK, "right") - 1]
-        last = int(fits) if fits > first else min(first + BLOCK, n)
-        yield first, last
-        first = last
-
-
-def _turns(place: Ints) -> Iterator[Ints]:
-    """The rows (n,) by their place among siblings: those of place 0, of place 1, ...; past LONG many places at once."""
-    order, last = np.argsort(place, kind="stable"), int(place.max(initial=0)) + 1
-    starts = np.searchsorted(place[order], [*range(min(last, LONG)), *range(LONG, last, LONG), last])
-    yield from (order[a:b] for a, b in pairwise(starts.tolist()) if b > a)
-
-
-def _after(frame: pl.DataFrame, context: pl.DataFrame, learned: Learned) -> pl.DataFrame:
-    """The rows with their times: that of the row before, and the gap."""
-    if not learned.gap or learned.known is None:
-        return frame
-    place = learned.known.before.index(learned.order) - len(learned.known.before)
-    drawn, last = frame[learned.order], context.to_series(place)
-    times = (last.to_physical().cast(pl.Int64) + frame[learned.gap]).cast(drawn.to_physical().dtype).cast(drawn.dtype)
-    return frame.with_columns(times.zip_with(times.is_not_null(), drawn).alias(learned.order))
-
-
-def _on_grid(frame: pl.DataFrame, place: Ints, column: str, step: int) -> pl.DataFrame:
-    """The times of each owner's rows from that of its first row (place 0) on, by equal steps."""
-    series = frame[column]
-    first = np.maximum.accumulate(np.where(place == 0, np.arange(len(place)), 0))
-    times = series.to_physical().cast(pl.Int64).gather(first) + pl.Series(place * step)
-    return frame.with_columns(times.cast(series.to_physical().dtype).cast(series.dtype).alias(column))
-
-
-def _by_time(frame: pl.DataFrame, owners: Ints, learned: Learned) -> pl.DataFrame:
-    """The rows of each owner in the order of time; ids stay where they are, and all else but the time where each row
-    was drawn given the one before."""
-    order = np.lexsort((frame[learned.order].rank("ordinal").fill_null(0).to_numpy(), owners))
-    if learned.gap:
-        return frame.with_columns(frame[learned.order][order])
-    ids = [c.name for c in learned.table.columns if c.kind == "id" and c.name in frame.columns]
-    return frame[order].with_columns(frame[name] for name in ids)

@@ -29,6 +29,7 @@ from verosim.relational.context import (
     together,
     with_before,
 )
+from verosim.relational.copies import CHECKED, NEVER, Copy, copied, steady
 from verosim.relational.counts import Counts
 from verosim.relational.graph import FEW, LATE, OWNER, REFERENCE, SURE, Link, depths
 from verosim.relational.links import Groups, told_of
@@ -39,27 +40,8 @@ from verosim.schema import Column, Table
 from verosim.table_model import Given, Options, TableModel
 
 DEEPEST: Final = 60  # steps below the top that are told apart in a table that names itself
-CHECKED: Final = 20  # rows from which what always holds is taken for a law
-OFTEN: Final = 0.5  # share of the rows that repeat a column of a row that they name, from which that is learned
-RARE: Final = 0.05  # share of the differences to be expected by chance up to which a column repeats another always
 GOING: Final = 0.15  # correlation with the row before, within an owner's rows, from which a column goes on
-STEADY: Final = 0.3  # share of the changes to be expected by chance up to which a mark is one of the owner
-_NEVER: Final = ("id", "constant", "empty")  # kinds of columns that repeat no other's
 _TIMES: Final = ("date", "datetime")
-
-
-@dataclass(frozen=True, slots=True)
-class Copy:
-    """A column that repeats one of the row that a key names: the price of a line is that of its product.
-
-    Or that of the row before, of the same owner: the composer of a track is that of the track before.
-    """
-
-    column: str
-    key: str  # the key's name; "" for the row before
-    other: str  # the column of the row that is named
-    mark: str = ""  # the drawn column that says in which rows it does; "" for all
-    steady: bool = False  # what the mark says of an owner's first row it says of all its rows
 
 
 @dataclass(slots=True)
@@ -99,13 +81,11 @@ class Learned:
             new.kept = real.dataset[name]
         elif owner:
             new._look_at_order(real, owner)
-            going = new._going_on(real, owner)
-            new.known = known_of(owner, real.schema, real.graph, real.shared[owner.name], going)
-            told = {n for rule in new._told() for n in rule.columns}
-            new.gap = beside(f"{new.order}: gap", new.table.names) if new.order in {*going} - told else ""
+            new.known = known_of(owner, real.schema, real.graph, real.shared[owner.name])
         if not new.table.keep:
             new.totals = real.totals[name]
             new._look_at_copies(real)
+            new._look_at_steps(real)
         return new
 
     def fit(self, real: Real, groups: Mapping[str, Ints], options: Options, seed: int, progress: Progress) -> None:
@@ -135,9 +115,7 @@ class Learned:
             self.kept_counts = counts
         else:
             k = 1 if self.rows < FEW else options.k  # how often an entry of a list is used tells of no one person
-            self.counts = {
-                link.name: Counts.fit(counts[link.name], k, link.alone) for link in links
-            }  # sizes are of all
+            self.counts = {link.name: Counts.fit(counts[link.name][train], k, link.alone) for link in links}
             self.shared = tuple(s for link in links for s in real.shared.get(link.name, ()))
         groups = dict[str, Groups]()
         for link in links:
@@ -172,38 +150,45 @@ class Learned:
         self.order = self.serial[0] if self.serial else next(iter(times), "")
         self.grid = next((g for name in times if (g := _grid(frame[name], rows))), None)
 
-    def _going_on(self, real: Real, owner: Link) -> list[str]:
-        """The columns that go on from one row of an owner to its next, as a balance does; with them their times."""
-        frame, before, rows = real.dataset[self.table.name], self._before(real), real.rows[owner.name]
-        keys = {n for key in self.table.foreign_keys for n in key.columns} | {self.serial[0] if self.serial else ""}
-        measures = [s for s in signals(frame, self.table) if s.level is None and s.column not in keys | {self.order}]
-        found = {s.column: carried_on(s.values, rows, before) for s in measures}
-        best = sorted((n for n in found if found[n] >= GOING), key=lambda n: -found[n])[:SUMMARIES]
-        timed = best and self.order and not self.serial and not self.grid
-        return [*best, *([self.order] if timed else [])]
-
     def _look_at_copies(self, real: Real) -> None:
         """Columns that repeat one of a row that is named, or of the sibling before: in all rows, or in many."""
         name, owner = self.table.name, real.graph.owner(self.table.name)
         frame, ruled = real.dataset[name], {n for rule in self._told() for n in rule.columns}
-        free = [c.name for c in self.table.columns if c.kind not in _NEVER and c.name not in self._placed()]
+        free = [c.name for c in self.table.columns if c.kind not in NEVER and c.name not in self._placed()]
         before = self._before(real)
         found = dict[str, tuple[float, Copy]]()
         for link in real.graph.of(name, OWNER, REFERENCE):
             for column in free:
-                share, other = _copied(frame[column], real.dataset[link.parent], real.rows[link.name])
+                share, other = copied(frame[column], real.dataset[link.parent], real.rows[link.name])
                 mark = "" if share >= SURE else beside(f"{column}: as {prefixed(link.parent, other)}", self.table.names)
                 held = (mark and column in ruled) or real.sums(link.parent, other, name)
                 if share > found.get(column, (0.0,))[0] and not held:
                     new = Copy(column, link.name, other, mark)
-                    found[column] = share, replace(new, steady=link == owner and _steady(self._mark(new, real), before))
+                    found[column] = share, replace(new, steady=link == owner and steady(self._mark(new, real), before))
         sure = {copy.column for _, copy in found.values() if not copy.mark}
         again = [
             Copy(column, "", column, beside(f"{column}: as before", self.table.names))
             for column in free
-            if column not in sure | ruled and _copied(frame[column], frame.select(column), before)[0]
+            if column not in sure | ruled and copied(frame[column], frame.select(column), before)[0]
         ]
         self.copies = (*again, *(copy for _, copy in found.values()))
+
+    def _look_at_steps(self, real: Real) -> None:
+        """Columns that go on from one row of an owner to its next, as a balance does; with them their times."""
+        owner = real.graph.owner(self.table.name)
+        if owner is None:
+            return
+        others = {n for key in self.table.foreign_keys for n in key.columns} | {copy.column for copy in self.copies}
+        others |= {self.order, *([self.serial[0]] if self.serial else [])}
+        before, rows = self._before(real), real.rows[owner.name]
+        measures = [s for s in signals(real.dataset[self.table.name], self.table) if s.level is None]
+        found = {s.column: carried_on(s.values, rows, before) for s in measures if s.column not in others}
+        going = sorted((n for n in found if found[n] >= GOING), key=lambda n: -found[n])[:SUMMARIES]
+        if going and self.order and not self.serial and not self.grid:
+            told = {n for rule in self._told() for n in rule.columns}
+            self.gap = "" if self.order in told else beside(f"{self.order}: gap", self.table.names)
+            going.append(self.order)
+        self.known = known_of(owner, real.schema, real.graph, real.shared[owner.name], going)
 
     def _told(self) -> list[Rule]:
         """The rules that the schema says, which may name what the rows are drawn given."""
@@ -413,43 +398,3 @@ def _grid(series: pl.Series, rows: Ints) -> tuple[str, int] | None:
     steps = np.diff(at[by])[(np.diff(rows[by]) == 0) & (rows[by][1:] >= 0)]
     step = int(np.median(steps)) if len(steps) >= CHECKED else 0
     return (series.name, step) if step > 0 and (steps == step).mean() >= SURE else None
-
-
-def _copied(own: pl.Series, above: pl.DataFrame, rows: Ints) -> tuple[float, str]:
-    """The share of rows that repeat a column of the rows that they name (n,), and which: the most by any; 0 where it
-    is few, or what chance would do."""
-    there = np.flatnonzero(rows >= 0)
-    some = there[:: max(1, len(there) // 200)]
-    best = 0.0, ""
-    if len(there) < CHECKED:
-        return best
-    for other in above.get_columns():
-        if other.dtype != own.dtype or _same(own[some], other[rows[some]]) < OFTEN * 0.8:
-            continue
-        mine, theirs = own[there], other[rows[there]]
-        share, chance = _same(mine, theirs), _by_chance(mine, theirs)
-        told = (1 - chance) * len(there) >= CHECKED and 1 - share <= RARE * (1 - chance)
-        if share > best[0] and (told if share >= SURE else share >= OFTEN and chance <= 1 - OFTEN):
-            best = share, other.name
-    return best
-
-
-def _steady(marks: pl.Series, before: Ints) -> bool:
-    """Whether a mark (n,) hardly ever changes from one row to the next of the same owner."""
-    later = np.flatnonzero(before >= 0)
-    if len(later) < CHECKED:
-        return False
-    one, two = marks[later], marks[before[later]]
-    return 1 - _same(one, two) <= STEADY * (1 - _by_chance(one, two))
-
-
-def _same(one: pl.Series, other: pl.Series) -> float:
-    """The share of rows in which both are the same, missing values too."""
-    return int(one.eq_missing(other).sum()) / max(1, len(one))
-
-
-def _by_chance(one: pl.Series, other: pl.Series) -> float:
-    """The share of rows in which both would be the same if neither knew of the other."""
-    counts = [s.rename("v").value_counts(name="n").with_columns(pl.col("n") / len(s)) for s in (one, other)]
-    both = counts[0].join(counts[1], on="v", nulls_equal=True)
-    return float((both["n"] * both["n_right"]).sum())

@@ -26,6 +26,7 @@ from verosim.rules import Aggregate, FixedSum, Rule, aggregates, parse
 from verosim.schema import ForeignKey, Schema, Table, parse_dtype
 
 SEVERAL: Final = 20  # parents with two children or more by which a total is believed
+REPEATED: Final = 0.55  # share of the children that have their parent's value, from which they are thought to repeat it
 COLUMNS: Final = 20  # columns of a table that are looked at, at most
 _NUMBERS: Final = ("integer", "decimal", "float")
 _TIMES: Final = ("date", "datetime")
@@ -154,7 +155,9 @@ def _found(dataset: Frames, schema: Schema, child: str, key: ForeignKey) -> Iter
             if kind not in same or frame[column.name].n_unique() < 3:
                 continue
             rule = Aggregate(column=column.name, how=how, table=child, of=of)
-            if _holds(rule, frame[column.name], dataset[child], rows, several) and _telling(rule, dataset[child], rows):
+            if _holds(rule, frame[column.name], dataset[child], rows, several) and _telling(
+                rule, frame, dataset[child], rows
+            ):
                 yield replace(rule, reason=f"so in all {int((counts > 0).sum()):,} rows that have any")
                 break
 
@@ -200,13 +203,14 @@ def _holds(rule: Aggregate, column: pl.Series, children: pl.DataFrame, rows: Int
     return bool(_agrees(column, sums)[sums.rows > 0].all())
 
 
-def _telling(rule: Aggregate, children: pl.DataFrame, rows: Ints) -> bool:
-    """Whether siblings differ in what is summed up: where all are alike, they repeat their parent's value."""
+def _telling(rule: Aggregate, frame: pl.DataFrame, children: pl.DataFrame, rows: Ints) -> bool:
+    """Whether it says more than that the children repeat their parent's value, all of them or most."""
     if rule.how in ("count", "sum"):
         return True
-    n = int(rows.max(initial=-1)) + 1
-    low, high = (Sums(replace(rule, how=how), n).add(children, rows).found for how in ("min", "max"))
-    return int((low < high).sum()) >= SEVERAL
+    low, high = (Sums(replace(rule, how=how), frame.height).add(children, rows).found for how in ("min", "max"))
+    mine = np.flatnonzero((rows >= 0) & (low < high)[np.maximum(rows, 0)])
+    same = as_numbers(children[rule.of[0]])[mine] == as_numbers(frame[rule.column])[rows[mine]]
+    return int((low < high).sum()) >= SEVERAL and bool(same.mean() <= REPEATED)
 
 
 def _agrees(column: pl.Series, sums: Sums) -> npt.NDArray[np.bool_]:

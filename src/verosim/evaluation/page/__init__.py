@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from markupsafe import Markup
 
-from verosim.evaluation.page import fidelity, privacy, relations, usefulness
+from verosim.evaluation.page import fidelity, privacy, relations, sequences, usefulness
 from verosim.evaluation.report import WITHIN_NOISE, Measure, Report, Section, TableReport
 from verosim.evaluation.words import (
     DIRECTIONS,
@@ -174,6 +174,7 @@ def _pictures(name: str, details: Mapping[str, Any], much: Much) -> dict[Section
     columns = fidelity.columns(details, much.columns)
     return {
         "fidelity": {
+            "sequences": sequences.view(details, much.columns),
             "columns": columns,
             "not_drawn": len(details.get("columns") or ()) - len(columns),
             "pairs": fidelity.pairs(details, home, much.pairs),

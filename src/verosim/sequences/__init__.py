@@ -1,0 +1,107 @@
+"""Tables whose rows follow each other: `SequenceModel` learns them and draws new ones, whatever their form.
+
+order.py      the rows in their order; times as whole numbers; the hold-out
+measures.py   columns of a long series on linear scales
+long.py       one long series
+steps.py      one step of a keyed sequence, given those before
+walk.py       how sequences advance together
+keyed.py      many sequences, event logs among them
+control.py    what a call asks: how many, how long, from when, going on from what; anomalies
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from copy import copy
+from dataclasses import replace
+from typing import Any, Self
+
+import polars as pl
+
+from verosim.errors import ArgumentError
+from verosim.infer.sequences import check_sequence
+from verosim.models import Array, Progress, State, silent
+from verosim.schema import Table
+from verosim.sequences.control import Course, asked_of, begun
+from verosim.sequences.keyed import Keyed
+from verosim.sequences.long import Long
+from verosim.sequences.order import Runs, held_out
+from verosim.table_model import Options
+
+__all__ = ["Course", "Runs", "SequenceModel", "held_out"]
+
+
+class SequenceModel:
+    """One table of sequences, learned."""
+
+    def __init__(self, table: Table, form: Long | Keyed) -> None:
+        self.table, self.form, self.rows, self.temperature = table, form, form.rows, 1.0
+
+    @classmethod
+    def fit(cls, frame: pl.DataFrame, table: Table, options: Options, seed: int, progress: Progress = silent) -> Self:
+        """frame: all rows; those that `held_out` says are not learned. Raises DataError."""
+        check_sequence(table, frame)
+        assert table.sequence is not None
+        if table.sequence.key is None:
+            return cls(table, Long.fit(frame, table, options, seed))
+        return cls(table, Keyed.fit(frame, table, options, seed, progress))
+
+    @property
+    def sequences(self) -> int:
+        """How many the real data had."""
+        return self.form.sequences if isinstance(self.form, Keyed) else 1
+
+    @property
+    def notes(self) -> list[str]:
+        return self.form.notes
+
+    def explain(self) -> dict[str, str]:
+        return self.form.explain()
+
+    def directed(self, temperature: float = 1.0) -> Self:
+        """The same model, at another temperature."""
+        new = copy(self)
+        new.temperature = temperature
+        return new
+
+    def blocks(self, rows: int, seed: int) -> Iterator[pl.DataFrame]:
+        """The first `rows` rows, block by block; for 0 rows one frame without any."""
+        if not rows:
+            return (frame.head(0) for frame in self.blocks(1, seed))
+        return self.course(Course(), rows, seed)
+
+    def course(self, course: Course, rows: int | None, seed: int) -> Iterator[pl.DataFrame]:
+        """Rows as asked: so many rows, or so many whole sequences of this length."""
+        if isinstance(self.form, Long):
+            if course.sequences not in (None, 1):
+                raise ArgumentError(
+                    f"table {self.table.name!r} is one long series: ask for its `length`, "
+                    f"not for {course.sequences} sequences."
+                )
+            begin, ticks, first = begun(course, self.form)
+            length = course.length or rows or self.rows
+            return self.form.blocks(length, seed, begin, ticks, first, self.temperature)
+        asked = replace(asked_of(course, self.form, seed), temperature=self.temperature)
+        wanted = course.sequences
+        if asked.cases is not None:
+            wanted = asked.cases.height
+        if wanted is None and course.length is not None and rows is None:
+            wanted = self.sequences
+        if wanted is None:
+            return self.form.blocks(rows or self.rows, seed, asked)
+        return self.form.whole(wanted, seed, asked)
+
+    def trial(self, seed: int) -> pl.DataFrame:
+        """A few rows."""
+        return pl.concat(self.blocks(min(16, max(1, self.rows)), seed))
+
+    def state(self) -> State:
+        return self.form.state()
+
+    @classmethod
+    def restore(cls, engine: str, table: Table, meta: Mapping[str, Any], arrays: Mapping[str, Array]) -> Self:
+        """What `state` gave, checked. Raises ModelFileError."""
+        assert table.sequence is not None
+        if table.sequence.key is None:
+            return cls(table, Long.restore(table, meta, arrays))
+        return cls(table, Keyed.restore(engine, table, meta, arrays))
