@@ -517,7 +517,8 @@ def test_a_model_remembers_the_database(make, people: str, tmp_path: Path, kind:
     assert Layout.from_dict(again.layout.to_dict()) == again.layout
 
 
-def test_data_from_files_go_into_a_database(make, kind: str, tmp_path: Path) -> None:
+def test_data_from_files_go_into_a_database(make, kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)  # where the report goes if the rows go to a server
     (tmp_path / "t.csv").write_text("id,name\n" + "".join(f"{i},n{i % 3}\n" for i in range(60)))
     place = make(kind)
     vs.synth(tmp_path / "t.csv", place, options=vs.Options(model="chain"))

@@ -116,6 +116,19 @@ def test_draws_without_doubles_are_those_of_one_after_the_other(fanout: Any) -> 
     assert shares == pytest.approx(np.sort(expected), abs=5 * 0.5 / np.sqrt(pairs.height))
 
 
+def test_rules_see_the_rows_that_keys_without_doubles_are_of() -> None:
+    tables = {
+        "other": {"rows": 30, "columns": {"id": {"sequence": 1}, "price": {"uniform": [1, 9], "digits": 2}}},
+        "up": {"columns": {"id": {"sequence": 1}}},
+        "t": {"per": "up", "count": 5, "rules": ["paid >= other.price"], "columns": {
+            "to": {"ref": "other", "distinct": True, "fanout": {"zipf": 1.2}}, "paid": {"uniform": [1, 20]},
+        }},
+    }  # fmt: skip
+    data = Recipe(tables).sample(500, seed=3)
+    both = data["t"].join(data["other"], left_on="to", right_on="id")
+    assert (both["paid"] >= both["price"]).all()
+
+
 def test_more_rows_than_can_differ_are_refused() -> None:
     text = SHOP.replace("max: 12", "max: 40").replace("rows: 12", "rows: 5").replace("between 1 and 12", "> 0")
     with pytest.raises(vs.DataError, match="table 'products' has only 5 for it"):

@@ -114,8 +114,11 @@ class Run:
 class Block:
     """Rows that are drawn together. `block[name]` is a column (n,)."""
 
-    def __init__(self, run: Run, table: str, number: int, *, attempt: int = 0, placed: bool = True) -> None:
-        self.run, self.table, self.number, self.attempt = run, table, number, attempt
+    def __init__(
+        self, run: Run, table: str, number: int, *, attempt: int = 0, of: Block | None = None, placed: bool = True
+    ) -> None:
+        self.run, self.table, self.number = run, table, number
+        self.attempt, self.of = attempt, of  # of an attempt: the block for which it draws
         self.planned = run.plan.tables[table]
         self._values: dict[str, pl.Series] = {}
         self._shared: dict[tuple[Any, ...], Any] = {}
@@ -181,7 +184,9 @@ class Block:
     def __getitem__(self, name: str) -> pl.Series:
         if name not in self._values:
             maker = self.planned.makers[name]
-            if self.attempt == 0 and name in self.planned.redrawn:
+            if self.of is not None and maker.fixed:
+                self._values[name] = self.of[name]
+            elif self.of is None and name in self.planned.redrawn:
                 self._settle()
             else:
                 self._values[name] = self._made(name, maker)
@@ -222,7 +227,7 @@ class Block:
         kept: pl.DataFrame | None = None
         todo, why = np.arange(self.n), ""
         for attempt in range(1, TRIES + 1):
-            trial = Block(self.run, self.table, self.number, attempt=attempt)
+            trial = Block(self.run, self.table, self.number, attempt=attempt, of=self)
             frame = trial.frame(names).with_row_index("\0row")
             kept = frame if kept is None else kept.update(frame[todo], on="\0row", include_nulls=True)
             good, why = trial._holds()

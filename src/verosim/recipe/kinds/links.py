@@ -167,8 +167,9 @@ class Link(Kind):
         seed, key = block.run.seed, ("recipe", block.table, name)
         if self.unique:
             return permutation(block.rows, total, seed, *key)
-        if self.distinct and way == "uniform":
+        if self.distinct:
             _check_room(block, self.table, total)
+        if self.distinct and way == "uniform":
             return permutation(block.position, total, seed, *key, salt=block.above.rows[block.parents])
         if way == "zipf":
             s = float(setting)
