@@ -72,7 +72,14 @@ class Finisher(Protocol):
 class Life(Protocol):
     """All that plugs in, together."""
 
-    demographics: Demographics
-    vitals: Vitals
-    builtins: Sequence[Builtin]
-    finishers: Sequence[Finisher]
+    @property
+    def demographics(self) -> Demographics: ...
+
+    @property
+    def vitals(self) -> Vitals: ...
+
+    @property
+    def builtins(self) -> Sequence[Builtin]: ...
+
+    @property
+    def finishers(self) -> Sequence[Finisher]: ...

@@ -95,7 +95,8 @@ def _distributed(spec: object, plan: Plan, place: Place, target: Target) -> Tran
             place.check(0 <= share <= 1, f"a probability of {share:g} cannot be: it must lie between 0 and 1.")
         return _fixed(np.cumsum(np.array(shares, np.float64)), numbers)
     named = [(plan.attribute(str(s["attribute"])), number_of(s, "default", place))
-             if isinstance(s, Mapping) else (None, float(s)) for s in shares]  # fmt: skip
+             if isinstance(s, Mapping) else (None, number_of(o, "distribution", place))
+             for o, s in zip(options, shares, strict=True)]  # fmt: skip
 
     def choose(world: World, patients: Array, time: Array, uniform: Array | None) -> Array:
         found = np.empty((len(patients), len(named)))

@@ -5,12 +5,14 @@ At most one opens in a week, before the modules run, and closes after them.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import numpy as np
 
+from verosim.patients.hooks import Builtin
 from verosim.patients.names import NONE, Coding
-from verosim.patients.plan import LAST, Plan
+from verosim.patients.plan import LAST
 from verosim.patients.population import DAY, NEVER, Array
 from verosim.patients.record import KINDS
 from verosim.patients.world import NOT_AGAIN, World
@@ -32,11 +34,13 @@ URGENT: Final = Coding("SNOMED-CT", "702927004", "Urgent care clinic (procedure)
 class Visits:
     """Opens the visit of a week."""
 
-    name = "Encounter"
-    attributes = ()
+    name: str = "Encounter"
+    attributes: Sequence[str] = ()
+    _world: World | None = None  # the block whose patients are remembered
+    _items: Mapping[Coding, int] | None = None
 
     def begin(self, world: World, patients: Array) -> Array:
-        if not hasattr(self, "_items") or self._world is not world:
+        if self._world is not world:
             self._world = world
             self._enter(world)
         self.last[patients] = -NEVER
@@ -46,10 +50,15 @@ class Visits:
         n = world.people.n
         self.last = np.full(n, -NEVER)  # when the last check-up was
         self.total = np.zeros(n, np.int64)  # the sum of symptoms at the last visit
-        self._items = {
-            code: world.catalogue.item("encounters", (code,), name="Encounter", module=self.name)
-            for code in (CHILD, EXAM, SYMPTOM, EMERGENCY, URGENT)
-        }
+        if self._items is None:
+            self._items = {
+                code: world.catalogue.item("encounters", (code,), name=self.name, module=self.name)
+                for code in (CHILD, EXAM, SYMPTOM, EMERGENCY, URGENT)
+            }
+
+    def _item(self, code: Coding) -> int:
+        assert self._items is not None
+        return self._items[code]
 
     def run(self, world: World, patients: Array) -> Array:
         free = world.lock[patients] == NONE
@@ -72,7 +81,7 @@ class Visits:
 
     def _check_up(self, world: World, patients: Array, now: Array) -> None:
         child = world.people.age(patients, now) < 18
-        items = np.where(child, self._items[CHILD], self._items[EXAM])
+        items = np.where(child, self._item(CHILD), self._item(EXAM))
         self.last[patients] = now
         self._open(world, patients, items, now, np.zeros(len(patients), np.int64))
 
@@ -80,7 +89,7 @@ class Visits:
         """A visit for symptoms, which sees to the largest of them."""
         levels = [total > limit for _, limit in URGENCY]
         kinds = np.select(levels, [KINDS.index(kind) for kind, _ in URGENCY])
-        items = np.select(levels, [self._items[code] for code in (EMERGENCY, URGENT, SYMPTOM)])
+        items = np.select(levels, [self._item(code) for code in (EMERGENCY, URGENT, SYMPTOM)])
         self._open(world, patients, items, now, kinds)
         left = np.where(world.addressed[:, patients], 0, world.symptoms[:, patients])
         world.addressed[left.argmax(axis=0), patients] = True
@@ -110,8 +119,8 @@ class Visits:
 class VisitsEnd:
     """Closes the visit of a week."""
 
-    name = LAST
-    attributes = ()
+    name: str = LAST
+    attributes: Sequence[str] = ()
 
     def begin(self, world: World, patients: Array) -> Array:
         return np.full(len(patients), NOT_AGAIN, np.int32)
@@ -138,8 +147,5 @@ def _interval(world: World, patients: Array, now: Array) -> tuple[Array, Array]:
     return interval, until
 
 
-def visits() -> list[Visits | VisitsEnd]:
+def visits() -> list[Builtin]:
     return [Visits(), VisitsEnd()]
-
-
-__all__ = ["Plan", "Visits", "VisitsEnd", "visits"]

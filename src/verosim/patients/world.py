@@ -264,7 +264,7 @@ class World:
         pairs = self.plan.pairs_of[symptom]
         if not pairs:
             return np.zeros(len(patients), np.int16)
-        where = np.ix_(pairs, patients)
+        where = np.ix_(np.array(pairs), patients)
         return np.where(self.addressed[where], 0, self.symptoms[where]).max(axis=0)
 
     def vital(self, patients: Array, name: str, time: Array) -> Array:
@@ -278,7 +278,7 @@ class World:
             if state == NONE:
                 out[some] = self._read(patients[some], name, time[some])
             else:
-                out[some] = self.plan.states[state].amount.draw(self, patients[some])  # type: ignore[attr-defined]
+                out[some] = self.plan.states[state].amount.draw(self, patients[some])
         return out
 
     def _read(self, patients: Array, name: str, time: Array) -> Array:
