@@ -111,10 +111,12 @@ def test_pick_takes_the_share_that_the_uniform_falls_into() -> None:
 
 def test_a_gazetteer_puts_places_on_the_map(tmp_path: Path) -> None:
     places = of_file(written(tmp_path, line("Big", 3000, "1,0,0,0,0"), line("Small", 1000, "0,1,0,0,0")))
-    known = pl.DataFrame({"USPS": ["Nowhere"] * 2, "NAME": ["Big"] * 2, "LAT": ["40", "42"], "LON": ["-70", "-72"]})
+    known = pl.DataFrame({"USPS": ["Nowhere"] * 2, "NAME": ["Big"] * 2, "LAT": ["40", "42"], "LON": ["-70", "-72"],
+                          "ZCTA5": [None, "01234"]})  # fmt: skip
     assert np.isnan(places.where).all()
     assert located(places, known).where[0].tolist() == [41.0, -71.0]
     assert np.isnan(located(places, known).where[1]).all()
+    assert located(places, known).zips == ("01234", "")
 
 
 def test_counties_bring_their_hardships(tmp_path: Path) -> None:

@@ -22,6 +22,7 @@ from verosim.patients.life.roster import Roster, people_of
 from verosim.patients.plan import Plan
 from verosim.patients.population import DAY, NEVER, instant
 from verosim.patients.world import World
+from verosim.providers.packs import pack
 
 END = instant(2024, 1, 1)
 N = 150
@@ -101,6 +102,8 @@ def test_people_have_names_of_their_sex_addresses_and_numbers() -> None:
     adults = people.filter(pl.col("prefix").is_not_null())
     assert 0.6 < len(adults) / N < 1
     assert people.filter(pl.col("prefix").is_null())["passport"].null_count() == N - len(adults)
+    first = dict(zip(pack("en_US").cities.values, pack("en_US").postcodes.values, strict=True))
+    assert all(code.startswith(first[city]) for code, city in people.select("zip", "city").iter_rows())
     assert set(people["marital"].drop_nulls()) <= {"S", "M", "D", "W"}
 
 

@@ -91,7 +91,7 @@ def _demography(given: Resources, country: str, state: str | None) -> Demography
     if path is None:
         return of_country(country)
     places = of_file(path, country, state)
-    gazetteer = given.table("geography/zipcodes.csv", ("USPS", "NAME", "LAT", "LON"))
+    gazetteer = given.table("geography/zipcodes.csv", ("USPS", "NAME", "ZCTA5", "LAT", "LON"))
     places = places if gazetteer is None else located(places, gazetteer)
     counties = given.table("geography/sdoh.csv", ("COUNTY", "STATE", *(h.upper() for h in HARDSHIPS)))
     return places if counties is None else burdened(places, counties)

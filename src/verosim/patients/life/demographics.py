@@ -85,6 +85,7 @@ class Demography:
     poverty: float = 17550.0
     comfortable: float = 75000.0
     other_language: str = "spanish"
+    zips: tuple[str, ...] = ()  # of each place, where a gazetteer of the user's knows them
     hardships: Mapping[str, Floats] = field(default_factory=dict)  # (places,) shares of people, where they are known
 
     @property
@@ -182,7 +183,7 @@ def of_country(country: str) -> Demography:
         str(facts["locale"]),
         city=tuple(places.cities.values),
         state=tuple(whole.get(region, region) if country == "US" else region for region in places.regions.values),
-        county=tuple(places.regions.values),
+        county=("",) * n,
         people=np.asarray(places.cities.cumulative, dtype=np.float64),
         female=np.full(n, number("female")),
         ages=np.tile(_bands([number(c) for c in ("to_14", "to_24", "to_54", "to_64", "over")]), (n, 1)),
@@ -274,13 +275,15 @@ def _placed(rows: pl.DataFrame, packed: Demography) -> Demography:
 
 
 def located(places: Demography, zipcodes: pl.DataFrame) -> Demography:
-    """The same places, where a gazetteer knows them: rows of USPS (the state), NAME, LAT, LON."""
-    spot = zipcodes.select(pl.concat_str("NAME", "USPS", separator="|").alias("key"), *(
-        pl.col(c).cast(pl.Float64, strict=False) for c in ("LAT", "LON")
-    )).drop_nulls().group_by("key").agg(pl.mean("LAT", "LON"))  # fmt: skip
+    """The same places, where a gazetteer knows them: rows of USPS (the state), NAME, ZCTA5 (the ZIP), LAT, LON."""
+    key = pl.concat_str("NAME", "USPS", separator="|").alias("key")
+    degrees = [pl.col(c).cast(pl.Float64, strict=False) for c in ("LAT", "LON")]
+    spots = zipcodes.select(key, "ZCTA5", *degrees).group_by("key", maintain_order=True)
+    spot = spots.agg(pl.mean("LAT", "LON"), pl.col("ZCTA5").drop_nulls().first())
     keys = pl.DataFrame({"key": [f"{city}|{state}" for city, state in zip(places.city, places.state, strict=True)]})
-    found = keys.join(spot, on="key", how="left", maintain_order="left").select("LAT", "LON")
-    return replace(places, where=found.fill_null(float("nan")).to_numpy())
+    found = keys.join(spot, on="key", how="left", maintain_order="left")
+    where = found.select("LAT", "LON").fill_null(float("nan")).to_numpy()
+    return replace(places, where=where, zips=tuple(found["ZCTA5"].fill_null("")))
 
 
 def burdened(places: Demography, counties: pl.DataFrame) -> Demography:

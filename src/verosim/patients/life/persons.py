@@ -135,7 +135,7 @@ class Register:
         near = [np.round(demography.where[place, i] + 0.1 * (people.chance(who, salt(axis)) - 0.5), 6)
                 for i, axis in enumerate(("lat", "lon"))]  # fmt: skip
         where = {"city": demography.city, "state": demography.state, "county": demography.county}
-        table = names_of(people, who, demography.locale).with_columns(
+        table = names_of(people, who, demography, place).with_columns(
             pl.Series("patient", who),
             pl.when(adult).then(title).alias("prefix"),
             pl.when(wife).then("maiden").alias("maiden"),
@@ -163,9 +163,13 @@ def lived(people: Population) -> Array:
     return np.arange(np.count_nonzero(people.key))
 
 
-def names_of(people: Population, who: Array, locale: str) -> pl.DataFrame:
+def names_of(people: Population, who: Array, demography: Demography, place: Array) -> pl.DataFrame:
     """Names and addresses (k rows) by the providers; facts hang on the patient's own key, whatever the block."""
+    locale = demography.locale
     facts = _Facts(people, who, locale)
+    facts.settle("city", place)
+    own = demography.city == tuple(pack(locale).cities.values)  # places that the locale's pack has postcodes of
+    zips = places.postcode(facts) if own else taken(pl.Series(demography.zips or [""] * len(demography.city)), place)
     sexes = [facts.take(f"first {sex}", pool) for sex, pool in zip("FM", first_names(locale), strict=True)]
     middles = [facts.take(f"middle {sex}", pool) for sex, pool in zip("FM", first_names(locale), strict=True)]
     male = pl.Series(people.male[who])
@@ -179,7 +183,7 @@ def names_of(people: Population, who: Array, locale: str) -> pl.DataFrame:
         drivers="S99" + facts.digits("drivers", 6),
         passport="X" + facts.digits("passport", 8) + "X",
         address=places.street(facts),
-        zip=places.postcode(facts),
+        zip=zips,
         phone=facts.phone(),
     )
 
@@ -202,6 +206,10 @@ class _Facts(Subjects):
             lots = self._people.chance(self.rows, salt("name:" + topic)) * LOTS
             self._facts[topic] = pool.find(lots.astype(np.uint16))
         return self._facts[topic]
+
+    def settle(self, topic: str, places: Array) -> None:
+        """Let a fact be known."""
+        self._facts[topic] = places
 
     def noise(self, topic: str) -> Array:
         parts = [self._people.chance(self.rows, salt(f"noise:{topic}"), i) for i in (0, 1)]
