@@ -10,6 +10,7 @@ import json
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from hashlib import blake2b
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -96,7 +97,7 @@ class _Run:
         life: Mapping[str, Any] = getattr(self.patients.life, "settings", dict)()
         settings = {"n": self.n, "seed": self.seed, "forms": list(self.forms), "end": self.patients.end, "life": life,
                     "only": self.choice.text if self.choice else None, "history": self.patients.history,
-                    "modules": {m.key: len(m.states) for m in self.patients.library.modules.values()}}  # fmt: skip
+                    "modules": {m.key: _digest(m.states) for m in self.patients.library.modules.values()}}  # fmt: skip
         told = json.dumps(settings, sort_keys=True, default=str)
         note = self.parts / "run.json"
         if note.is_file() and note.read_text(encoding="utf-8") != told:
@@ -247,6 +248,10 @@ class _Run:
                         files.whole(f"fhir/{kind.lower()}s.json", bundle)
         for name, rows in files.rows.items():
             self.written.rows[name] = self.written.rows.get(name, 0) + rows
+
+
+def _digest(content: object) -> str:
+    return blake2b(json.dumps(content, default=dict).encode(), digest_size=16).hexdigest()
 
 
 def slices(world: World, kept: np.ndarray, size: int = SLICE) -> Iterator[Block]:
