@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from verosim.evaluation.combining import combine
     from verosim.generating import generate
     from verosim.judging import evaluate
+    from verosim.patients import Patients
     from verosim.recipe import Recipe
     from verosim.run import fit, inspect, load, synth
     from verosim.schema import Column, ForeignKey, Schema, Sequence, Table
@@ -54,6 +55,7 @@ _LAZY = {  # imported when first asked for: `import verosim` is quick
     "combine": "verosim.evaluation.combining",
     "evaluate": "verosim.judging",
     "generate": "verosim.generating",
+    "Patients": "verosim.patients",
     "Recipe": "verosim.recipe",
     "Report": "verosim.evaluation",
     **dict.fromkeys(("Column", "ForeignKey", "Schema", "Sequence", "Table"), "verosim.schema"),
@@ -76,6 +78,7 @@ __all__ = [
     "ModelFileError",
     "NotFittedError",
     "Options",
+    "Patients",
     "Pick",
     "Recipe",
     "Recorder",

@@ -1,0 +1,236 @@
+"""Vital signs and laboratory values: each a function of the person, the day and what ails them.
+
+A value is its usual range at a quantile, and the quantile has a memory: half of it is the person's own, held for life,
+the rest is the season's and the day's. Values that hang together share their quantiles: HbA1c and glucose, the lipids,
+creatinine and filtration, the two blood pressures. So a person's measurements of one day agree, those of one person are
+alike, and over people every value keeps the range that it is asked to have.
+
+Ranges are the usual reference intervals of adults (MedlinePlus), in the units written beside them. Users who give a
+`biometrics.yml` get that file's (see `resources`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from verosim.normal import normal_share
+from verosim.patients.life import risks
+
+Floats = npt.NDArray[np.float64]
+Flags = npt.NDArray[np.bool_]
+Ints = npt.NDArray[np.int64]
+Range = tuple[float, float]
+
+OWN: Final = 0.6  # share of a value's variance that is the person's for life, ...
+SEASON: Final = 0.25  # ... that is this month's; the rest is this day's
+
+
+@dataclass(frozen=True, slots=True)
+class Ranges:
+    """The usual ranges of every value that is drawn from one: (low, high)."""
+
+    systolic: Range = (100, 139)  # mmHg
+    diastolic: Range = (65, 89)
+    systolic_high: Range = (140, 170)  # of people with hypertension that nothing controls
+    diastolic_high: Range = (90, 110)
+    heart_rate: Range = (60, 100)  # per minute
+    respiration: Range = (12, 16)
+    oxygen: Range = (95, 99)  # %
+    oxygen_low: Range = (75, 89)  # with hypoxemia
+    temperature: Range = (36.5, 37.5)  # degrees Celsius
+    cholesterol: tuple[float, ...] = (160, 200, 239, 259, 279, 300)  # mg/dL; by severity of diabetes
+    triglycerides: tuple[float, ...] = (100, 150, 199, 499, 550, 600)
+    hdl: tuple[float, ...] = (80, 59, 40, 30, 25, 20)  # the more severe, the lower
+    hba1c: tuple[float, ...] = (4.6, 5.6, 6.4, 11.0)  # %: ends of normal, prediabetes and diabetes
+    glucose_spread: float = 0.08  # of fasting glucose about what HbA1c implies, as a share
+    microalbumin: tuple[float, ...] = (2, 17, 30, 300, 600)  # mg/g: normal, controlled, not controlled, proteinuria
+    egfr: tuple[float, ...] = (130, 90, 60, 30, 15, 5)  # mL/min: the ends of stages none to 5 of kidney disease
+    urea_nitrogen: Range = (7, 20)  # mg/dL
+    carbon_dioxide: Range = (20, 29)  # mmol/L
+    chloride: Range = (98, 107)
+    potassium: Range = (3.6, 5.2)
+    sodium: Range = (136, 145)
+    calcium: Range = (8.6, 10.2)  # mg/dL
+    ejection: Range = (55, 70)  # %, left ventricle
+
+
+class Who(Protocol):
+    """What a value depends on, of k people at one reading each: their bodies, their ailments, their drugs."""
+
+    @property
+    def age(self) -> Floats: ...  # (k,) years
+    @property
+    def female(self) -> Flags: ...
+    @property
+    def bmi(self) -> Floats: ...
+    @property
+    def hypertension(self) -> Flags: ...  # that nothing controls
+    @property
+    def diabetes(self) -> Flags: ...
+    @property
+    def prediabetes(self) -> Flags: ...
+    @property
+    def severity(self) -> Ints: ...  # of diabetes, 0 to 4
+    @property
+    def kidney(self) -> Ints: ...  # stage of kidney disease, 0 to 5
+    @property
+    def pressure_drugs(self) -> Floats: ...  # mmHg that drugs take off the systolic pressure
+    @property
+    def sugar_drugs(self) -> Floats: ...  # % that drugs take off HbA1c
+    @property
+    def hypoxemia(self) -> Flags: ...
+
+    def normals(self, topic: str) -> Floats:
+        """Standard normals (k,) of `name:life`, `name:month` or `name:day`, the same whenever asked for the same."""
+        ...
+
+
+def level(who: Who, topic: str) -> Floats:
+    """Standard normals (k,) with a memory: what the person, the month and the day add."""
+    own, month, day = (who.normals(f"{topic}:{span}") for span in ("life", "month", "day"))
+    return np.sqrt(OWN) * own + np.sqrt(SEASON) * month + np.sqrt(1 - OWN - SEASON) * day
+
+
+def quantile(who: Who, topic: str) -> Floats:
+    """The same as uniforms (k,)."""
+    return normal_share(level(who, topic))
+
+
+def between(ends: Range, u: Floats) -> Floats:
+    """The value (k,) at u of an even range."""
+    return ends[0] + (ends[1] - ends[0]) * u
+
+
+def step(ends: tuple[float, ...], which: Ints, u: Floats) -> Floats:
+    """The value (k,) at u of the range that a severity (k,) picks from a ladder of ends."""
+    ladder = np.asarray(ends, dtype=np.float64)
+    low = np.clip(which, 0, len(ladder) - 2)
+    return ladder[low] + (ladder[low + 1] - ladder[low]) * u
+
+
+def systolic(who: Who, r: Ranges) -> Floats:
+    """Systolic pressure (k,) in mmHg; a child's grows with it (NHBPEP, Pediatrics 2004)."""
+    return _pressure(who, r.systolic, r.systolic_high, quantile(who, "pressure"), 1.0)
+
+
+def diastolic(who: Who, r: Ranges) -> Floats:
+    """Diastolic pressure (k,) in mmHg, which rises and falls with the systolic one (correlation about .7)."""
+    z = level(who, "pressure")
+    u = normal_share(0.7 * z + np.sqrt(1 - 0.49) * who.normals("diastolic:month"))
+    above = _pressure(who, r.systolic, r.systolic_high, normal_share(z), 1.0)
+    return np.minimum(_pressure(who, r.diastolic, r.diastolic_high, u, 0.6), above - 15)
+
+
+def _pressure(who: Who, usual: Range, high: Range, u: Floats, drugs: float) -> Floats:
+    """A pressure (k,) at u, less what drugs take off that of people with hypertension."""
+    young = np.clip(who.age / 18, 0.55, 1)
+    value = np.where(who.hypertension, between(high, u), between(usual, u) * young)
+    return value - np.where(who.female, 1, -1) - np.where(who.hypertension, who.pressure_drugs * drugs, 0)
+
+
+def hba1c(who: Who, r: Ranges) -> Floats:
+    """Glycated haemoglobin (k,) in %: normal, before diabetes, or with it, where it rises with the BMI."""
+    z = level(who, "sugar")
+    heavy = np.clip((who.bmi - 27) / 22, 0, 1)
+    stage = np.where(who.diabetes, 2, np.where(who.prediabetes, 1, 0))
+    ill = normal_share(0.8 * z + 1.5 * (heavy - 0.5))
+    value = step(r.hba1c, stage, np.where(who.diabetes, ill, normal_share(z)))
+    return np.maximum(value - who.sugar_drugs, r.hba1c[0])  # treatment brings it to normal, not below
+
+
+def glucose(who: Who, r: Ranges) -> Floats:
+    """Fasting glucose (k,) in mg/dL: what HbA1c implies on average, less what meals add, and the day's own share."""
+    fasting = 0.85 * risks.mean_glucose(hba1c(who, r))
+    return np.maximum(fasting * np.exp(r.glucose_spread * who.normals("glucose:day")), 55.0)
+
+
+def cholesterol(who: Who, r: Ranges) -> Floats:
+    """Total cholesterol (k,) in mg/dL."""
+    return step(r.cholesterol, _severity(who), quantile(who, "cholesterol"))
+
+
+def triglycerides(who: Who, r: Ranges) -> Floats:
+    """Triglycerides (k,) in mg/dL."""
+    return step(r.triglycerides, _severity(who), quantile(who, "fat"))
+
+
+def hdl(who: Who, r: Ranges) -> Floats:
+    """HDL cholesterol (k,) in mg/dL: low where triglycerides are high."""
+    low = normal_share(0.5 * level(who, "fat") + np.sqrt(0.75) * who.normals("hdl:life"))
+    return step(r.hdl, _severity(who), low)  # the ladder leads down
+
+
+def ldl(who: Who, r: Ranges) -> Floats:
+    """LDL cholesterol (k,) in mg/dL: what the other three leave."""
+    return np.maximum(risks.ldl(cholesterol(who, r), hdl(who, r), triglycerides(who, r)), 25.0)
+
+
+def _severity(who: Who) -> Ints:
+    return np.where(who.diabetes | who.prediabetes, who.severity, 0)
+
+
+def filtration(who: Who, r: Ranges) -> Floats:
+    """Estimated glomerular filtration (k,) in mL/min/1.73 m2, within the stage of kidney disease."""
+    z = level(who, "kidney")
+    healthy = np.clip(140 - 0.9 * who.age + 12 * z, r.egfr[1], r.egfr[0])
+    return np.where(who.kidney == 0, healthy, step(r.egfr, who.kidney, normal_share(z)))
+
+
+def creatinine(who: Who, r: Ranges) -> Floats:
+    """Creatinine (k,) in mg/dL: that which gives the same reading's filtration."""
+    return risks.creatinine_of(filtration(who, r), np.maximum(who.age, 18), who.female)
+
+
+def microalbumin(who: Who, r: Ranges) -> Floats:
+    """Microalbumin to creatinine (k,) in mg/g, by the severity of the kidney's disease."""
+    return step(r.microalbumin, np.clip(who.kidney, 0, 3), quantile(who, "albumin"))
+
+
+def _plain(field: str) -> Callable[[Who, Ranges], Floats]:
+    def value(who: Who, r: Ranges) -> Floats:
+        return between(getattr(r, field), quantile(who, field))
+
+    return value
+
+
+def urea(who: Who, r: Ranges) -> Floats:
+    """Urea nitrogen (k,) in mg/dL, which a failing kidney holds back."""
+    healthy = between(r.urea_nitrogen, quantile(who, "urea_nitrogen"))
+    return healthy * np.clip(60 / filtration(who, r), 1, 4)
+
+
+def oxygen(who: Who, r: Ranges) -> Floats:
+    """Saturation (k,) in %."""
+    u = quantile(who, "oxygen")
+    return np.where(who.hypoxemia, between(r.oxygen_low, u), between(r.oxygen, u))
+
+
+VITALS: Final[dict[str, Callable[[Who, Ranges], Floats]]] = {  # by the names that modules read them under
+    "Systolic Blood Pressure": systolic,
+    "Diastolic Blood Pressure": diastolic,
+    "Heart Rate": _plain("heart_rate"),
+    "Respiration Rate": _plain("respiration"),
+    "Oxygen Saturation": oxygen,
+    "Body Temperature": _plain("temperature"),
+    "Blood Glucose": hba1c,  # modules write HbA1c under this name
+    "Glucose": glucose,
+    "Total Cholesterol": cholesterol,
+    "Triglycerides": triglycerides,
+    "HDL": hdl,
+    "LDL": ldl,
+    "EGFR": filtration,
+    "Creatinine": creatinine,
+    "Microalbumin Creatinine Ratio": microalbumin,
+    "Urea Nitrogen": urea,
+    "Carbon Dioxide": _plain("carbon_dioxide"),
+    "Chloride": _plain("chloride"),
+    "Potassium": _plain("potassium"),
+    "Sodium": _plain("sodium"),
+    "Calcium": _plain("calcium"),
+    "Left ventricular Ejection fraction": _plain("ejection"),
+}
