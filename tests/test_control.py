@@ -154,7 +154,7 @@ def test_a_range_that_the_schema_does_not_allow_is_refused() -> None:
 def test_conditions_of_several_tables_name_one() -> None:
     synthesizer = vs.fit({"a": people(100), "b": people(100)}, seed=1, model="independent")
     assert (synthesizer.sample({"a": 20}, where={"sex": "f"})["a"]["sex"] == "f").all()
-    with pytest.raises(vs.ArgumentError, match="name one table"):
+    with pytest.raises(vs.ArgumentError, match="of one table: name it"):
         synthesizer.sample(scale=1, where={"sex": "f"})
 
 

@@ -192,6 +192,9 @@ class Schema(Mapping[str, Table]):
             raise SchemaError(f"no table {name!r}; {did_you_mean(name, self.tables)}")
         return self.tables[name]
 
+    def __contains__(self, name: object) -> bool:
+        return name in self.tables
+
     def __iter__(self) -> Iterator[str]:
         return iter(self.tables)
 

@@ -145,7 +145,8 @@ def _likeness(table: Table, frame: pl.DataFrame, without: set[str]) -> float:
     """
     found = list[float]()
     for column in table.columns:
-        if column.kind not in ("number", "geo") or column.name in without:
+        pair = column.kind == "geo" and frame[column.name].dtype == pl.String  # latitude and longitude in one text
+        if column.kind not in ("number", "geo") or pair or column.name in without:
             continue
         series = times_of(frame[column.name], column)
         values = series.cast(pl.Float64).rank().fill_null(strategy="forward").drop_nulls().to_numpy()

@@ -186,7 +186,7 @@ class Block:
             maker = self.planned.makers[name]
             if self.of is not None and maker.fixed:
                 self._values[name] = self.of[name]
-            elif self.of is None and name in self.planned.redrawn:
+            elif not self.attempt and name in self.planned.redrawn:
                 self._settle()
             else:
                 self._values[name] = self._made(name, maker)

@@ -46,6 +46,7 @@ class Rows(Block):
         self.run, self.table, self.number, self.attempt = run, table, number, attempt
         self.planned = run.plan.tables[table]
         self.whole, self.chosen = values or {}, chosen
+        self.of = None
         self._values, self._shared = {}, {}
         self.n, self.rows, self.root = len(rows), rows, rows
 

@@ -147,7 +147,7 @@ def cross_correlation(p: Paths, x: Floats) -> Found:
         head = np.where(follows[:, None], x, 0)
         pairs[:, k] = p.sums(follows.astype(np.float64))
         for unit, (start, end) in enumerate(zip(starts.tolist(), ends.tolist(), strict=True)):
-            product[unit, :, :, k] = head[start : end - lag].T @ x[start + lag : end]
+            product[unit, :, :, k] = head[start : max(start, end - lag)].T @ x[start + lag : max(start + lag, end)]
     one, two, size = p.sums(x), p.sums(x * x), p.sums(np.ones(len(x)))
     first, second = np.triu_indices(d, 1)
 
