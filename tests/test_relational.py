@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
+from polars.testing import assert_frame_equal
 
 import verosim as vs
 from verosim import files
@@ -650,3 +651,55 @@ def test_a_key_of_a_missing_table_gets_a_hint() -> None:
     schema = schema.with_table(Table("orders", schema["orders"].columns, ("order_id",), foreign_keys=wrong))
     with pytest.raises(vs.SchemaError, match="did you mean 'customers'"):
         vs.fit(dataset, schema, model="chain")
+
+
+# ------------------------------------------------------------------------------------------------- in the family
+
+
+def chemistry(molecules: int, seed: int) -> dict[str, pl.DataFrame]:
+    """Molecules of atoms, bonds between two atoms of one molecule, and rings of several: as in Biodegradability."""
+    rng = np.random.default_rng(seed)
+    sizes = rng.integers(4, 30, molecules)
+    first, n = np.cumsum(sizes) - sizes, int(sizes.sum())
+    molecule = np.repeat(np.arange(molecules), sizes)
+    place = np.arange(n) - first[molecule]
+    names = [f"d{m}_{k}" for m, k in zip(molecule, place, strict=True)]
+    ends = np.flatnonzero(place > 0)  # each atom but the first is bound to an earlier one
+    others = first[molecule[ends]] + (rng.random(len(ends)) * place[ends]).astype(int)
+    rings = np.repeat(np.arange(molecules), rng.integers(0, 4, molecules))
+    members = [
+        (names[a], f"r{r}") for r, m in enumerate(rings) for a in first[m] + rng.permutation(sizes[m])[: 2 + r % 3]
+    ]
+    return {
+        "molecule": pl.DataFrame({"molecule_id": [f"d{m}" for m in range(molecules)], "weight": 12.0 * sizes}),
+        "atom": pl.DataFrame(
+            {"atom_id": names, "molecule_id": [f"d{m}" for m in molecule], "type": rng.choice(["c", "h", "o"], n)}
+        ),
+        "bond": pl.DataFrame({"atom_id": [names[i] for i in ends], "atom_id2": [names[i] for i in others]}),
+        "ring": pl.DataFrame(
+            {"ring_id": [f"r{r}" for r in range(len(rings))], "kind": rng.choice(["a", "b"], len(rings))}
+        ),
+        "member": pl.DataFrame(members, schema=["atom_id", "ring_id"], orient="row"),
+    }
+
+
+def test_keys_that_stay_in_the_family_do() -> None:
+    real = chemistry(200, 1)
+    synthesizer = vs.fit(real, model="chain", seed=3)
+    new = synthesizer.sample(seed=4)
+    assert keys_hold(new, synthesizer.schema_)
+    home = dict(new["atom"].select("atom_id", "molecule_id").iter_rows())
+    bonds = list(new["bond"].iter_rows())
+    assert all(home[a] == home[b] and a != b for a, b in bonds)
+    assert len({*bonds}) == len(bonds)
+    rings = new["member"].group_by("ring_id").agg("atom_id")["atom_id"].to_list()
+    assert np.mean([len({home[a] for a in ring}) == 1 for ring in rings]) > 0.95  # of 1 where every ring finds room
+    assert not new["member"].is_duplicated().any()
+
+
+def test_models_know_which_keys_stay_in_the_family(tmp_path: Path) -> None:
+    synthesizer = vs.fit(chemistry(60, 2), model="independent", seed=1)
+    synthesizer.save(tmp_path / "m.verosim")
+    again = vs.load(tmp_path / "m.verosim").sample(seed=5)
+    for name, frame in synthesizer.sample(seed=5).items():
+        assert_frame_equal(frame, again[name])

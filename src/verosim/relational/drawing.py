@@ -21,6 +21,7 @@ from verosim.relational.context import befores, count_name, gathered, said, sour
 from verosim.relational.counts import Counts
 from verosim.relational.families import Families, bare
 from verosim.relational.graph import COPIED, LATE, OWNER, REFERENCE, Graph, Link
+from verosim.relational.kin import Family, Kin, climbed
 from verosim.relational.learned import Learned
 from verosim.relational.links import Places, above, agreeing, rooted, set_apart
 from verosim.relational.real import looked_up
@@ -64,6 +65,7 @@ class Drawing:
         self.free = free
         self._drawn: dict[str, Drawn] = {}
         self._places: dict[str, Places] = {}
+        self._kin: dict[str, Family] = {}
 
     def blocks(self, name: str) -> Iterator[pl.DataFrame]:
         """The rows of one table; for none one frame without any."""
@@ -190,6 +192,7 @@ class Drawing:
         learned, owner = self.tables[name], self.graph.owner(name)
         for link in self.graph.of(name):
             self._places.pop(link.name, None)  # as if nothing had been drawn before
+            self._kin.pop(link.name, None)
         if owner:
             self.held(owner.parent)  # by which the number of rows may be known
         n = self.sizes[name]
@@ -237,7 +240,9 @@ class Drawing:
                 wanted[link.name] = groups
                 continue
             rows = self._place(link).take(groups, rng)
-            if link.apart and owner:
+            if link.name in learned.kin and owner:
+                rows = self._in_family(link, learned.kin[link.name], owner, named[owner.name], rows, groups, rng)
+            elif link.apart and owner:
                 rows = set_apart(named[owner.name], rows, self.held(link.parent).counts[link.name], rng)
             named[link.name] = self._agreeing(link, rows, keys, rng)
             keys = self._key(link, named[link.name]) | keys
@@ -294,6 +299,27 @@ class Drawing:
         sides.append(pl.DataFrame({own: comparable(parent.frame[theirs]) for own, theirs in pairs}))
         codes = pl.concat(sides).select(pl.struct(pl.all()).rank("dense")).to_series().to_numpy().astype(np.int64)
         return agreeing(rows, codes[: len(rows)], codes[len(rows) :], parent.counts[link.name], rng)
+
+    def _in_family(
+        self, link: Link, kin: Kin, owner: Link, owners: Ints, rows: Ints, groups: Ints, rng: np.random.Generator
+    ) -> Ints:
+        """The rows (n,) that a key names, so that they have the ancestor that they should have."""
+        parent = self.held(link.parent)
+        if link.name not in self._kin:
+            ancestor = climbed(np.arange(parent.frame.height), link.parent, kin.top, self.graph, self._whom)
+            group = self.tables[link.parent].group(link, self._profile(link.parent), parent.summaries)
+            counts = parent.counts[link.name]
+            self._kin[link.name] = Family(ancestor, group, counts, counts.copy())
+        family = self._kin[link.name]
+        if kin.own:
+            wanted = climbed(owners, owner.parent, kin.top, self.graph, self._whom)
+        else:
+            wanted = family.homes(owners, rng)
+        return family.bound(rows, wanted, groups, owners, link.apart, kin.other, rng)
+
+    def _whom(self, key: str) -> Ints:
+        """Whom the rows of a table that is held name by a key."""
+        return self.held(self.graph.named(key).child).named[key]
 
     def _wanted(self, learned: Learned, link: Link, frame: pl.DataFrame) -> Ints:
         """(n,) the group that each row names by a key, NONE for none."""

@@ -32,6 +32,7 @@ from verosim.relational.context import (
 from verosim.relational.copies import CHECKED, NEVER, Copy, copied, steady
 from verosim.relational.counts import Counts
 from verosim.relational.graph import FEW, LATE, OWNER, REFERENCE, SURE, Link, depths
+from verosim.relational.kin import Kin, kin_of
 from verosim.relational.links import Groups, told_of
 from verosim.relational.real import Real
 from verosim.relational.signals import carried_on, signals
@@ -61,6 +62,7 @@ class Learned:
     labels: Mapping[str, str] = field(default_factory=dict)  # key -> the column that says which group it names
     constant: Mapping[str, int] = field(default_factory=dict)  # key -> the group that all its rows name, or NONE
     named: Mapping[str, float] = field(default_factory=dict)  # key -> the share of rows that name a row by it
+    kin: Mapping[str, Kin] = field(default_factory=dict)  # of each key that stays in the family: how
     dangling: Mapping[str, float] = field(default_factory=dict)  # key -> the share whose key names nobody there is
     summary: TableModel | None = None  # None: no key names the table's rows
     shared: tuple[Shared, ...] = ()  # what its children have in common
@@ -75,6 +77,7 @@ class Learned:
         """What is known of a table before its rows are learned: who names them how often, and what keys decide."""
         new = cls(real.schema[name], real.dataset[name].height)
         new.named = {k.name: float(np.mean(real.rows[k.name] >= 0)) if new.rows else 0.0 for k in real.graph.of(name)}
+        new.kin = kin_of(name, real)
         new._look_at_keys(real, options)
         owner = real.graph.owner(name)
         if new.table.keep:
@@ -312,6 +315,7 @@ class Learned:
         meta["before"] = list(self.known.before) if self.known else []
         meta["totals"] = [[rule.spec(), key] for rule, key in self.totals.items()]
         meta["copies"] = [[c.column, c.key, c.other, c.mark, c.steady] for c in self.copies]
+        meta["kin"] = [[key, kin.top, kin.own, kin.other] for key, kin in self.kin.items()]
         meta["shared"] = [[s.link, s.column, s.level] for s in self.shared]
         arrays = dict[str, Array]()
         for what, model in (("model", self.model), ("summary", self.summary)):
@@ -350,6 +354,7 @@ class Learned:
         new.constant = {str(a): int(b) for a, b in meta["constant"].items()}
         new.named = {str(a): float(b) for a, b in meta["named"].items()}
         new.dangling = {str(a): float(b) for a, b in meta["dangling"].items()}
+        new.kin = {str(key): Kin(str(top), bool(own), bool(other)) for key, top, own, other in meta["kin"]}
         new.shared = tuple(Shared(str(a), str(c), None if v is None else str(v)) for a, c, v in meta["shared"])
         if "model" in meta:
             new.model = TableModel.restore(engine, meta["model"], part(arrays, "model/"))

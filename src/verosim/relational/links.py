@@ -148,15 +148,15 @@ def set_apart(owners: Ints, named: Ints, counts: Ints, rng: np.random.Generator)
     """
     named = named.copy()
     for _ in range(60):
-        bad = _again(owners, named)
+        bad = again(owners, named)
         if not len(bad):
             return named
         other = rng.permutation(len(named))[: len(bad)]
         trial = named.copy()
         trial[bad], trial[other] = named[other], named[bad]
-        if len(_again(owners, trial)) < len(bad):
+        if len(again(owners, trial)) < len(bad):
             named = trial
-    for i in _again(owners, named).tolist():  # few: nearly every owner names nearly every row
+    for i in again(owners, named).tolist():  # few: nearly every owner names nearly every row
         chance = np.maximum(counts, 1e-9).astype(float)
         chance[named[(owners == owners[i]) & (named >= 0)]] = 0.0
         named[i] = rng.choice(len(counts), p=chance / chance.sum()) if chance.sum() > 0 else NONE
@@ -171,17 +171,24 @@ def agreeing(named: Ints, wanted: Ints, offered: Ints, counts: Ints, rng: np.ran
     """
     bad = np.flatnonzero(named >= 0)
     bad = bad[offered[named[bad]] != wanted[bad]]
-    order = np.argsort(offered, kind="stable")
-    ends = np.append(0.0, np.cumsum(counts[order] + 1e-6))
-    first, last = (np.searchsorted(offered[order], wanted[bad], side) for side in ("left", "right"))
-    chance = ends[first] + rng.random(len(bad)) * (ends[last] - ends[first])
-    place = np.clip(np.searchsorted(ends, chance, "right") - 1, first, np.maximum(last - 1, first))
     named = named.copy()
-    named[bad] = np.where(last > first, order[np.minimum(place, len(order) - 1)], NONE) if len(order) else NONE
+    named[bad] = among(wanted[bad], offered, counts, rng)
     return named
 
 
-def _again(owners: Ints, named: Ints) -> Ints:
+def among(wanted: Ints, offered: Ints, counts: Ints, rng: np.random.Generator) -> Ints:
+    """(m,) for each row one that offers what it wants, by the chances `counts` (rows,); NONE where none does."""
+    order = np.argsort(offered, kind="stable")
+    ends = np.append(0.0, np.cumsum(counts[order] + 1e-6))
+    first, last = (np.searchsorted(offered[order], wanted, side) for side in ("left", "right"))
+    chance = ends[first] + rng.random(len(wanted)) * (ends[last] - ends[first])
+    place = np.clip(np.searchsorted(ends, chance, "right") - 1, first, np.maximum(last - 1, first))
+    if not len(order):
+        return np.full(len(wanted), NONE)
+    return np.where(last > first, order[np.minimum(place, len(order) - 1)], NONE)
+
+
+def again(owners: Ints, named: Ints) -> Ints:
     """The places where an owner names a row that it named before."""
     there = np.flatnonzero((named >= 0) & (owners >= 0))
     first = np.unique(np.stack([owners[there], named[there]]), axis=1, return_index=True)[1]
