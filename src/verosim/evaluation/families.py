@@ -8,7 +8,7 @@ give a `Kin`: a comparison as any other, and whom each real row belongs to.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Self
 
 import numpy as np
@@ -49,10 +49,9 @@ class Part:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Kin:
-    """Related rows of the three sets, side by side."""
+    """Related rows of the three sets, side by side; whom they belong to are the groups of `arrays`."""
 
     arrays: Comparison
-    people: Ints  # (n,) whom each row belongs to, of all rows of the arrays
     low: tuple[int, ...] = ()  # columns of the lower row; the others are of the row above it
 
 
@@ -132,7 +131,7 @@ class Family:
         )
         train, holdout, new = frames
         arrays = compare(train, holdout, new, Table(name, tuple(columns)), self.limits, self.seed)
-        return Kin(arrays, np.unique(people, return_inverse=True)[1], low)
+        return Kin(replace(arrays, groups=np.unique(people, return_inverse=True)[1]), low)
 
     def _pick(self, rows: Ints, purpose: str) -> Ints:
         return np.sort(self.chance(purpose).permutation(rows)[: self.limits.rows])

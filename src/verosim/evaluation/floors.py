@@ -54,20 +54,17 @@ def splits_of(
     purpose: str,
     errors: Callable[[Rows, Rows], Floats],
     most: int | None = None,
-    groups: Rows | None = None,
 ) -> Splits | None:
     """The (k,) `errors` between real rows at the sizes of train and synthetic; None where there are too few real rows.
 
     Where there are fewer real rows than both sizes need, the sets are smaller in proportion. most: splits at most.
-    groups: (len(c.real),) whom each real row belongs to, where rows of one are alike and so stay together; by default
-    as the comparison says.
+    Rows of one of the comparison's groups stay together.
     """
     real, n, m, rng = c.real, len(c.train), len(c.synthetic), c.chance(purpose)
     if len(real) < FEW:
         return None
 
-    if groups is None and c.groups is not None:
-        groups = c.groups[real]
+    groups = None if c.groups is None else c.groups[real]
 
     def shuffled() -> Rows:
         if groups is None:

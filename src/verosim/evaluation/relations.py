@@ -248,7 +248,7 @@ def _trend(family: Family, path: Sequence[Key], like: Measure) -> tuple[Measure,
     if not np.isfinite(errors).any():
         return like.absent("no two columns vary"), 0
     some, judged = pairs[: c.limits.floor_pairs], slice(c.limits.floor_pairs)
-    splits = splits_of(c, "trend floor", lambda a, b: trend_errors(c.columns, some, a, b), groups=kin.people[c.real])
+    splits = splits_of(c, "trend floor", lambda a, b: trend_errors(c.columns, some, a, b))
     names = [column.name for column in c.columns]
     floor = splits.floor() if splits else None
     said = beside(like, errors, floor, lambda i: " x ".join(names[k] for k in some[i]), judged, CLUSTERED)
@@ -294,7 +294,8 @@ def _told(kin: Kin, like: Measure) -> _Told:
     n = min(len(c.holdout), len(c.synthetic), c.limits.detector_rows)
     if reason := c.nothing():
         return _Told(like.absent(reason), {})
-    unseen, drawn = (len(np.unique(kin.people[rows])) for rows in (c.holdout, c.synthetic))
+    assert c.groups is not None  # those of families
+    unseen, drawn = (len(np.unique(c.groups[rows])) for rows in (c.holdout, c.synthetic))
     if min(unseen, drawn) < FEW:
         return _Told(like.absent(f"{unseen:,} unseen and {drawn:,} synthetic families; {FEW} are needed"), {})
     seen = detectable(c, shape_errors(c.columns, c.train, c.synthetic))
@@ -302,8 +303,8 @@ def _told(kin: Kin, like: Measure) -> _Told:
     holdout, new, train = (
         c.some(rows, n, f"families {i}") for i, rows in enumerate((c.holdout, c.synthetic, c.train))
     )  # fmt: skip
-    found = detect(columns, holdout, new, c.chance("families"), FOLDS, kin.people)
-    base = detect(columns, holdout, train, c.chance("families floor"), FOLDS, kin.people) if len(train) >= FEW else None
+    found = detect(columns, holdout, new, c.chance("families"), FOLDS, c.groups)
+    base = detect(columns, holdout, train, c.chance("families floor"), FOLDS, c.groups) if len(train) >= FEW else None
     names = [column.name for column in columns]
     floor = base.accuracy if base else None
     verdict, grade = detected(found.accuracy, found.accuracy_error, floor, lambda: given_away(found, base, names))
