@@ -9,7 +9,7 @@
     plan.py         a library compiled: all that it names as numbers
     amounts.py      what is drawn: numbers, lengths of time
     conditions.py   conditions; transitions.py: which state follows, and lookup tables
-    states.py       states that steer; care.py: states of care
+    states.py       states that steer; care.py: states of care; observing.py: observations
     names.py        texts, codes and items by number
     population.py   who the patients are; record.py: what happened to them
     world.py        a block of patients in the middle of their lives

@@ -1,8 +1,9 @@
-"""States compiled: what each does to many patients at once. Here the base and those that steer; care.py has others."""
+"""States compiled: what each does to many patients. Here the base and those that steer; then care.py, observing.py."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -335,11 +336,17 @@ class Death(State):
 
 def compiled(spec: Mapping[str, Any], plan: Plan, module: Module, name: str) -> State:
     """A state of a module. Raises SchemaError with file and state."""
-    from verosim.patients.care import CARE
-
-    kinds: Mapping[str, Callable[..., State]] = {**STEERING, **CARE}
-    found = kinds[spec["type"]](spec, plan, module, name)
+    found = _kinds()[spec["type"]](spec, plan, module, name)
     return Loop(spec, plan, module, name) if isinstance(found, Delay) and Loop.suits(found) else found
+
+
+@cache
+def _kinds() -> Mapping[str, Callable[..., State]]:
+    """The states by type; those of care stand on those of this file."""
+    from verosim.patients.care import CARE
+    from verosim.patients.observing import OBSERVED
+
+    return {**STEERING, **CARE, **OBSERVED}
 
 
 STEERING: Final[Mapping[str, Callable[..., State]]] = {
