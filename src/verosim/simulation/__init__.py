@@ -10,7 +10,8 @@
     plan.py          names resolved, expressions typed, loads and endless loops found
     arrivals.py      when cases come
     paths.py         where each goes, and all that is drawn for it there
-    kernel.py        the event calendar, over state.py and queues.py; windows.py: shifts and breakdowns
+    kernel.py        the event calendar, over moves.py (cases from station to station), service.py (at one), queues.py
+                     and state.py; windows.py: shifts and breakdowns
     calendar.py      the kernel over a whole run: batches of cases in and out
     recursion.py     stations in the order of arrival, without a calendar
     fast.py          the door to compiled.py: both, compiled
