@@ -7,7 +7,7 @@
     file.py          the file: YAML to dataclasses; values put in from outside
     nouns.py         what a scenario is made of
     clock.py         numbers to dates, hours and weekdays
-    plan.py          names resolved, expressions typed, loads and endless loops found
+    plan.py          names resolved, expressions typed; checks.py: what contradicts itself; loads.py: what is too much
     arrivals.py      when cases come
     paths.py         where each goes, and all that is drawn for it there
     kernel.py        the event calendar, over moves.py (cases from station to station), service.py (at one), queues.py
@@ -40,9 +40,10 @@ from verosim.files.disk import atomic, check_writable
 from verosim.recipe import reading
 from verosim.recipe.nouns import PlacedError
 from verosim.recipe.running import Run
-from verosim.simulation import fast, file, indicators, outputs, recursion, whatif, xes
+from verosim.simulation import fast, file, indicators, loads, outputs, recursion, whatif, xes
 from verosim.simulation.arrivals import replayed
 from verosim.simulation.calendar import Calendar, Done
+from verosim.simulation.checks import check
 from verosim.simulation.file import library
 from verosim.simulation.ledger import Accounts
 from verosim.simulation.nouns import ScenarioFile
@@ -160,6 +161,7 @@ class Scenario:
                 if source.file is not None:
                     columns |= dict(replayed(self.folder, name, source).drop("time").schema)
             model = Model(found, self.folder, columns)
+            check(model)
             self.stepwise = _stepwise(model)
             return model
         except PlacedError as error:
@@ -171,7 +173,7 @@ class Scenario:
     @property
     def notes(self) -> tuple[str, ...]:
         """What to know before the run: stations that are unstable, with their load."""
-        return self.model.notes
+        return loads.notes(self.model)
 
     def engine(self, cases: int, wanted: str = "auto") -> str:
         """The engine that a run of so many cases takes. Raises ArgumentError where the wanted one cannot."""

@@ -18,24 +18,12 @@ from verosim.recipe.nouns import Floats, Ints
 from verosim.recipe.running import Run
 from verosim.simulation import kernel
 from verosim.simulation import state as marks
+from verosim.simulation.layout import NEVER, at_start
 from verosim.simulation.paths import Batch, Visits, batches
 from verosim.simulation.plan import Model
 from verosim.simulation.state import NOBODY, State
 from verosim.simulation.windows import Windows
 
-NEVER: Final = 1e308  # stands for a time that does not come: numba and lists compare it as they do other numbers
-CODES: Final = {
-    "fifo": 0,
-    "lifo": 1,
-    "priority": 2,
-    "no": 0,
-    "finish": 0,
-    "resume": 1,
-    "restart": 2,
-    "leave": 0,
-    "skip": 1,
-    "wait": 2,
-}
 OUTCOMES: Final = ("open", "served", "balked", "reneged", "full", "short")
 SPANS: Final = 60  # weeks, or other spans, without any event, after which whoever waits waits for ever
 GROWTH: Final = 2
@@ -83,7 +71,7 @@ class Calendar:
 
     def __init__(self, model: Model, run: Run, kernel_run: Callable[[State, float], int] | None = None) -> None:
         self.model, self.run, self.compiled = model, run, kernel_run
-        self.fixed = _fixed(model)
+        self.fixed = at_start(model)
         self.resources = len(self.fixed["free"])
         self.cases = {k: np.zeros(0, np.asarray(v).dtype) for k, v in _CASE.items()}
         self.cases |= {"held": np.zeros(0, np.int64), "batch": np.zeros(0, np.int64), "row": np.zeros(0, np.int64)}
@@ -321,50 +309,3 @@ class Calendar:
             if len(of):
                 said.append(f"{len(of)} are done at {name!r} and wait for a place behind it")
         return "; ".join(said) or f"{self.count[marks.ACTIVE]} cases wait"
-
-
-def _fixed(model: Model) -> dict[str, Any]:
-    """The arrays of stations, servers, resources and stocks, as they are at the start."""
-    stations = list(model.file.stations.values())
-    n, slots = len(stations), np.array([model.servers(name) for name in model.names], dtype=np.int64)
-    ends = np.cumsum(slots)
-    resources, stocks = list(model.file.resources), model.file.stocks
-
-    def codes(part: str) -> Ints:
-        return np.array([CODES[getattr(s, part)] for s in stations], dtype=np.int64)
-
-    def pointers(lists: list[list[int]]) -> tuple[Ints, Ints, Ints]:
-        lengths = np.array([len(x) for x in lists], dtype=np.int64)
-        stops = np.cumsum(lengths)
-        return stops - lengths, stops, np.array([v for x in lists for v in x], dtype=np.int64)
-
-    needs_from, needs_to, needs = pointers([[resources.index(r) for r in s.needs] for s in stations])
-    _, _, amounts = pointers([list(s.needs.values()) for s in stations])
-    frees_from, frees_to, frees = pointers([[resources.index(r) for r in s.frees] for s in stations])
-    users = np.array([[int(r in s.needs) for s in stations] for r in resources], dtype=np.int64).ravel()
-    empty, zero = np.full(n, NOBODY), np.zeros(n, np.int64)
-    stock = np.array([list(stocks).index(next(iter(s.takes))) if s.takes else NOBODY for s in stations], dtype=np.int64)
-    of_stocks = {
-        "level": [s.start for s in stocks.values()], "ordered": [0.0] * len(stocks), "backlog": [0.0] * len(stocks),
-        "order_at": [s.at for s in stocks.values()],
-        "order_upto": [nan if s.upto is None else s.upto for s in stocks.values()],
-        "order_quantity": [nan if s.quantity is None else s.quantity for s in stocks.values()],
-    }  # fmt: skip
-    return {
-        "first_server": ends - slots, "end_server": ends, "discipline": codes("queue"), "preempt": codes("preempt"),
-        "interrupted": codes("interrupted"), "full": codes("full"), "lost": codes("lost"),
-        "capacity": np.array([model.capacity(name) for name in model.names], dtype=np.int64),
-        "batch_size": np.array([s.batch.size if s.batch else 1 for s in stations], dtype=np.int64),
-        "batch_wait": np.array([s.batch.wait if s.batch and s.batch.wait is not None else NEVER for s in stations]),
-        "rush": zero.copy(), "needs_from": needs_from, "needs_to": needs_to, "needs": needs, "amounts": amounts,
-        "holds": np.array([int(s.holds) for s in stations], dtype=np.int64),
-        "frees_from": frees_from, "frees_to": frees_to, "frees": frees, "stock": stock,
-        "inside": zero.copy(), "waiting": zero.copy(), "head": empty.copy(), "tail": empty.copy(),
-        "blocked_head": empty.copy(), "blocked_tail": empty.copy(), "asked": zero.copy(),
-        "station_of": np.repeat(np.arange(n), slots), "busy_with": np.full(int(slots.sum()), NOBODY),
-        "off": np.zeros(int(slots.sum()), np.int64), "idle_since": np.arange(int(slots.sum())) * 1e-300 - 1.0,
-        "stuck": np.zeros(int(slots.sum()), np.int64),
-        "free": np.array([model.count_of(n, ("resources", r)) for r, n in model.file.resources.items()], np.int64),
-        "users": users, "short": np.array([CODES[s.short] for s in stocks.values()], dtype=np.int64),
-        **{k: np.array(v, dtype=np.float64) for k, v in of_stocks.items()},
-    }  # fmt: skip
