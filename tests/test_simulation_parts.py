@@ -14,9 +14,10 @@ import pytest
 
 import verosim as vs
 from verosim.errors import ArgumentError, DataError, SchemaError, VerosimError
-from verosim.simulation import ENGINES, Scenario, library
+from verosim.simulation import ENGINES, Scenario, arrivals, library, saving
 
 START = dt.datetime(2025, 1, 6)
+EXAMPLES = Path(__file__).parents[1] / "examples" / "scenarios"
 
 
 def minutes(series: pl.Series) -> list[float | None]:
@@ -348,6 +349,55 @@ def test_a_broken_run_leaves_no_file(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="`service` is -1"):
         Scenario(scenario).save(tmp_path / "out")
     assert list((tmp_path / "out").iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("engine", "format"), [("calendar", "csv"), ("calendar", "parquet"), ("recursion", "jsonl"), ("recursion", "xes")]
+)
+def test_a_run_that_was_stopped_goes_on_to_the_same_bytes(
+    engine: str, format: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(saving, "PART", 4_000)
+    monkeypatch.setattr(arrivals, "BATCH", 4_096)
+    workshop = Scenario.load(EXAMPLES / "workshop.yaml").having({"until": 12_000})
+    scenario = workshop if engine == "calendar" else Scenario.load("bank").having({"cases": 14_000})
+
+    def stopped(share: float, done: str) -> None:
+        assert 0 <= share <= 1
+        calls.append(share)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+
+    whole = scenario.save(tmp_path / "whole", engine=engine, format=format)
+    for _ in range(2):
+        calls: list[float] = []
+        with pytest.raises(KeyboardInterrupt):
+            scenario.save(tmp_path / "broken", engine=engine, format=format, progress=stopped)
+    broken = scenario.save(tmp_path / "broken", engine=engine, format=format)
+    assert broken.resumed >= 1
+    assert broken.rows == whole.rows
+    assert broken.indicators.equals(whole.indicators)
+    files = sorted(p.name for p in (tmp_path / "whole").iterdir())
+    assert sorted(p.name for p in (tmp_path / "broken").iterdir()) == files
+    for name in files:
+        assert (tmp_path / "whole" / name).read_bytes() == (tmp_path / "broken" / name).read_bytes()
+
+
+def test_parts_of_another_run_are_not_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(saving, "PART", 1)
+    monkeypatch.setattr(arrivals, "BATCH", 100)
+
+    def stopped(share: float, done: str) -> None:
+        if share > 0.5:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        Scenario.load("bank").save(tmp_path, 400, seed=1, progress=stopped)
+    other = Scenario.load("bank").save(tmp_path, 400, seed=2)
+    assert other.resumed == 0
+    assert pl.read_csv(tmp_path / "cases.csv")["waited"].to_list() == pytest.approx(
+        Scenario.load("bank").run(400, seed=2).cases["waited"].to_list()
+    )
 
 
 def test_what_if_compares_the_same_customers() -> None:

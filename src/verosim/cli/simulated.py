@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from verosim.cli.common import AsJson, OwnSeed, Quiet, app, say, say_aside, say_json, settings_of
+from verosim.cli.common import AsJson, OwnSeed, Quiet, app, progress_bar, say, say_aside, say_json, settings_of
 from verosim.errors import ArgumentError
 
 How = Enum("How", {name: name for name in ("auto", "recursion", "calendar", "fast")})  # type: ignore[misc]
@@ -51,7 +51,8 @@ def simulate(
         _side_by_side(found, sweep, cases, seed, replications, engine.value, out, as_json)
         return
     out = out or Path(f"{Path(scenario).stem}-simulated")
-    done = found.save(out, cases, seed=seed, engine=engine.value, format=format.value)
+    with progress_bar(quiet) as progress:
+        done = found.save(out, cases, seed=seed, engine=engine.value, format=format.value, progress=progress)
     if report is not None:
         from verosim.simulation.page import save_page
 
@@ -86,7 +87,8 @@ def _tell(done: Any, out: Path, report: Path | None) -> None:
             between = f"  {row['low']:.4g} to {row['high']:.4g}" if row["low"] is not None else ""
             say(f"{row['station']:24}{row['indicator']:14}{row['value']:.4g}{between}")
     rows = ", ".join(f"{n:,} rows of {name}" for name, n in done.rows.items())
-    say(f"wrote {rows} to {out}" + (f", and {report}" if report else ""))
+    kept = f"; {done.resumed:,} parts were there already" if done.resumed else ""
+    say(f"wrote {rows} to {out}" + (f", and {report}" if report else "") + kept)
 
 
 def _side_by_side(

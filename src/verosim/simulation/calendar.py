@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields
 from math import inf, nan
+from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
@@ -16,7 +17,7 @@ import numpy as np
 from verosim.errors import DataError
 from verosim.recipe.nouns import Floats, Ints
 from verosim.recipe.running import Run
-from verosim.simulation import kernel
+from verosim.simulation import kernel, memory
 from verosim.simulation import state as marks
 from verosim.simulation.layout import NEVER, at_start
 from verosim.simulation.paths import Batch, Visits, batches
@@ -85,28 +86,30 @@ class Calendar:
         self.batches: dict[int, Batch] = {}
         self.windows = Windows(model, run, self.fixed["first_server"])
         self.feed = (np.zeros(0), np.zeros(0, np.int64), np.zeros(0, np.int64))
+        self.taken = 0  # batches that have come in
 
     @property
     def events(self) -> int:
         return int(self.count[marks.N_EVENTS])
 
-    def go(self, limit: int) -> Iterator[Done]:
-        """Run up to the end, or to the scenario's `until`: what is known of each case, once it has left."""
-        until = inf if self.model.file.until is None else self.model.file.until
-        waiting = batches(self.model, self.run, limit)
+    def go(self, limit: int) -> Iterator[list[Done]]:
+        """Run up to the end, or to the scenario's `until`: what is known of each case, once it has left.
+
+        Between two lists the calendar can be put down, and taken up again: see memory.py.
+        """
+        until = self._end()
+        waiting = batches(self.model, self.run, limit, self.taken)
         batch = next(waiting, None)
         while batch is not None:
             following = next(waiting, None)
             self._take_in(batch)
-            horizon = min(float(batch.arrivals.times[-1]), until)
             if following is not None:
-                self._until(horizon)
+                self._until(min(float(batch.arrivals.times[-1]), until))
+                yield list(self._let_out(self._gone()))
             batch = following
-            if batch is not None:
-                yield from self._let_out(self._gone())
-        yield from self._to_the_end(until)
+        yield self._to_the_end(until)
 
-    def _to_the_end(self, until: float) -> Iterator[Done]:
+    def _to_the_end(self, until: float) -> list[Done]:
         if not self.windows:
             self._until(until)
         else:
@@ -115,7 +118,7 @@ class Calendar:
             raise DataError(
                 f"deadlock: {self._who_waits()}.", fix="Add places or resources, or let cases `leave` or `skip`."
             )
-        yield from self._let_out(np.ones(len(self.cases["at"]), bool))
+        return list(self._let_out(np.ones(len(self.cases["at"]), bool)))
 
     def _until_all_gone(self, until: float) -> None:
         """Servers come and go for ever: as long as anybody is there, or comes, their next week is asked for."""
@@ -129,6 +132,14 @@ class Calendar:
                 return
             same = before == (self.count[marks.ACTIVE], self.count[marks.HEAP])
             idle = idle + 1 if same and until == inf else 0
+
+    def put_down(self, folder: Path) -> None:
+        """Write all that is known between two lists."""
+        memory.put_down(self, folder)
+
+    def take_up(self, folder: Path) -> None:
+        """Know what another one of the same run knew."""
+        memory.take_up(self, folder)
 
     # ------------------------------------------------------------------------------------- the kernel
 
@@ -189,6 +200,7 @@ class Calendar:
         visits, before = batch.walk(), len(self.cases["at"])
         counts = np.bincount(visits.case, minlength=batch.n)
         self.batches[batch.number] = batch
+        self.taken += 1
         first = len(self.visits["case"]) + np.cumsum(counts) - counts
         for name, value in _CASE.items():
             self.cases[name] = np.concatenate([self.cases[name], np.full(batch.n, value)])

@@ -7,7 +7,7 @@ transactions, NeurIPS 2023), and the takeover of an account (PaySim: Lopez-Rojas
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -66,7 +66,9 @@ class Accounts:
             raise PlacedError(str(error).partition(": ")[2] or str(error), where) from error
         self.kinds = [*noun.payments, *(["transfer", "cash out"] if noun.crimes else [])]
 
-    def blocks(self, seed: int) -> Iterator[dict[str, pl.DataFrame]]:
+    blocks = 1  # whose payments depend on all accounts
+
+    def block(self, seed: int, number: int) -> dict[str, pl.DataFrame]:
         """Payments in the order of time, and accounts."""
         run = Run(self.plan, {self.name: self.noun.accounts}, seed)
         blocks = [
@@ -84,7 +86,7 @@ class Accounts:
         paid = _in_order(drawn)
         balance, moved = opening.copy(), np.empty((4, len(paid.time)), np.int64)
         settled = settle(paid.payer, paid.payee, paid.cents, balance, moved)
-        yield self._tables(paid, settled, moved, opening, balance, values, schemes)
+        return self._tables(paid, settled, moved, opening, balance, values, schemes)
 
     def _usual(self, run: Run, number: int, values: dict[str, pl.Series]) -> Payments:
         """All payments of one kind."""

@@ -14,6 +14,7 @@ import polars as pl
 from verosim import files
 from verosim.files import disk
 from verosim.recipe.nouns import Floats
+from verosim.simulation import xes
 from verosim.simulation.calendar import OUTCOMES, Done
 from verosim.simulation.plan import Model
 
@@ -118,27 +119,32 @@ def _count(grid: Floats, times: Floats) -> np.ndarray:
 
 
 class _Writer(Thread):
-    """Writes one table, chunk by chunk, while others are made."""
+    """Writes one table, chunk by chunk, while others are made; None is its end, and an exception that of the run."""
 
     def __init__(self, path: Path, table: str) -> None:
         super().__init__(daemon=True)
         self.path, self.table = path, table
         self.chunks: Queue[pl.DataFrame | BaseException | None] = Queue(QUEUED)
         self.error: BaseException | None = None
+        self.ended = False
 
     def run(self) -> None:
         try:
             files.write(self._given(), self.path, table=self.table)
         except BaseException as error:
             self.error = error
-            while isinstance(self.chunks.get(), pl.DataFrame):
+            for _ in self._given():
                 pass  # whoever puts chunks in must not wait for ever
 
     def _given(self) -> Iterator[pl.DataFrame]:
-        while (chunk := self.chunks.get()) is not None:
-            if isinstance(chunk, BaseException):
+        while not self.ended:
+            chunk = self.chunks.get()
+            if isinstance(chunk, pl.DataFrame):
+                yield chunk
+                continue
+            self.ended = True
+            if chunk is not None and self.error is None:
                 raise chunk  # the run broke off: so does the file, which does not appear then
-            yield chunk
 
 
 def made(folder: str | Path) -> Path:
@@ -154,6 +160,8 @@ def save(chunks: Iterable[Mapping[str, pl.DataFrame]], folder: Path, suffix: str
 
     A few chunks are in memory at a time, never a whole table. A file appears when it is whole.
     """
+    if suffix == "xes":
+        return _save_xes(chunks, folder / "log.xes")
     writers: dict[str, _Writer] = {}
     rows: dict[str, int] = {}
     end: BaseException | None = None
@@ -171,10 +179,25 @@ def save(chunks: Iterable[Mapping[str, pl.DataFrame]], folder: Path, suffix: str
         raise
     finally:
         for writer in writers.values():
-            if writer.error is None:
-                writer.chunks.put(end)
+            writer.chunks.put(end)
             writer.join()
     for writer in writers.values():
         if writer.error is not None:
             raise writer.error
+    return rows
+
+
+def _save_xes(chunks: Iterable[Mapping[str, pl.DataFrame]], path: Path) -> dict[str, int]:
+    """The log alone, a trace a case."""
+    rows = {"cases": 0, "log": 0}
+
+    def counted() -> Iterator[tuple[pl.DataFrame, pl.DataFrame]]:
+        for tables in chunks:
+            for name in rows:
+                rows[name] += tables[name].height
+            yield tables["cases"], tables["log"]
+
+    with disk.atomic(path) as sink:
+        for text in xes.document(counted()):
+            sink.write(text.encode())
     return rows

@@ -47,11 +47,15 @@ OPTIONAL: Final = {"patience": inf, "balk": float(NO_LIMIT), "priority": 0.0, "t
 class Batch:
     """Cases that come one after the other, with their attributes and, as far as it is drawn, their paths."""
 
-    def __init__(self, model: Model, run: Run, number: int, first: int, arrivals: Arrivals) -> None:
+    def __init__(
+        self, model: Model, run: Run, number: int, first: int, arrivals: Arrivals,
+        values: dict[str, pl.Series] | None = None,
+    ) -> None:  # fmt: skip
+        """values: the attributes (n,), where they are known already."""
         self.model, self.run, self.number, self.first, self.arrivals = model, run, number, first, arrivals
         self.n = len(arrivals.times)
         self.rows: Ints = first + np.arange(self.n)
-        self.values = self._attributes()
+        self.values = self._attributes() if values is None else values
         targets = [
             model.target(s.to or (model.names[0] if model.names else None), ("sources", n, "to"))
             for n, s in model.file.sources.items()
@@ -209,9 +213,10 @@ def nobody(model: Model, run: Run) -> Batch:
     return Batch(model, run, 0, 0, Arrivals(np.zeros(0), np.zeros(0, np.int64), np.zeros(0, np.int64)))
 
 
-def batches(model: Model, run: Run, limit: int) -> Iterator[Batch]:
-    """All cases, in batches, at most `limit`."""
+def batches(model: Model, run: Run, limit: int, begin: int = 0) -> Iterator[Batch]:
+    """All cases, at most `limit`, in batches, from that of the number `begin` on."""
     first = 0
     for number, arrivals in enumerate(merged(model, run, limit)):
-        yield Batch(model, run, number, first, arrivals)
+        if number >= begin:
+            yield Batch(model, run, number, first, arrivals)
         first += len(arrivals.times)

@@ -7,7 +7,6 @@ step see the same counts, those at its start.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
@@ -75,7 +74,9 @@ class Populations:
                     f"no state {state!r}; {did_you_mean(state, self.states)}", (*self.where, "start", state)
                 )
 
-    def blocks(self, seed: int) -> Iterator[dict[str, pl.DataFrame]]:
+    blocks = 1  # whose steps depend on all entities
+
+    def block(self, seed: int, number: int) -> dict[str, pl.DataFrame]:
         """The entities with their last states, their moves, and how many were in each state, step by step."""
         run = Run(self.plan, {self.name: self.noun.size}, seed)
         names = list(self.noun.columns)
@@ -90,7 +91,7 @@ class Populations:
             moves.append((np.full(len(who), now + self.noun.step, dtype=np.float64), who, state[who], to))
             state[who] = to
         counts.append(np.bincount(state, minlength=len(self.states)))
-        yield self._tables(values, state, counts, moves)
+        return self._tables(values, state, counts, moves)
 
     def _blocks(self, run: Run) -> list[Rows]:
         starts = range(0, self.noun.size, BLOCK)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -83,13 +82,21 @@ class SensorField:
                 del todo[name]
         return out
 
-    def blocks(self, seed: int) -> Iterator[dict[str, pl.DataFrame]]:
-        """Readings and faults, some sensors at a time."""
-        times = np.arange(0.0, self.noun.until, self.noun.every)
-        together = max(1, READINGS // len(times))
-        for first in range(0, self.noun.count, together):
-            made = [self._sensor(seed, k, times) for k in range(first, min(first + together, self.noun.count))]
-            yield {key: pl.concat([m[key] for m in made]) for key in made[0]}
+    @property
+    def _together(self) -> int:
+        """Sensors of a block."""
+        return max(1, int(READINGS * self.noun.every / self.noun.until))
+
+    @property
+    def blocks(self) -> int:
+        """How many blocks there are."""
+        return -(-self.noun.count // self._together)
+
+    def block(self, seed: int, number: int) -> dict[str, pl.DataFrame]:
+        """Readings and faults of some sensors."""
+        times, first = np.arange(0.0, self.noun.until, self.noun.every), number * self._together
+        made = [self._sensor(seed, k, times) for k in range(first, min(first + self._together, self.noun.count))]
+        return {key: pl.concat([m[key] for m in made]) for key in made[0]}
 
     def _sensor(self, seed: int, k: int, times: Floats) -> dict[str, pl.DataFrame]:
         life = self._life(seed, k, times)

@@ -26,6 +26,7 @@ class Windows:
 
     def __init__(self, model: Model, run: Run, first_server: Ints) -> None:
         self.parts: list[_Server | _Shifts] = []
+        self.last = 0.0  # up to when they were asked for
         for i, (name, station) in enumerate(model.file.stations.items()):
             if isinstance(station.servers, tuple):
                 self.parts.append(_Shifts(model.clock, station.servers, int(first_server[i])))
@@ -37,6 +38,7 @@ class Windows:
 
     def until(self, time: float) -> Events:
         """The events after those of the last call, up to `time`, in order."""
+        self.last = time
         found = [part.until(time) for part in self.parts]
         times, kinds, servers = (np.concatenate([f[i] for f in found]) for i in range(3))
         order = np.argsort(times, kind="stable")
