@@ -13,8 +13,8 @@ import polars as pl
 import pytest
 
 import verosim as vs
-from verosim.errors import ArgumentError, DataError, SchemaError, VerosimError
-from verosim.simulation import ENGINES, Scenario, arrivals, library, saving
+from verosim.errors import DataError
+from verosim.simulation import Scenario, arrivals, library, saving
 
 START = dt.datetime(2025, 1, 6)
 EXAMPLES = Path(__file__).parents[1] / "examples" / "scenarios"
@@ -467,73 +467,3 @@ def test_where_nobody_comes_there_are_tables_without_rows(engine: str) -> None:
         assert frame.is_empty()
         assert frame.schema == some.tables[name].schema
     assert none.indicators.is_empty()
-
-
-# ------------------------------------------------------------------------------------------------ bad input
-
-GOOD = "sources: {a: {every: 1}}\nstations:\n  desk: {servers: 1, service: 0.5"
-
-
-@pytest.mark.parametrize(
-    ("text", "said"),
-    [
-        (GOOD + ", next: dsk}", "line 3: stations.desk.next: no station 'dsk'; did you mean 'desk'"),
-        (GOOD + ", next: {desk: 0.5, exit: 0.4}}", "sum to 0.9, not to 1"),
-        (GOOD + ", next: desk}", "cases never leave desk -> desk"),
-        (
-            "sources: {a: {every: 1}}\nstations: {x: {next: y}, y: {next: x}}",
-            "endless loop that takes no time: x -> y -> x",
-        ),
-        (GOOD + ", serverss: 2}", "unknown key 'serverss'; did you mean 'servers'"),
-        (GOOD + ", queue: random}", "one of 'fifo', 'lifo', 'priority'"),
-        (GOOD + ", queue: priority}", "`priority` is missing"),
-        (GOOD + ", capacity: 0}", "a whole number from 1"),
-        (GOOD + ", needs: {nurse: 1}}", "no resource 'nurse'"),
-        (GOOD + ", full: wait}", "`full: wait` is for stations with a `capacity`"),
-        ("sources: {a: {every: 0}}\nstations: {x: {}}", "a time between arrivals is over 0"),
-        ("sources: {a: {rate: 1, every: 2}}\nstations: {x: {}}", "one of every, rate"),
-        ("sources: {a: {rate: 0}}\nstations: {x: {}}", "a rate is over 0"),
-        ("sources: {a: {every: 1}}\nstations: {x: {service: -2}}", "a time is not negative; its mean is -2"),
-        ("sources: {a: {every: 1}}\nstations: {x: {service: 'ag * 2'}}", "ag"),
-        ("stations: {x: {}}", "nobody comes"),
-        ("unit: weeks\nstations: {x: {}}", "one of 'seconds', 'minutes'"),
-        ("zone: Mars/Base\nsources: {a: {every: 1}}\nstations: {x: {}}", "no time zone 'Mars/Base'"),
-        ("start: soon\nsources: {a: {every: 1}}\nstations: {x: {}}", "a date and time such as"),
-        ("about: nothing", "nothing happens"),
-        ("verosim: scenario 2", "this verosim reads 'scenario 1'"),
-        ("[1, 2]", "a scenario was wanted"),
-        ("stations: {x: [", "not valid YAML"),
-    ],
-)
-def test_what_is_wrong_is_said_with_its_place(text: str, said: str) -> None:
-    with pytest.raises(VerosimError) as error:
-        Scenario.parse(text, "bad.yaml").run(10)
-    assert said in str(error.value)
-    assert "\0" not in str(error.value)
-
-
-def test_an_unstable_queue_is_noted_with_its_load() -> None:
-    scenario = Scenario({"sources": {"a": {"every": 1}}, "stations": {"desk": {"servers": 2, "service": 3}}})
-    (note,) = scenario.notes
-    assert "'desk' is unstable: its load is 1.50" in note
-    assert scenario.run(10).notes == scenario.notes
-
-
-def test_engines_say_what_they_cannot() -> None:
-    scenario = Scenario({"sources": {"a": {"every": 1}}, "stations": {"desk": {"servers": 2, "patience": 3}}})
-    with pytest.raises(ArgumentError, match="station 'desk' has `patience`"):
-        scenario.run(10, engine="recursion")
-    with pytest.raises(ArgumentError, match="did you mean 'fast'"):
-        scenario.run(10, engine="fats")
-    assert scenario.engine(10) == "calendar"
-    assert "recursion" in ENGINES
-
-
-def test_schema_errors_of_steps() -> None:
-    for text, said in (
-        ("populations: {p: {size: 5, until: 3, start: {}, states: {a: [{to: b, rate: 1}]}}}", "no state 'b'"),
-        ("sensors: {s: {count: 1, every: 1, until: 5, channels: {x: {follows: {y: 1}}}}}", "no channel 'y'"),
-        ("ledgers: {l: {accounts: 1, until: 5, balance: 3, payments: {}}}", "two accounts or more"),
-    ):
-        with pytest.raises(SchemaError, match=said):
-            Scenario.parse(text)

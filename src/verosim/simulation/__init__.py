@@ -171,7 +171,7 @@ class Scenario:
             place = f"{self.name}, line {line}" if line else f"{self.name}"
             raise SchemaError(f"{place}: {where}: {error}" if where else f"{place}: {error}") from error
 
-    @property
+    @cached_property
     def notes(self) -> tuple[str, ...]:
         """What to know before the run: stations that are unstable, with their load."""
         return loads.notes(self.model)

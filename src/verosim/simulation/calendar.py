@@ -314,10 +314,13 @@ class Calendar:
             blocked = np.flatnonzero(self.cases["blocked_in"] >= 0)
             of = blocked[self.visits["station"][self.cases["blocked_in"][blocked]] == i] if len(blocked) else blocked
             if self.fixed["waiting"][i]:
-                needs = ", ".join(self.model.file.stations[name].needs) or ", ".join(
-                    self.model.file.stations[name].takes
-                )
-                said.append(f"{self.fixed['waiting'][i]} wait at {name!r}" + (f" for {needs}" if needs else ""))
+                said.append(f"{self.fixed['waiting'][i]} wait at {name!r}{self._for_what(name)}")
             if len(of):
                 said.append(f"{len(of)} are done at {name!r} and wait for a place behind it")
         return "; ".join(said) or f"{self.count[marks.ACTIVE]} cases wait"
+
+    def _for_what(self, name: str) -> str:
+        station = self.model.file.stations[name]
+        if station.batch is not None and station.batch.size > 1 and station.batch.wait is None:
+            return f" for a batch of {station.batch.size} (give `batch` a `wait`)"
+        return f" for {', '.join([*station.needs, *station.takes])}" if station.needs or station.takes else ""

@@ -24,6 +24,7 @@ from verosim.simulation.arrivals import Arrivals, Rows, merged, replayed
 from verosim.simulation.plan import CASES, OUT, Model, term
 
 STEPS: Final = 64  # of a path that are drawn at a time
+ENDLESS: Final = 1_000  # steps without any service, one after the other, that no case takes who gets anywhere
 NO_LIMIT: Final = 2**62
 
 
@@ -62,6 +63,7 @@ class Batch:
         ]
         self.at: Ints = np.array(targets, dtype=np.int64)[arrivals.source]  # where each case goes next (n,)
         self.step = 0
+        self.idle: Ints = np.zeros(self.n, np.int64)  # steps without service, of late (n,)
 
     def _attributes(self) -> dict[str, pl.Series]:
         """Columns (n,) of the cases, drawn by blocks as those of a recipe are."""
@@ -113,7 +115,24 @@ class Batch:
             active = active[self.at[active] != OUT]
             self.step += 1
         self.step = before + STEPS
-        return _assembled(chunks, self.n)
+        found = _assembled(chunks, self.n)
+        if len(active):
+            self._check_loops(found, active)
+        return found
+
+    def _check_loops(self, visits: Visits, active: Ints) -> None:
+        """Raises DataError where a case goes on and on in no time at all. active: who is not at the end (n,)."""
+        busy = np.bincount(visits.case, weights=visits.service > 0, minlength=self.n) > 0
+        self.idle[busy] = 0
+        self.idle[active[~busy[active]]] += STEPS
+        if self.idle.max() > ENDLESS:
+            case = int(self.idle.argmax())
+            path = visits.station[visits.case == case].tolist()
+            circle = [self.model.names[i] for i in path[: path.index(path[0], 1) + 1]]
+            raise DataError(
+                f"an endless loop that takes no time: {' -> '.join(circle)}; over {ENDLESS:,} steps.",
+                table=CASES, row=int(self.rows[case]), fix="Let a station take time, or a way lead to `exit`.",
+            )  # fmt: skip
 
     def _visit(self, rows: Ints, station: int) -> Visits:
         """One visit of each of these cases to one station, and where they go from there."""
@@ -125,7 +144,8 @@ class Batch:
         stock = next(iter(noun.takes), None)
         visits = Visits(
             rows, np.full(len(rows), station), self._duration(block, name, "service", 0.0), **optional,
-            take=self._drawn(block, name, f"takes {stock}"), lead=self._duration(block, str(stock), "lead", 0.0),
+            take=self._duration(block, name, f"takes {stock}", 0.0),
+            lead=self._duration(block, str(stock), "lead", 0.0),
         )  # fmt: skip
         if noun.patience is not None:
             visits.patience = self._duration(block, name, "patience", inf)
@@ -152,7 +172,7 @@ class Batch:
                 what = f"{bad[0]:g}" if len(bad) else "missing"
                 at = int(block.rows[np.flatnonzero(missing | (values < 0) | np.isinf(values))[0]])
                 raise DataError(
-                    f"{name!r}: `{part}` is {what}; a time from 0 up was wanted.",
+                    f"{name!r}: `{part}` is {what}; a number from 0 up was wanted.",
                     table=CASES,
                     row=at,
                     fix="Correct the expression, or give it a `min`.",

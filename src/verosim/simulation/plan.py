@@ -57,7 +57,7 @@ class Model:
 
     def __post_init__(self) -> None:
         """Raises PlacedError."""
-        self.clock = self._placed(("start",), lambda: Clock.of(self.file.unit, self.file.start, self.file.zone))
+        self.clock = self._placed((), lambda: Clock.of(self.file.unit, self.file.start, self.file.zone))
         self.names = list(self.file.stations)
         self.number = {name: i for i, name in enumerate(self.names)}
         self._columns: dict[str, Column] = {}
@@ -132,6 +132,14 @@ class Model:
     def has(self, owner: str, part: str) -> bool:
         return term(owner, part) in self._columns
 
+    def dtype(self, name: str) -> pl.DataType:
+        """The type of a column of the cases."""
+        return self.plan[CASES].makers[name].dtype
+
+    def names_of_cases(self) -> list[str]:
+        """What is written of a case, besides what each has."""
+        return [*self.file.attributes, *self.replayed]
+
     def mean(self, owner: str, part: str) -> float | None:
         """The mean of a term, where it is known without drawing."""
         name = term(owner, part)
@@ -197,13 +205,12 @@ class Model:
 
     def count_of(self, value: int | str, where: Where) -> int:
         """A whole number, or the parameter of that name."""
-        if isinstance(value, str):
-            if value not in self.file.parameters:
-                raise PlacedError(f"no parameter {value!r}; {did_you_mean(value, self.file.parameters)}", where)
-            value = int(self.file.parameters[value])
-        if not 0 < value <= MOST_SERVERS:
-            raise PlacedError(f"a whole number from 1 to {MOST_SERVERS:,} was wanted, not {value}.", where)
-        return value
+        found: float | str | None = self.file.parameters.get(value) if isinstance(value, str) else value
+        if found is None:
+            raise PlacedError(f"no parameter {value!r}; {did_you_mean(str(value), self.file.parameters)}", where)
+        if not 0 < float(found) <= MOST_SERVERS or float(found) % 1:
+            raise PlacedError(f"a whole number from 1 to {MOST_SERVERS:,} was wanted, not {found}.", where)
+        return int(found)
 
     def servers(self, name: str) -> int:
         """The server slots of a station; 0 where there is no limit."""

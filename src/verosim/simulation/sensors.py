@@ -16,7 +16,7 @@ from verosim.recipe.planning import Plan
 from verosim.recipe.running import Run
 from verosim.simulation.arrivals import Rows
 from verosim.simulation.clock import Clock
-from verosim.simulation.nouns import Channel, Fault, Sensors
+from verosim.simulation.nouns import MOST_ROWS, Channel, Fault, Sensors
 
 READINGS: Final = 1_000_000  # that are made together, or those of one sensor
 LIVES: Final = 64  # lives of a machine that are drawn at a time
@@ -41,6 +41,9 @@ class SensorField:
         self.plan: Plan | None = None
         if noun.count < 1 or noun.every <= 0 or noun.until < noun.every:
             raise PlacedError("`count` and `every` are over 0, and `until` is one reading or more.", self.where)
+        if noun.until / noun.every > MOST_ROWS:
+            said = f"at most {MOST_ROWS:,} readings of a sensor, not {noun.until / noun.every:,.0f}."
+            raise PlacedError(said, self.where)
         self.order = self._in_order()
         for channel, c in noun.channels.items():
             self._check(channel, c)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from math import inf
+from typing import Final
 
 import numpy as np
 
@@ -16,7 +17,8 @@ from verosim.simulation.nouns import Shift
 from verosim.simulation.plan import Model, term
 from verosim.simulation.state import OFF, ON
 
-DRAWN = 64  # times of failure and repair that are drawn at a time
+DRAWN: Final = 64  # times of failure and repair that are drawn at a time
+MOST: Final = 1_000_000  # failures and repairs of one server, in a week or as long as cases of one batch come
 
 Events = tuple[Floats, Ints, Ints]  # times, kinds (ON or OFF), servers
 
@@ -102,6 +104,9 @@ class _Server:
     def until(self, time: float) -> Events:
         found, self.ready = [e for e in self.ready if e[0] <= time], [e for e in self.ready if e[0] > time]
         while not self.ready and time < inf:
+            if len(found) > MOST:
+                said = f"station {self.name!r}: a server breaks over {MOST // 2:,} times up to {time:g}."
+                raise DataError(said, fix="Give `breaks` longer times.")
             event = next(self.events)
             (found if event[0] <= time else self.ready).append(event)
         times, kinds = np.array([t for t, _ in found], float), np.array([k for _, k in found], np.int64)
