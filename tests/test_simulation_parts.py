@@ -420,6 +420,7 @@ def test_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: py
         (["simulate"], "call_centre"),
         (["simulate", "bank", "-n", "300", "--set", "tellers=4", "--report", "bank.html"], "wrote 300 rows of cases"),
         (["simulate", "bank", "-n", "50", "--json", "-o", "b"], '"engine": "recursion"'),
+        (["simulate", "bank", "-n", "50", "--replications", "5", "-o", "b", "--report", "five.html"], "wait "),
         (["simulate", "bank", "-n", "50", "--sweep", "tellers=3,4", "--replications", "2"], "tellers=4"),
     ):
         with pytest.raises(SystemExit) as stopped:
@@ -427,7 +428,11 @@ def test_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: py
         assert stopped.value.code == 0
         assert said in capsys.readouterr().out
     assert "4 servers" in Path("bank.html").read_text()
-    assert sorted(p.name for p in Path("bank-simulated").iterdir()) == ["cases.csv", "log.csv"]
+    assert "over 5 independent runs" in Path("five.html").read_text()
+    assert pl.read_csv("b/indicators.csv").equals(Scenario.load("bank").replicated(5, 50), null_equal=True)
+    assert sorted(p.name for p in Path("bank-simulated").iterdir()) == [
+        f"{name}.csv" for name in ("cases", "indicators", "log", "series")
+    ]
 
 
 def test_a_simpy_script_records_its_tables() -> None:

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from verosim.cli.common import AsJson, OwnSeed, Quiet, app, progress_bar, say, say_aside, say_json, settings_of
+from verosim.cli.common import AsJson, Quiet, app, progress_bar, say, say_aside, say_json, settings_of
 from verosim.errors import ArgumentError
 
 How = Enum("How", {name: name for name in ("auto", "recursion", "calendar", "fast")})  # type: ignore[misc]
@@ -20,16 +20,24 @@ def simulate(
     scenario: Annotated[
         str | None, typer.Argument(help="A scenario file, or a name of the library; left out, it lists the library.")
     ] = None,
-    cases: Annotated[int | None, typer.Option("-n", "--cases", min=0, help="How many cases come.")] = None,
+    cases: Annotated[
+        int | None,
+        typer.Option("-n", "--cases", min=0, help="How many cases come; by default what the scenario says, or 1,000."),
+    ] = None,
     out: Annotated[Path | None, typer.Option("--out", "-o", help="The folder that the tables go to.")] = None,
-    seed: OwnSeed = None,
+    seed: Annotated[
+        int | None, typer.Option(min=0, help="Fixes all chance; by default as the scenario says, or 0.")
+    ] = None,
     settings: Annotated[
         list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="A value in place of the file's: tellers=4.")
     ] = None,
     sweep: Annotated[
         list[str] | None, typer.Option(metavar="NAME=A,B,C", help="Try several values, with the same customers.")
     ] = None,
-    replications: Annotated[int, typer.Option(min=2, help="Runs of each setting of a sweep.")] = 10,
+    replications: Annotated[
+        int | None,
+        typer.Option(min=2, help="Runs that intervals are over; in a sweep those of each setting: 10."),
+    ] = None,
     format: Annotated[Form, typer.Option(help="How the tables are written.")] = Form["csv"],
     engine: Annotated[How, typer.Option(help="What plays it: by default what suits and is quickest.")] = How["auto"],
     report: Annotated[Path | None, typer.Option(help="Where a page with the flow and the waits goes (.html).")] = None,
@@ -48,11 +56,14 @@ def simulate(
     for note in () if quiet else found.notes:
         say_aside(f"note: {note}")
     if sweep:
-        _side_by_side(found, sweep, cases, seed, replications, engine.value, out, as_json)
+        _side_by_side(found, sweep, cases, seed, replications or 10, engine.value, out, as_json)
         return
     out = out or Path(f"{Path(scenario).stem}-simulated")
     with progress_bar(quiet) as progress:
-        done = found.save(out, cases, seed=seed, engine=engine.value, format=format.value, progress=progress)
+        done = found.save(
+            out, cases, seed=seed, engine=engine.value, format=format.value, replications=replications or 1,
+            progress=progress,
+        )  # fmt: skip
     if report is not None:
         from verosim.simulation.page import save_page
 

@@ -76,6 +76,7 @@ class Simulated:
     end: float = 0.0  # when the last thing happened
     rows: dict[str, int] = field(default_factory=dict)  # of tables that were written, not kept
     resumed: int = 0  # parts that an earlier run had written
+    replications: int = 1  # runs that the intervals of the indicators are over; 1: parts of this one
 
     @property
     def cases(self) -> pl.DataFrame:
@@ -88,9 +89,16 @@ class Simulated:
         return self.tables["log"]
 
     def save(self, out: str | Path, format: str = "csv") -> None:
-        """Write the tables, and `indicators`, into a folder."""
-        extra = {"indicators": self.indicators} if "log" in self.tables else {}
-        outputs.save([{**self.tables, **extra}], outputs.made(out), format)
+        """Write the tables, `indicators` and `series` into a folder."""
+        folder = outputs.made(out)
+        outputs.save([self.tables], folder, format)
+        self.save_measures(folder, format)
+
+    def save_measures(self, folder: Path, format: str = "csv") -> None:
+        """Write `indicators` and `series`, where visits were kept."""
+        if len(self.visits.get("station", ())):
+            measures = {"indicators": self.indicators, "series": self.series()}
+            outputs.save([measures], folder, "csv" if format == "xes" else format)
 
     @cached_property
     def indicators(self) -> pl.DataFrame:
@@ -243,10 +251,19 @@ class Scenario:
 
     def save(
         self, out: str | Path, cases: int | None = None, *,
-        seed: int | None = None, engine: str = "auto", format: str = "csv", progress: Progress = silent,
+        seed: int | None = None, engine: str = "auto", format: str = "csv", replications: int = 1,
+        progress: Progress = silent,
     ) -> Simulated:  # fmt: skip
-        """Play it through and write the tables into a folder, a file each: see `saving.save`."""
-        return saving.save(self, Path(out), self._limit(cases), self._seed(seed), engine, format, progress)
+        """Play it through and write the tables into a folder, a file each: see `saving.save`.
+
+        replications: runs that the intervals of the indicators are over; the first is the one that is written.
+        """
+        found = saving.save(self, Path(out), self._limit(cases), self._seed(seed), engine, format, progress)
+        if replications > 1:
+            found.indicators = self.replicated(replications, cases, seed, engine)
+            found.replications = replications
+        found.save_measures(Path(out), format)
+        return found
 
     def end(self, visits: Mapping[str, np.ndarray]) -> float:
         """When a run with these visits is over."""

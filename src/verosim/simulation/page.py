@@ -60,7 +60,7 @@ def page(found: Simulated, title: str) -> str:
         title=title, about=model.file.about, facts=facts, notes=found.notes, flow=_flow(model, found), columns=columns,
         rows=[(name, _cells(found.indicators, name, columns)) for name in model.names],
         stations=[_station(found, model, i) for i in range(len(model.names))],
-        unit=model.file.unit, seed=found.seed, engine=found.engine,
+        unit=model.file.unit, replications=found.replications, seed=found.seed, engine=found.engine,
     )  # fmt: skip
 
 
