@@ -122,6 +122,25 @@ def test_batches_wait_for_each_other_but_not_for_ever() -> None:
     assert log["complete"].to_list() == [7, 7, 7, 19]
 
 
+def utilisation(scenario: dict[str, Any], station: str) -> float:
+    """Of the only run of a scenario with a known end."""
+    return float(Scenario(scenario).run(engine="calendar").measured()[station, "utilisation"][0])
+
+
+def test_servers_are_busy_while_they_serve() -> None:
+    at = {"sources": {"a": {"at": [0, 1, 2, 10]}}, "until": 20}
+    oven = {"servers": 1, "service": 5, "batch": {"size": 3, "wait": 4}}
+    assert utilisation({**at, "stations": {"oven": oven}}, "oven") == pytest.approx(10 / 20)  # of a batch, once
+    desk = {"servers": 1, "service": 4, "queue": "priority", "priority": "rank", "preempt": "restart"}
+    ranks = {"attributes": {"rank": "case when arrival < '2025-01-06 00:01' then 2 else 1 end"}}
+    assert utilisation({**at, **ranks, "stations": {"desk": desk}}, "desk") == pytest.approx(18 / 20)  # two are lost
+    long = {"servers": 2, "service": 15}
+    assert utilisation({**at, "stations": {"desk": long}}, "desk") == pytest.approx((15 + 15 + 5 + 4) / 40)
+    shift = {"servers": [{"servers": 2, "hours": [8, 12]}], "service": 120}
+    day = {"sources": {"a": {"at": [0, 0, 540]}}, "until": 1440, "stations": {"desk": shift}}
+    assert utilisation(day, "desk") == pytest.approx(360 / 480)
+
+
 def test_goods_run_out_and_are_ordered() -> None:
     scenario: dict[str, Any] = {
         "stocks": {"milk": {"start": 3, "at": 1, "upto": 4, "lead": 10}},

@@ -53,6 +53,8 @@ def simulate(
     if str(out) == "-" or (report is not None and sweep):
         raise ArgumentError("simulate writes a folder: give --out a name; a sweep has no --report.")
     found = Scenario.load(scenario, settings_of(settings))
+    if report is not None:
+        _check_report(found, report)
     for note in () if quiet else found.notes:
         say_aside(f"note: {note}")
     if sweep:
@@ -64,10 +66,7 @@ def simulate(
             out, cases, seed=seed, engine=engine.value, format=format.value, replications=replications or 1,
             progress=progress,
         )  # fmt: skip
-    if report is not None:
-        from verosim.simulation.page import save_page
-
-        save_page(done, report, Path(scenario).stem)
+    report = _reported(done, report, Path(scenario).stem)
     if as_json:
         measures = done.indicators.to_dicts()
         say_json(
@@ -82,6 +81,28 @@ def simulate(
         )
     elif not quiet:
         _tell(done, out, report)
+
+
+def _check_report(scenario: Any, report: Path) -> None:
+    """Raises before long work what would stop the page after it."""
+    from verosim.files.disk import check_writable
+
+    if not scenario.model.file.stations:
+        raise ArgumentError("--report shows the flow between stations: this scenario has none.")
+    check_writable(report)
+
+
+def _reported(done: Any, report: Path | None, title: str) -> Path | None:
+    """Write the page, where one is wanted and the visits were kept. -> where it is."""
+    if report is None:
+        return None
+    if done.rows.get("log") and not len(done.visits["case"]):
+        say_aside(f"note: no page: {done.rows['log']:,} visits are too many to keep; simulate fewer cases.")
+        return None
+    from verosim.simulation.page import save_page
+
+    save_page(done, report, title)
+    return report
 
 
 def _list() -> None:
@@ -117,6 +138,8 @@ def _side_by_side(
     values: dict[str, list[Any]] = {}
     for text in sweep:
         name, _, given = text.partition("=")
+        if not name.strip() or not all(v.strip() for v in given.split(",")):
+            raise ArgumentError(f"--sweep: NAME=A,B was wanted, such as tellers=3,4, not {text!r}.")
         values[name.strip()] = [next(iter(settings_of([f"{name}={v}"]).values())) for v in given.split(",")]
     table = scenario.sweep(values, cases, seed=seed, replications=replications, engine=engine)
     if out is not None:

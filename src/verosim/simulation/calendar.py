@@ -48,6 +48,7 @@ class Done:
     order: Floats
     arrives: Floats
     on_hand: Floats
+    worked: Floats
 
     @classmethod
     def nothing(cls, batch: Batch) -> Done:
@@ -61,7 +62,7 @@ _CASE: Final = {"at": NOBODY, "end": 0, "more": 0, "left": nan, "blocked_in": NO
 _VISIT: Final = {  # with what a visit begins
     "remaining": nan, "until": nan, "enqueue": nan, "start": nan, "complete": nan, "server": NOBODY, "outcome": 0,
     "where": 0, "stamp": NOBODY, "before": NOBODY, "after": NOBODY, "order": 0.0, "arrives": nan, "on_hand": nan,
-    "stops": 0,
+    "stops": 0, "worked": 0.0,
 }  # fmt: skip
 _DRAWN: Final = tuple(f.name for f in fields(Visits) if f.name != "case")
 _HEAP: Final = ("heap_time", "heap_seq", "heap_kind", "heap_ref", "heap_value")
@@ -118,6 +119,8 @@ class Calendar:
             raise DataError(
                 f"deadlock: {self._who_waits()}.", fix="Add places or resources, or let cases `leave` or `skip`."
             )
+        busy = (self.visits["where"] == marks.SERVED_NOW) & (self.visits["stamp"] >= 0)
+        self.visits["worked"][busy] += until if until < inf else float(self.clock[0])
         return list(self._let_out(np.ones(len(self.cases["at"]), bool)))
 
     def _until_all_gone(self, until: float) -> None:

@@ -89,24 +89,25 @@ def series(model: Model, visits: Mapping[str, np.ndarray], every: float, end: fl
     """
     grid = np.arange(0.0, end + every / 2, every)
     parts = []
-    for i, name in enumerate(model.names):
+    for i, (name, station) in enumerate(model.file.stations.items()):
         mine = visits["station"] == i
         enqueue, start, complete = (visits[k][mine] for k in ("enqueue", "start", "complete"))
         served = ~np.isnan(start)
         begun = np.where(served, start, complete)
-        waiting = _count(grid, enqueue) - _count(grid, begun)
-        busy = _count(grid, start[served]) - _count(grid, complete[served])
+        services = np.stack([start[served], complete[served]])
+        busy = in_service = _count(grid, services[0]) - _count(grid, services[1])
+        if station.batch is not None:  # one service for all of a batch
+            services = np.unique(services, axis=1)
+            busy = _count(grid, services[0]) - _count(grid, services[1])
         slots = model.servers(name)
         columns = {
             "time": model.clock.dates(grid),
-            "station": [name] * len(grid),
-            "waiting": waiting,
-            "in_service": busy,
+            "station": pl.Series([name]).new_from_index(0, len(grid)),
+            "waiting": _count(grid, enqueue) - _count(grid, begun),
+            "in_service": in_service,
+            "utilisation": pl.Series(busy / slots if slots else np.full(len(grid), np.nan)).fill_nan(None),
         }
-        frame = pl.DataFrame(columns)
-        parts.append(
-            frame.with_columns(utilisation=pl.col("in_service") / slots if slots else pl.lit(None, pl.Float64))
-        )
+        parts.append(pl.DataFrame(columns))
     return pl.concat(parts)
 
 

@@ -16,7 +16,7 @@ import numpy as np
 from verosim.recipe.nouns import Floats, Ints
 from verosim.recipe.running import Run
 from verosim.simulation.calendar import Done
-from verosim.simulation.paths import Batch, batches
+from verosim.simulation.paths import Batch, Visits, batches
 from verosim.simulation.plan import OUT, Model
 from verosim.simulation.state import SERVED
 
@@ -167,22 +167,22 @@ class Recursion:
             enqueue[follows] = complete[follows - 1]
         ends = np.cumsum([len(w.case) for w in walks])
         return [
-            _done(b, rows[part], station[part], enqueue[part], start[part], complete[part], server[part])
+            _done(b, w, rows[part], enqueue[part], start[part], complete[part], server[part])
             for b, w, end in zip(all_batches, walks, ends.tolist(), strict=True)
             for part in (slice(end - len(w.case), end),)
         ]
 
 
 def _done(
-    batch: Batch, rows: Ints, station: Ints, enqueue: Floats, start: Floats, complete: Floats, server: Ints
+    batch: Batch, walk: Visits, rows: Ints, enqueue: Floats, start: Floats, complete: Floats, server: Ints
 ) -> Done:
     """All cases of a batch, which are served whatever happens: visits (m,), those of a case together."""
     n = len(rows)
     last = np.flatnonzero(np.diff(rows, append=-1) != 0)
     none, zero = np.full(n, np.nan), np.zeros(n, np.int64)
     return Done(
-        batch, np.arange(batch.n), complete[last], rows, station, enqueue, start, complete, server,
-        zero + SERVED, zero, np.zeros(n), none, none,
+        batch, np.arange(batch.n), complete[last], rows, walk.station, enqueue, start, complete, server,
+        zero + SERVED, zero, np.zeros(n), none, none, walk.service,
     )  # fmt: skip
 
 

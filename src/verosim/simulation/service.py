@@ -114,6 +114,7 @@ def begin(s: State, st: int, k: int, now: float) -> None:
         s.held[s.case[v] * len(s.free) + s.needs[i]] += s.amounts[i]
     if k >= 0:
         s.busy_with[k] = v
+    s.worked[v] -= now  # until the service ends, or is interrupted
     s.stamp[v] = push(s, now + s.remaining[v], COMPLETE, v, 0.0)
     s.until[v] = now + s.remaining[v]
 
@@ -133,6 +134,7 @@ def interrupt(s: State, k: int, now: float, how: int) -> None:
     for i in range(s.needs_from[st], s.needs_to[st]):
         give_part(s, s.case[v], s.needs[i], s.amounts[i])
     s.remaining[v] = s.until[v] - now if how == AS_RESUME else s.service[v]
+    s.worked[v] += now
     s.stamp[v] = s.server[v] = NOBODY
     s.stops[v] += 1
     put_in_queue(s, v, True)
@@ -143,6 +145,8 @@ def interrupt(s: State, k: int, now: float, how: int) -> None:
 def over(s: State, v: int, now: float) -> None:
     """The service of visit v, and of those of its batch, is over."""
     st, k, c = s.station[v], s.server[v], s.case[v]
+    s.worked[v] += now
+    s.stamp[v] = NOBODY
     if not s.holds[st]:
         for i in range(s.needs_from[st], s.needs_to[st]):
             give_part(s, c, s.needs[i], s.amounts[i])

@@ -13,7 +13,7 @@ from verosim.simulation.calendar import Done
 MEASURED: Final = 5_000_000  # visits that are kept in memory
 COLUMNS: Final = {
     "case": np.int64, "station": np.int64, "enqueue": np.float64, "start": np.float64, "complete": np.float64,
-    "outcome": np.int64,
+    "outcome": np.int64, "worked": np.float64,
 }  # fmt: skip
 _FILE: Final = ".visits.npz"
 

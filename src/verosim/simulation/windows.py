@@ -47,6 +47,17 @@ class Windows:
         return times[order], kinds[order].astype(np.int64), servers[order].astype(np.int64)
 
 
+def on_shift(clock: Clock, shifts: tuple[Shift, ...], first: float, last: float) -> tuple[Floats, Ints]:
+    """How many servers are there from each quarter of an hour that touches [first, last) on: when it begins, and n."""
+    edges, hours, days = clock.quarters(first, last)
+    there = np.zeros(len(hours), np.int64)
+    for shift in shifts:
+        low, high = shift.hours
+        within = (hours >= low) & (hours < high) if low < high else (hours >= low) | (hours < high)
+        there += shift.servers * (within & np.isin(days + 1, shift.weekdays))
+    return edges, there
+
+
 class _Shifts:
     """The servers of one station, by the clock; the lowest numbers are there first."""
 
@@ -56,12 +67,7 @@ class _Shifts:
         self.last = 0.0
 
     def until(self, time: float) -> Events:
-        edges, hours, days = self.clock.quarters(self.last, time)
-        wanted = np.zeros(len(hours), np.int64)
-        for shift in self.shifts:
-            low, high = shift.hours
-            within = (hours >= low) & (hours < high) if low < high else (hours >= low) | (hours < high)
-            wanted += shift.servers * (within & np.isin(days + 1, shift.weekdays))
+        edges, wanted = on_shift(self.clock, self.shifts, self.last, time)
         inside = (edges[:-1] <= time) & ((edges[:-1] > self.last) | (self.last == 0.0))
         times, kinds, servers = [], [], []
         for at, there in zip(np.maximum(edges[:-1][inside], 0.0), wanted[inside], strict=True):
