@@ -2,12 +2,14 @@
 
 A part is a folder with a file of each table, and `done.json`, written last: it says that the part is whole, and what
 its maker wants to know of it again. When all parts are there, their files are put together, and the parts go. Names
-that begin with a dot are the maker's own, and are not put together.
+that begin with a dot are the maker's own, and are not put together; visits.000000.parquet and visits.000001.parquet
+are slices of one table.
 """
 
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -22,6 +24,7 @@ from verosim.files import columnar, disk, xes
 FOLDER: Final = ".parts"
 DONE: Final = "done.json"
 _RUN: Final = "run.json"
+_SLICE: Final = re.compile(r"\.\d{6}\.parquet$")
 _COLUMNAR: Final = {".parquet": "parquet", ".arrow": "arrow"}
 _ENDS: Final = {".xes": (len(xes.HEAD.encode()), len(xes.TAIL.encode()))}  # bytes that only whole files begin, end with
 
@@ -64,10 +67,14 @@ class Parts:
     def put_together(self) -> None:
         """Put the files of all parts together, each as a whole; then the parts are gone."""
         places = sorted(p for p in self.folder.iterdir() if p.is_dir())
-        found = {p.relative_to(place) for place in places for p in place.rglob("*") if p.is_file()}
-        for name in sorted(found - {Path(DONE)}):
-            if not any(part.startswith(".") for part in name.parts):
-                together([place / name for place in places if (place / name).is_file()], self.out / name)
+        found: dict[Path, list[Path]] = {}
+        for place in places:
+            for path in sorted(p for p in place.rglob("*") if p.is_file()):
+                name = path.relative_to(place)
+                if name != Path(DONE) and not any(part.startswith(".") for part in name.parts):
+                    found.setdefault(name.with_name(_SLICE.sub(".parquet", name.name)), []).append(path)
+        for name, paths in found.items():
+            together(paths, self.out / name)
         self.drop()
 
     def drop(self) -> None:
@@ -80,8 +87,7 @@ def together(parts: Sequence[Path], out: Path) -> None:
     if not out.parent.is_dir():
         disk.make_folder(out.parent)
     if len(parts) == 1:
-        disk.check_writable(out)
-        parts[0].replace(out)
+        disk.move(parts[0], out)
     elif out.suffix in _COLUMNAR:
         files.write((_frame(part) for part in parts), out)
     else:
