@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from enum import Enum
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from verosim.cli.common import AsJson, Quiet, app, progress_bar, say, say_aside, say_json, settings_of
+from verosim.cli.common import AsJson, Quiet, app, going_on, progress_bar, say, say_aside, say_json, settings_of
 from verosim.errors import ArgumentError
 
 How = Enum("How", {name: name for name in ("auto", "recursion", "calendar", "fast")})  # type: ignore[misc]
@@ -61,7 +62,7 @@ def simulate(
         _side_by_side(found, sweep, cases, seed, replications or 10, engine.value, out, as_json)
         return
     out = out or Path(f"{Path(scenario).stem}-simulated")
-    with progress_bar(quiet) as progress:
+    with progress_bar(quiet) as progress, going_on(out):
         done = found.save(
             out, cases, seed=seed, engine=engine.value, format=format.value, replications=replications or 1,
             progress=progress,
@@ -138,19 +139,22 @@ def _side_by_side(
     values: dict[str, list[Any]] = {}
     for text in sweep:
         name, _, given = text.partition("=")
-        if not name.strip() or not all(v.strip() for v in given.split(",")):
+        each = re.split(r",(?![^(]*\))", given)  # not the commas of gamma(2, 3)
+        if not name.strip() or not all(v.strip() for v in each):
             raise ArgumentError(f"--sweep: NAME=A,B was wanted, such as tellers=3,4, not {text!r}.")
-        values[name.strip()] = [next(iter(settings_of([f"{name}={v}"]).values())) for v in given.split(",")]
+        values[name.strip()] = [next(iter(settings_of([f"{name}={v}"]).values())) for v in each]
     table = scenario.sweep(values, cases, seed=seed, replications=replications, engine=engine)
     if out is not None:
         files.write(table, out if out.suffix else out / "sweep.csv")
     if as_json:
         say_json({"sweep": table.to_dicts()})
         return
-    for row in table.filter(table["indicator"].is_in(["wait", "utilisation"])).iter_rows(named=True):
-        setting = ", ".join(f"{k}={row[k]}" for k in values)
+    shown = table.filter(table["indicator"].is_in(["wait", "utilisation"])).rows(named=True)
+    settings = [", ".join(f"{k}={row[k]}" for k in values) for row in shown]
+    wide = max(map(len, settings)) + 2
+    for setting, row in zip(settings, shown, strict=True):
         apart = f"  difference {row['difference']:.4g}, {row['difference_low']:.4g} to {row['difference_high']:.4g}"
         say(
-            f"{setting:28}{row['station']:20}{row['indicator']:14}{row['value']:.4g}"
+            f"{setting:{wide}}{row['station']:20}{row['indicator']:14}{row['value']:.4g}"
             f"  {row['low']:.4g} to {row['high']:.4g}{apart}"
         )
