@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -116,6 +117,25 @@ def test_engines_say_what_they_cannot() -> None:
         scenario.run(10, engine="fats")
     assert scenario.engine(10) == "calendar"
     assert "recursion" in ENGINES
+
+
+def test_sweeps_and_pages_are_of_stations(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from verosim.cli import main
+
+    out, page = str(tmp_path / "out"), str(tmp_path / "page.html")
+    for arguments, code, said in (
+        (["iot_sensors", "--sweep", "readings=3,4"], 2, "this scenario has none"),
+        (["iot_sensors", "--report", page], 2, "this scenario has none"),
+        (["bank", "--sweep", "tellers"], 2, "NAME=A,B was wanted"),
+        (["bank", "--report", str(tmp_path / "no" / "page.html")], 2, "there is no folder"),
+        (["bank", "-n", "0", "--report", page], 0, "no page: nobody came"),
+        (["bank", "-n", "0", "--sweep", "tellers=3", "--replications", "2"], 0, "unknown"),
+    ):
+        with pytest.raises(SystemExit) as stopped:
+            main(["simulate", *arguments, "-o", out])
+        assert stopped.value.code == code
+        written = capsys.readouterr()
+        assert said in written.out + written.err
 
 
 def test_schema_errors_of_steps() -> None:

@@ -97,8 +97,9 @@ def _reported(done: Any, report: Path | None, title: str) -> Path | None:
     """Write the page, where one is wanted and the visits were kept. -> where it is."""
     if report is None:
         return None
-    if done.rows.get("log") and not len(done.visits["case"]):
-        say_aside(f"note: no page: {done.rows['log']:,} visits are too many to keep; simulate fewer cases.")
+    if not len(done.visits["case"]):
+        many = f"{done.rows['log']:,} visits are too many to keep; simulate fewer cases." if done.rows["log"] else ""
+        say_aside(f"note: no page: {many or 'nobody came.'}")
         return None
     from verosim.simulation.page import save_page
 
@@ -117,8 +118,7 @@ def _tell(done: Any, out: Path, report: Path | None) -> None:
     wide = done.indicators.filter(done.indicators["indicator"].is_in(["wait", "utilisation", "queue", "served"]))
     for row in wide.iter_rows(named=True):
         if row["value"] is not None:
-            between = f"  {row['low']:.4g} to {row['high']:.4g}" if row["low"] is not None else ""
-            say(f"{row['station']:24}{row['indicator']:14}{row['value']:.4g}{between}")
+            say(f"{row['station']:24}{row['indicator']:14}{_between(row['value'], row['low'], row['high'])}")
     rows = ", ".join(f"{n:,} rows of {name}" for name, n in done.rows.items())
     kept = f"; {done.resumed:,} parts were there already" if done.resumed else ""
     say(f"wrote {rows} to {out}" + (f", and {report}" if report else "") + kept)
@@ -151,10 +151,15 @@ def _side_by_side(
         return
     shown = table.filter(table["indicator"].is_in(["wait", "utilisation"])).rows(named=True)
     settings = [", ".join(f"{k}={row[k]}" for k in values) for row in shown]
-    wide = max(map(len, settings)) + 2
+    wide = max(map(len, settings), default=0) + 2
     for setting, row in zip(settings, shown, strict=True):
-        apart = f"  difference {row['difference']:.4g}, {row['difference_low']:.4g} to {row['difference_high']:.4g}"
-        say(
-            f"{setting:{wide}}{row['station']:20}{row['indicator']:14}{row['value']:.4g}"
-            f"  {row['low']:.4g} to {row['high']:.4g}{apart}"
-        )
+        apart = _between(row["difference"], row["difference_low"], row["difference_high"])
+        value = _between(row["value"], row["low"], row["high"])
+        say(f"{setting:{wide}}{row['station']:20}{row['indicator']:14}{value}  difference {apart}")
+
+
+def _between(value: float | None, low: float | None, high: float | None) -> str:
+    """A number with its interval, as far as they are known."""
+    if value is None:
+        return "unknown"
+    return f"{value:.4g}" + (f", {low:.4g} to {high:.4g}" if low is not None and high is not None else "")
