@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -109,6 +110,8 @@ class _Saving:
             if not some.over:
                 disk.make_folder(folder / _STATE)
                 player.put_down(folder / _STATE)
+        if self.number:  # what the part before knew is known better now
+            shutil.rmtree(self.parts.place(self.number - 1) / _STATE, ignore_errors=True)
         self._count(told)
         return some.over
 
@@ -158,7 +161,7 @@ def _files(data: Any, folder: Path) -> list[tuple[str, int, int]]:
         return [found for value in data.values() for found in _files(value, folder)]
     if isinstance(data, list | tuple):
         return [found for value in data for found in _files(value, folder)]
-    if not isinstance(data, str) or len(data) > 200 or not (folder / data).is_file():
+    if not isinstance(data, str) or len(data) > 200 or "\0" in data or not (folder / data).is_file():
         return []
     state = (folder / data).stat()
     return [(data, state.st_size, state.st_mtime_ns)]
