@@ -287,6 +287,8 @@ def test_whatever_the_scenario_nobody_is_lost_and_nothing_is_overfull(a: Any, b:
         inside = (v["station"] == i) & (v["outcome"] != 4)  # all but those who found no place
         assert most_at_once(v["enqueue"][inside], v["complete"][inside]) <= (station["capacity"] or 240)
         rooms += [(start, complete)] * station["needs"].get("room", 0)
+    for (_, indicator), values in run.measured().items():
+        assert indicator != "utilisation" or not values[0] > 1 + 1e-9
     if rooms:
         assert most_at_once(*(np.concatenate([r[i] for r in rooms]) for i in (0, 1))) <= 2
 
