@@ -134,6 +134,9 @@ def test_servers_are_busy_while_they_serve() -> None:
     desk = {"servers": 1, "service": 4, "queue": "priority", "priority": "rank", "preempt": "restart"}
     ranks = {"attributes": {"rank": "case when arrival < '2025-01-06 00:01' then 2 else 1 end"}}
     assert utilisation({**at, **ranks, "stations": {"desk": desk}}, "desk") == pytest.approx(18 / 20)  # two are lost
+    states = Scenario({**at, **ranks, "stations": {"desk": desk}}).run().series(2)
+    assert states["waiting"].to_list() == [0, 2, 2, 1, 1, 1, 1, 0, 0, 0, 0]
+    assert states["in_service"].to_list() == [1] * 9 + [0] * 2
     long = {"servers": 2, "service": 15}
     assert utilisation({**at, "stations": {"desk": long}}, "desk") == pytest.approx((15 + 15 + 5 + 4) / 40)
     shift = {"servers": [{"servers": 2, "hours": [8, 12]}], "service": 120}

@@ -100,10 +100,12 @@ def series(model: Model, visits: Mapping[str, np.ndarray], every: float, end: fl
             services = np.unique(services, axis=1)
             busy = _count(grid, services[0]) - _count(grid, services[1])
         slots = model.servers(name)
+        paused = np.maximum(busy - slots, 0) if slots else np.zeros(len(grid), np.int64)  # interrupted: they wait
+        busy, in_service = busy - paused, in_service - paused
         columns = {
             "time": model.clock.dates(grid),
             "station": pl.Series([name]).new_from_index(0, len(grid)),
-            "waiting": _count(grid, enqueue) - _count(grid, begun),
+            "waiting": _count(grid, enqueue) - _count(grid, begun) + paused,
             "in_service": in_service,
             "utilisation": pl.Series(busy / slots if slots else np.full(len(grid), np.nan)).fill_nan(None),
         }
