@@ -330,8 +330,8 @@ def test_errors_name_the_row() -> None:
 def test_what_cannot_be_asked(one: vs.Synthesizer, many: vs.Synthesizer) -> None:
     with pytest.raises(vs.ArgumentError, match="one long series"):
         one.sample(course=vs.Course(sequences=3))
-    with pytest.raises(vs.ArgumentError, match="single rows"):
-        many.sample(5, where={"room": "bath"})
+    with pytest.raises(vs.ArgumentError, match="one long series"):
+        one.sample(5, where={"state": "on"})
     with pytest.raises(vs.ArgumentError, match="not the same"):
         many.sample(course=vs.Course(given=pl.DataFrame({"temp": [1.0]})))
     with pytest.raises(vs.ArgumentError, match="start"):

@@ -224,16 +224,7 @@ class Synthesizer:
     ) -> Iterator[pl.DataFrame]:
         """Sequences as asked, a block at a time; see `sample`."""
         check_course(course, self.schema_[table])
-        return self._sequence(table, control or Control()).course(course, rows, self._seed(seed))
-
-    def _sequence(self, table: str, control: Control) -> SequenceModel:
-        """The model of a table whose rows follow each other. Raises ArgumentError for what is asked of single rows."""
-        if control.any:
-            raise ArgumentError(
-                f"table {table!r} is a sequence: where, balance, edges and fair are asked of single rows. Give what is "
-                "the same in a sequence with Course(given=...), or its first rows with Course(begin=...)."
-            )
-        return self.sequences_[table].directed(control.temperature)
+        return self.sequences_[table].directed(control or Control()).course(course, rows, self._seed(seed))
 
     def complete(self, frame: Any, *, table: str | None = None, seed: int | None = None) -> Any:
         """The rows of a frame that has some of the columns, in their order and untouched, with the others drawn.
@@ -361,7 +352,7 @@ class Synthesizer:
             return self.streams(sizes, seed, workers, control, table)[table]
         control, seed = control or Control(), self._seed(seed)
         if self._known(table) in self.sequences_:
-            return self._sequence(table, control).blocks(whole("rows", rows, 0), seed)
+            return self.sequences_[table].directed(control).blocks(whole("rows", rows, 0), seed)
         model = self._table(table)
         for column, room in model.codec.rooms.items():
             if whole("rows", rows, 0) > room:
@@ -381,7 +372,8 @@ class Synthesizer:
     @property
     def effects(self) -> tuple[str, ...]:
         """What the last draw that was asked for fairness did, a sentence each."""
-        return tuple(effect for controlled in self._controlled.values() for effect in controlled.effects)
+        asked = [*(c.effects for c in self._controlled.values()), *(s.effects for s in self.sequences_.values())]
+        return tuple(effect for effects in asked for effect in effects)
 
     def __repr__(self) -> str:
         """What was learned, in a line."""

@@ -6,7 +6,8 @@ long.py       one long series
 steps.py      one step of a keyed sequence, given those before
 walk.py       how sequences advance together
 keyed.py      many sequences, event logs among them
-control.py    what a call asks: how many, how long, from when, going on from what; anomalies
+control.py    what a call asks: how many, how long, from when, going on from what
+choosing.py   sequences of the kinds asked for: where, balance, edges, fair
 """
 
 from __future__ import annotations
@@ -18,10 +19,12 @@ from typing import Any, Self
 
 import polars as pl
 
+from verosim.control import Control
 from verosim.errors import ArgumentError
 from verosim.infer.sequences import check_sequence
 from verosim.models import Array, Progress, State, silent
 from verosim.schema import Table
+from verosim.sequences.choosing import Choosing
 from verosim.sequences.control import Course, asked_of, begun
 from verosim.sequences.keyed import Keyed
 from verosim.sequences.long import Long
@@ -35,7 +38,8 @@ class SequenceModel:
     """One table of sequences, learned."""
 
     def __init__(self, table: Table, form: Long | Keyed) -> None:
-        self.table, self.form, self.rows, self.temperature = table, form, form.rows, 1.0
+        self.table, self.form, self.rows, self.control = table, form, form.rows, Control()
+        self.choosing = Choosing(form) if isinstance(form, Keyed) else None
 
     @classmethod
     def fit(cls, frame: pl.DataFrame, table: Table, options: Options, seed: int, progress: Progress = silent) -> Self:
@@ -58,10 +62,20 @@ class SequenceModel:
     def explain(self) -> dict[str, str]:
         return self.form.explain()
 
-    def directed(self, temperature: float = 1.0) -> Self:
-        """The same model, at another temperature."""
+    @property
+    def effects(self) -> tuple[str, ...]:
+        """What the last draw that was asked for fairness did, a sentence each."""
+        return self.choosing.effects if self.choosing is not None else ()
+
+    def directed(self, control: Control) -> Self:
+        """The same model, that draws what is asked. Raises ArgumentError for what a long series cannot be asked."""
+        if control.any and self.choosing is None:
+            raise ArgumentError(
+                f"table {self.table.name!r} is one long series: where, balance, edges and fair have no sequences "
+                "to choose among. Say when it begins with Course(start=...), or from what with Course(begin=...)."
+            )
         new = copy(self)
-        new.temperature = temperature
+        new.control = control
         return new
 
     def blocks(self, rows: int, seed: int) -> Iterator[pl.DataFrame]:
@@ -80,13 +94,17 @@ class SequenceModel:
                 )
             begin, ticks, first = begun(course, self.form)
             length = course.length or rows or self.rows
-            return self.form.blocks(length, seed, begin, ticks, first, self.temperature)
-        asked = replace(asked_of(course, self.form, seed), temperature=self.temperature)
+            return self.form.blocks(length, seed, begin, ticks, first, self.control.temperature)
+        asked = replace(asked_of(course, self.form, seed), temperature=self.control.temperature)
         wanted = course.sequences
         if asked.cases is not None:
             wanted = asked.cases.height
         if wanted is None and course.length is not None and rows is None:
             wanted = self.sequences
+        if self.control.any and self.choosing is not None:
+            if asked.cases is not None:
+                raise ArgumentError("sequences are given (`given`, `begin`) or chosen (where, balance, edges, fair).")
+            return self.choosing.draw(self.control, asked, wanted, rows, seed)
         if wanted is None:
             return self.form.blocks(rows or self.rows, seed, asked)
         return self.form.whole(wanted, seed, asked)

@@ -305,6 +305,9 @@ class Keyed:
         if asked.cases is not None:
             yield asked.cases
             return
+        if asked.source is not None:
+            yield from asked.source(seed)
+            return
         if self.roster is not None:
             factor = rows / max(self.rows, 1) if rows else 1.0
             grown = (pl.col(LENGTH) * max(factor, 1.0)).ceil().cast(pl.Int64) if LENGTH in self.roster.columns else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Self
 
@@ -28,6 +29,7 @@ class Asked:
     cases: pl.DataFrame | None = None  # a row each: columns that are given
     begin: Runs | None = None  # the rows with which they begin, in the order of the cases; not given back
     temperature: float = 1.0
+    source: Callable[[int], Iterator[pl.DataFrame]] | None = None  # seed -> rows a key without end, drawn as asked
 
 
 PLAIN: Final = Asked()
