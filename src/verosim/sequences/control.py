@@ -13,7 +13,8 @@ from verosim.draws import stream
 from verosim.errors import ArgumentError, DataError, did_you_mean
 from verosim.forms import Form
 from verosim.schema import Table, parse_dtype
-from verosim.sequences.keyed import LENGTH, Keyed
+from verosim.sequences.cases import LENGTH
+from verosim.sequences.keyed import Keyed
 from verosim.sequences.long import Long
 from verosim.sequences.order import Clock, Runs, sequence_of
 from verosim.sequences.walk import Asked
