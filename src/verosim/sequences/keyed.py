@@ -395,8 +395,8 @@ class Keyed:
         gap = [self.parts.gap.field] if self.parts.gap else []
         wanted = [*self.stepper.given, *gap, *self.parts.fields[len(gap) :]]
         fit = [f.name for f in self.chain.fields_] == [f.name for f in wanted]
-        if self.timing is not None and self.activities is not None and self.timing.weights is not None:
-            fit &= len(self.timing.weights) == self.activities.field.levels
+        if self.timing is not None and self.activities is not None and self.timing.hours is not None:
+            fit &= len(self.timing.hours) == self.activities.field.levels
         if self.timing is not None:
             fit &= [f.name for f in self.timing.chain.fields_] == [f.name for f in (*self.stepper.given, *gap)]
         if not fit:

@@ -1,9 +1,10 @@
 """When the next step of a sequence comes: `Timing`.
 
 A tree says how long it takes, given all that came before. That alone spreads long gaps evenly over day and night. So
-several are drawn, of which one is taken by the hour of the week at which it lands: hours have weights, by activity,
-with which what is taken falls into each hour as often as the real steps do. (What was drawn, tilted to known margins:
-Kullback's minimum discrimination information, by iterative proportional fitting.)
+several are drawn, of which one is taken by the hour of the week at which it lands, and by its length: both have weights,
+by activity, with which what is taken comes at each hour, and at each length, as often as the real steps do. (What was
+drawn, tilted to known margins by iterative proportional fitting: Deming and Stephan, On a least squares adjustment of a
+sampled frequency table when the expected marginal totals are known, 1940.)
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ TOP: Final = 1 - 1e-9  # positions lie below 1
 ASKED: Final = 24  # columns that a column of a step may depend on
 TRIED: Final = 12  # gaps that are drawn, of which one is taken
 WEEK: Final = 168  # hours
+BINS: Final = 24  # lengths of gaps that are told apart there
 LOOKED: Final = 20_000  # steps that the weights of hours are learned from, at most
 ROUNDS: Final = 12
 DOUBT: Final = 2.0  # steps that are added to what was seen of an hour, and to what is expected
@@ -100,10 +102,13 @@ class Gap:
 
 
 class Timing:
-    """weights: (activities, WEEK) how gladly a step lands in each hour of the week; None where there is no calendar."""
+    """hours: (activities, WEEK) how gladly a step lands in each hour of the week; None where there is no calendar.
 
-    def __init__(self, gap: Gap, clock: Clock, chain: Chain, weights: Floats | None) -> None:
-        self.gap, self.clock, self.chain, self.weights = gap, clock, chain, weights
+    lengths: (activities, BINS) how gladly a gap of about this length is taken.
+    """
+
+    def __init__(self, gap: Gap, clock: Clock, chain: Chain, hours: Floats | None, lengths: Floats | None) -> None:
+        self.gap, self.clock, self.chain, self.hours, self.lengths = gap, clock, chain, hours, lengths
 
     @classmethod
     def fit(
@@ -116,12 +121,14 @@ class Timing:
         """
         codes = Codes((gap.field,), (gap.encode(after - before),), len(after))
         chain = Chain(Chained(judged=False, max_features=ASKED)).fit(codes, given, rng, progress)
-        new = cls(gap, clock, chain, None)
+        new = cls(gap, clock, chain, None, None)
         if clock.hours(before[:1]) is not None and len(after):
             some = np.sort(rng.permutation(len(after))[:LOOKED])
             what = np.zeros(len(some), np.int64) if activity is None else activity[some]
-            _, landed = new._tried(given.take(some), before[some], TRIED, rng, 1.0)
-            new.weights = _weights(what, new._week(after[some]), new._week(landed), kinds)
+            tried, landed = new._tried(given.take(some), before[some], TRIED, rng, 1.0)
+            hour = _Margin.of(what, new._week(after[some]), new._week(landed), kinds, WEEK)
+            length = _Margin.of(what, _bin(codes.arrays[0][some]), _bin(tried), kinds, BINS)
+            new.hours, new.lengths = _tilted(hour, length)
         return new
 
     def draw(
@@ -129,12 +136,12 @@ class Timing:
         temperature: float = 1.0,
     ) -> Floats:  # fmt: skip
         """(n,) the codes of gaps. latest: (n,) when a step comes at the latest, if it can; None for no limit."""
-        tried = 1 if self.weights is None and latest is None else TRIED
+        tried = 1 if self.hours is None and latest is None else TRIED
         codes, landed = self._tried(given, before, tried, rng, temperature)
         weight = np.ones(codes.shape)
-        if self.weights is not None:
-            what = np.zeros(given.n, np.int64) if activity is None else activity
-            weight = self.weights[what[:, None], self._week(landed)]
+        if self.hours is not None and self.lengths is not None:
+            what = (np.zeros(given.n, np.int64) if activity is None else activity)[:, None]
+            weight = self.hours[what, self._week(landed)] * self.lengths[what, _bin(codes)]
         if latest is not None:
             in_time = landed <= latest[:, None]
             weight = np.where(in_time | ~in_time.any(1, keepdims=True), weight, 0.0)
@@ -160,35 +167,58 @@ class Timing:
     # ---------------------------------------------------------------------------------------------- model file
 
     def state(self) -> State:
-        gap, often = self.gap.state()
-        chain, arrays = self.chain.state()
-        own = {} if self.weights is None else {"weights": self.weights}
-        return {"gap": gap, "chain": chain}, {f"chain/{n}": a for n, a in arrays.items()} | often | own
+        gap, arrays = self.gap.state()
+        chain, own = self.chain.state()
+        arrays |= {f"chain/{n}": a for n, a in own.items()}
+        if self.hours is not None and self.lengths is not None:
+            arrays |= {"hours": self.hours, "lengths": self.lengths}
+        return {"gap": gap, "chain": chain}, arrays
 
     @classmethod
     def restore(cls, clock: Clock, meta: Mapping[str, Any], arrays: Mapping[str, Array]) -> Self:
         """What `state` gave, checked. Raises ModelFileError."""
-        chain = Chain.restore(meta["chain"], part(arrays, "chain/"))
-        new = cls(Gap.restore(meta["gap"], arrays), clock, chain, None)
-        if "weights" in arrays:
-            new.weights = saved_array(arrays, "weights", np.float64, 2)
-            if new.weights.shape[1:] != (WEEK,) or not (new.weights > 0).all() or not np.isfinite(new.weights).all():
+        chain, hours, lengths = Chain.restore(meta["chain"], part(arrays, "chain/")), None, None
+        if "hours" in arrays:
+            hours, lengths = (saved_array(arrays, name, np.float64, 2) for name in ("hours", "lengths"))
+            if hours.shape[1] != WEEK or lengths.shape != (len(hours), BINS) or not min(hours.min(), lengths.min()) > 0:
                 raise ModelFileError("the saved hours of the week are damaged.")
-        return new
+        return cls(Gap.restore(meta["gap"], arrays), clock, chain, hours, lengths)
 
 
-def _weights(what: Array, real: Ints, drawn: Ints, kinds: int) -> Floats:
-    """(kinds, WEEK) weights with which one of `drawn` (n, tried) is taken, so that hours come as in `real` (n,)."""
-    together = _fitted(np.zeros(len(real), np.int64), real, drawn, np.ones((1, WEEK)))
-    return _fitted(what, real, drawn, np.repeat(together, kinds, 0)) if kinds > 1 else together
+def _bin(codes: Floats) -> Ints:
+    """About how long gaps are."""
+    return np.minimum(codes * BINS, BINS - 1).astype(np.int64)
 
 
-def _fitted(what: Array, real: Ints, drawn: Ints, weights: Floats) -> Floats:
-    cells, n = what[:, None] * WEEK + drawn, weights.size
-    seen = np.bincount(what * WEEK + real, minlength=n)
-    flat = weights.ravel().copy()
+@dataclass(frozen=True, slots=True)
+class _Margin:
+    """How often real steps fall into cells, and the cell of each that was drawn."""
+
+    seen: Ints  # (kinds, cells)
+    drawn: Ints  # (n, tried) numbers of cells
+
+    @classmethod
+    def of(cls, what: Array, real: Ints, drawn: Ints, kinds: int, cells: int) -> Self:
+        """real: (n,), drawn: (n, tried) cells of steps (n,) at which `what` happens."""
+        seen = np.bincount(what * cells + real, minlength=kinds * cells).reshape(kinds, cells)
+        return cls(seen, what[:, None] * cells + drawn)
+
+    def ratio(self, chance: Floats) -> Floats:
+        """(kinds, cells) how much oftener real steps fall into a cell than those drawn, taken with a chance.
+
+        What few steps say of one activity, all of them say of it: that is added to both.
+        """
+        expected = np.bincount(self.drawn.ravel(), chance.ravel(), self.seen.size).reshape(self.seen.shape)
+        whole = (self.seen.sum(0) + DOUBT) / (expected.sum(0) + DOUBT)
+        return np.asarray((self.seen + DOUBT * whole) / (expected + DOUBT))
+
+
+def _tilted(first: _Margin, second: _Margin) -> tuple[Floats, Floats]:
+    """Weights of the cells of both, by which one of those drawn is taken, so that both come as in what was seen."""
+    one, two = np.ones(first.seen.shape), np.ones(second.seen.shape)
     for _ in range(ROUNDS):
-        own = flat[cells]
-        expected = np.bincount(cells.ravel(), (own / own.sum(1, keepdims=True)).ravel(), n)
-        flat *= (seen + DOUBT) / (expected + DOUBT)
-    return np.maximum(flat, 1e-9).reshape(weights.shape)
+        for weights, margin in ((one, first), (two, second)):
+            chance = one.ravel()[first.drawn] * two.ravel()[second.drawn]
+            weights *= margin.ratio(chance / chance.sum(1, keepdims=True))
+            np.maximum(weights, 1e-9, out=weights)
+    return one, two
