@@ -30,7 +30,7 @@ from verosim.sequences.long import restored_clock, saved_clock
 from verosim.sequences.order import FEW, Clock, Runs, held_out, sequence_of
 from verosim.sequences.parts import Moving, Parts, gaps_of, moving_of, rest_of
 from verosim.sequences.steps import Calendar, Stepper
-from verosim.sequences.timing import ASKED, Timing
+from verosim.sequences.timing import ASKED, Times, Timing
 from verosim.sequences.walk import PLAIN, Asked, Step, Walk
 from verosim.table_model import Options, TableModel
 
@@ -48,7 +48,6 @@ class Keyed:
     first: int  # the first time that there was ...
     end: int  # ... and the last
     pace: float  # the mean time from a step to the next
-    longest: int  # the time that a sequence takes, at most
     parts: Parts  # the columns of a step
     told: TableCodec  # what is the same in a whole sequence
     kept: list[int]  # fields of a step that are remembered
@@ -74,7 +73,7 @@ class Keyed:
         whole = Runs.of(frame, table)
         runs = Runs.of(frame.filter(pl.Series(held_out(frame, table, options.holdout, seed) == 0)), table)
         new = cls(table, None, frame.height, int(whole.new.sum()))
-        timed = new._fit_clock(whole, runs, options.k)
+        timed = new._fit_clock(whole, runs)
         said = sequence_of(table)
         steps = [c for c in table.columns if c.name not in (said.key, said.time, said.activity, *said.statics)]
         moving = tuple(moving_of(runs.frame, steps, runs.new))
@@ -83,18 +82,16 @@ class Keyed:
         new._fit_steps(apart, timed, moving, options, seed, stage(progress, 0.3, 1.0))
         return new
 
-    def _fit_clock(self, whole: Runs, runs: Runs, k: int) -> tuple[Ints, Ints] | None:
+    def _fit_clock(self, whole: Runs, runs: Runs) -> tuple[Ints, Ints] | None:
         """(n,) the times of the learned rows, and the gaps before them."""
         said, ends = sequence_of(self.table), np.zeros(1, np.int64)
         self.clock = Clock.of(whole.frame[said.time], self.table[said.time], said.step) if said.time else None
         if self.clock and said.time:
             ends = self.clock.ticks(whole.frame[said.time])
-        self.first, self.end, self.pace, self.longest = int(ends.min()), int(ends.max()), 1.0, int(np.ptp(ends))
+        self.first, self.end, self.pace = int(ends.min()), int(ends.max()), 1.0
         timed = gaps_of(runs, self.clock, said.time)
         if timed is not None and (~runs.new).any():
             self.pace = max(1.0, float(timed[1][~runs.new].mean()))
-            taken = np.sort(np.add.reduceat(timed[1], np.flatnonzero(runs.new)))
-            self.longest = int(taken[-k] if len(taken) >= max(k, FEW) else taken[-1])  # none that few had is made
         return timed
 
     def _apart(self, runs: Runs, timed: tuple[Ints, Ints] | None) -> Array:
@@ -135,10 +132,11 @@ class Keyed:
         some = _some(runs, stream(seed, self.table.name, "some"))
         told = told.take(runs.number[some])
         runs = Runs(runs.frame[some], runs.order[some], runs.new[some])
-        self._fit_chains(runs, None if timed is None else (timed[0][some], timed[1][some]), told, seed, progress)
+        timed = None if timed is None else (timed[0][some], timed[1][some])
+        self._fit_chains(runs, timed, told, options.k, seed, progress)
 
     def _fit_chains(
-        self, runs: Runs, timed: tuple[Ints, Ints] | None, told: Codes, seed: int, progress: Progress
+        self, runs: Runs, timed: tuple[Ints, Ints] | None, told: Codes, k: int, seed: int, progress: Progress
     ) -> None:
         """The time and the columns of a step given what came before. told: of each row."""
         ticks, gaps = (np.zeros(len(runs.new), np.int64), None) if timed is None else timed
@@ -153,7 +151,7 @@ class Keyed:
         born = ticks[np.flatnonzero(runs.new)][runs.number]
         self.timing, gap = None, None
         if self.clock is not None and self.parts.gap is not None and gaps is not None:
-            self._fit_timing(runs, ticks, gaps, past, activity, seed, stage(progress, 0.0, 0.4))
+            self._fit_timing(runs, ticks, gaps, past, activity, k, seed, stage(progress, 0.0, 0.4))
             gap = codes.arrays[0]
         rest = Codes(codes.fields[gap is not None :], codes.arrays[gap is not None :], codes.n)
         chain = Chain(Chained(judged=False, max_features=ASKED))
@@ -161,19 +159,21 @@ class Keyed:
         self.chain = chain.fit(rest, given, stream(seed, self.table.name, "steps"), stage(progress, 0.4, 1.0))
 
     def _fit_timing(
-        self, runs: Runs, ticks: Ints, gaps: Ints, past: Codes, activity: Array | None, seed: int, progress: Progress
-    ) -> None:
+        self, runs: Runs, ticks: Ints, gaps: Ints, past: Codes, activity: Array | None, k: int, seed: int,
+        progress: Progress,
+    ) -> None:  # fmt: skip
         """Of rows that have one before."""
         assert self.clock is not None
         assert self.parts.gap is not None
         later = np.flatnonzero(~runs.new) if (~runs.new).any() else np.arange(len(runs.new))
-        before, born = (ticks - gaps)[later], ticks[np.flatnonzero(runs.new)][runs.number][later]
-        given = self.stepper.at(past.take(later), before, before - born)
-        kinds, what = 1, None
+        born = ticks[np.flatnonzero(runs.new)][runs.number]
+        times = Times(born[later], (ticks - gaps)[later], ticks[later])
+        given = self.stepper.at(past.take(later), times.before, times.before - times.born)
+        what, kinds = np.zeros(len(later), np.int64), 1
         if activity is not None and self.activities is not None:
-            kinds, what = self.activities.field.levels, activity[later]
+            what, kinds = activity[later], self.activities.field.levels
         rng = stream(seed, self.table.name, "times")
-        self.timing = Timing.fit(self.parts.gap, self.clock, before, ticks[later], given, what, kinds, rng, progress)
+        self.timing = Timing.fit(self.parts.gap, self.clock, times, given, what, kinds, k, rng, progress)
 
     def _set_stepper(self) -> None:
         """What steps see, from what is the same in all of them."""
@@ -349,7 +349,7 @@ class Keyed:
 
     def state(self) -> State:
         meta: dict[str, Any] = {name: getattr(self, name) for name in ("rows", "sequences", "first", "end", "pace")}
-        meta |= {"longest": self.longest, "kept": self.kept}
+        meta["kept"] = self.kept
         models: dict[str, Any] = {
             "chain": self.chain, "still": self.parts.still, "moved": self.parts.moved, "told": self.told,
             "cases": self.cases, "activities": self.activities, "timing": self.timing,
@@ -372,7 +372,7 @@ class Keyed:
         known = "chain" if engine == "auto" else engine
         cases = TableModel.restore(known, meta["cases"], part(arrays, "cases/")) if "cases" in meta else None
         new = cls(table, cases, int(meta["rows"]), int(meta["sequences"]))
-        new.first, new.end, new.longest = (int(meta[name]) for name in ("first", "end", "longest"))
+        new.first, new.end = int(meta["first"]), int(meta["end"])
         new.pace, new.kept = max(1.0, float(meta["pace"])), [int(i) for i in meta["kept"]]
         new.clock, new.timing, new.activities = restored_clock(table, meta.get("clock")), None, None
         if "timing" in meta and new.clock is not None:
@@ -395,9 +395,8 @@ class Keyed:
         gap = [self.parts.gap.field] if self.parts.gap else []
         wanted = [*self.stepper.given, *gap, *self.parts.fields[len(gap) :]]
         fit = [f.name for f in self.chain.fields_] == [f.name for f in wanted]
-        if self.timing is not None and self.activities is not None and self.timing.hours is not None:
-            fit &= len(self.timing.hours) == self.activities.field.levels
         if self.timing is not None:
+            fit &= len(self.timing.spans) == (self.activities.field.levels if self.activities else 1)
             fit &= [f.name for f in self.timing.chain.fields_] == [f.name for f in (*self.stepper.given, *gap)]
         if not fit:
             raise ModelFileError(DAMAGED)

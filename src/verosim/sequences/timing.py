@@ -1,9 +1,9 @@
 """When the next step of a sequence comes: `Timing`.
 
 A tree says how long it takes, given all that came before. That alone spreads long gaps evenly over day and night. So
-several are drawn, of which one is taken by the hour of the week at which it lands, and by its length: both have weights,
-by activity, with which what is taken comes at each hour, and at each length, as often as the real steps do. (What was
-drawn, tilted to known margins by iterative proportional fitting: Deming and Stephan, On a least squares adjustment of a
+several are drawn, of which one is taken by the hour of the week at which it lands, and by its length: both have
+weights, by activity, so that what is taken comes at each hour, and at each length, as often as the real steps do. (What was drawn,
+tilted to known margins by iterative proportional fitting: Deming and Stephan, On a least squares adjustment of a
 sampled frequency table when the expected marginal totals are known, 1940.)
 """
 
@@ -101,30 +101,44 @@ class Gap:
         return cls(step, counts, positions, often)
 
 
+@dataclass(frozen=True, slots=True)
+class Times:
+    """Of steps (n,): when their sequence began, when the step before was, and when they are."""
+
+    born: Ints
+    before: Ints
+    now: Ints
+
+
 class Timing:
     """hours: (activities, WEEK) how gladly a step lands in each hour of the week; None where there is no calendar.
 
-    lengths: (activities, BINS) how gladly a gap of about this length is taken.
+    lengths: (activities, BINS) how gladly a gap of about this length is taken. spans: (activities, 2) how long after
+    the beginning of a sequence it happens, at least and at most.
     """
 
-    def __init__(self, gap: Gap, clock: Clock, chain: Chain, hours: Floats | None, lengths: Floats | None) -> None:
-        self.gap, self.clock, self.chain, self.hours, self.lengths = gap, clock, chain, hours, lengths
+    def __init__(
+        self, gap: Gap, clock: Clock, chain: Chain, spans: Ints, hours: Floats | None, lengths: Floats | None
+    ) -> None:
+        self.gap, self.clock, self.chain, self.spans = gap, clock, chain, spans
+        self.hours, self.lengths = hours, lengths
 
     @classmethod
     def fit(
-        cls, gap: Gap, clock: Clock, before: Ints, after: Ints, given: Codes, activity: Array | None, kinds: int,
+        cls, gap: Gap, clock: Clock, times: Times, given: Codes, activity: Array, kinds: int, k: int,
         rng: np.random.Generator, progress: Progress,
     ) -> Self:  # fmt: skip
-        """before, after: (n,) when the step before was, and when a step is. given: what is known of it by then.
+        """given: what is known of each step (n,) before its time. activity: (n,) what happens, of so many `kinds`.
 
-        activity: (n,) what happens, of so many `kinds`.
+        k: spans that fewer steps have are not reproduced.
         """
+        before, after = times.before, times.now
         codes = Codes((gap.field,), (gap.encode(after - before),), len(after))
         chain = Chain(Chained(judged=False, max_features=ASKED)).fit(codes, given, rng, progress)
-        new = cls(gap, clock, chain, None, None)
+        new = cls(gap, clock, chain, _spans(times.now - times.born, activity, kinds, k), None, None)
         if clock.hours(before[:1]) is not None and len(after):
             some = np.sort(rng.permutation(len(after))[:LOOKED])
-            what = np.zeros(len(some), np.int64) if activity is None else activity[some]
+            what = activity[some]
             tried, landed = new._tried(given.take(some), before[some], TRIED, rng, 1.0)
             hour = _Margin.of(what, new._week(after[some]), new._week(landed), kinds, WEEK)
             length = _Margin.of(what, _bin(codes.arrays[0][some]), _bin(tried), kinds, BINS)
@@ -132,22 +146,21 @@ class Timing:
         return new
 
     def draw(
-        self, given: Codes, before: Ints, activity: Array | None, latest: Ints | None, rng: np.random.Generator,
+        self, given: Codes, before: Ints, born: Ints | None, activity: Array, rng: np.random.Generator,
         temperature: float = 1.0,
     ) -> Floats:  # fmt: skip
-        """(n,) the codes of gaps. latest: (n,) when a step comes at the latest, if it can; None for no limit."""
-        tried = 1 if self.hours is None and latest is None else TRIED
-        codes, landed = self._tried(given, before, tried, rng, temperature)
-        weight = np.ones(codes.shape)
+        """(n,) the codes of gaps. born: (n,) when the sequences began; None where they may last as long as they like."""
+        codes, landed = self._tried(given, before, TRIED, rng, temperature)
+        weight, what = np.ones(codes.shape), activity[:, None]
         if self.hours is not None and self.lengths is not None:
-            what = (np.zeros(given.n, np.int64) if activity is None else activity)[:, None]
             weight = self.hours[what, self._week(landed)] * self.lengths[what, _bin(codes)]
-        if latest is not None:
-            in_time = landed <= latest[:, None]
-            weight = np.where(in_time | ~in_time.any(1, keepdims=True), weight, 0.0)
+        if born is not None:
+            since, (least, most) = landed - born[:, None], self.spans[activity].T[:, :, None]
+            for wrong in (since > most, (since < least) | (since > most)):
+                weight = np.where(wrong & ~wrong.all(1, keepdims=True), 0.0, weight)
         below = np.cumsum(weight, axis=1)
         ball = rng.random((given.n, 1)) * below[:, -1:]
-        return np.asarray(codes[np.arange(given.n), np.minimum((below <= ball).sum(1), tried - 1)])
+        return np.asarray(codes[np.arange(given.n), np.minimum((below <= ball).sum(1), TRIED - 1)])
 
     def _tried(
         self, given: Codes, before: Ints, tried: int, rng: np.random.Generator, temperature: float
@@ -172,17 +185,35 @@ class Timing:
         arrays |= {f"chain/{n}": a for n, a in own.items()}
         if self.hours is not None and self.lengths is not None:
             arrays |= {"hours": self.hours, "lengths": self.lengths}
+        arrays |= {"spans": self.spans}
         return {"gap": gap, "chain": chain}, arrays
 
     @classmethod
     def restore(cls, clock: Clock, meta: Mapping[str, Any], arrays: Mapping[str, Array]) -> Self:
         """What `state` gave, checked. Raises ModelFileError."""
         chain, hours, lengths = Chain.restore(meta["chain"], part(arrays, "chain/")), None, None
+        spans = saved_array(arrays, "spans", np.int64, 2)
         if "hours" in arrays:
             hours, lengths = (saved_array(arrays, name, np.float64, 2) for name in ("hours", "lengths"))
-            if hours.shape[1] != WEEK or lengths.shape != (len(hours), BINS) or not min(hours.min(), lengths.min()) > 0:
+            if (
+                hours.shape != (len(spans), WEEK)
+                or lengths.shape != (len(spans), BINS)
+                or not min(hours.min(), lengths.min()) > 0
+            ):
                 raise ModelFileError("the saved hours of the week are damaged.")
-        return cls(Gap.restore(meta["gap"], arrays), clock, chain, hours, lengths)
+        return cls(Gap.restore(meta["gap"], arrays), clock, chain, spans, hours, lengths)
+
+
+def _spans(since: Ints, activity: Array, kinds: int, k: int) -> Ints:
+    """(kinds, 2) the k-th smallest and largest time since the beginning at which each activity happens."""
+    order = np.lexsort((since, activity))
+    since, ends = since[order], np.searchsorted(activity[order], np.arange(kinds + 1))
+    spans = np.zeros((kinds, 2), np.int64)
+    for what in range(kinds):
+        own = since[ends[what] : ends[what + 1]]
+        few = len(own) < 4 * k
+        spans[what] = (0, since.max(initial=0)) if few else (own[k - 1], own[-k])
+    return spans
 
 
 def _bin(codes: Floats) -> Ints:

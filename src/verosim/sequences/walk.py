@@ -148,10 +148,10 @@ class Walk:
         model, (who, rows), before = self.model, led, self.ticks[self.alive]
         gap, passed = None, np.ones(len(before), np.int64)
         if model.timing is not None:
-            born = self.born[self.alive]
-            latest = np.minimum(model.end, born + model.longest) if self.bound and number else None
+            born, what = self.born[self.alive], np.zeros(len(before), np.int64) if activity is None else activity
             given = model.stepper.at(past, before, before - born)
-            gap = model.timing.draw(given, before, activity, latest, rng, self.asked.temperature)
+            bounds = born if self.bound and number and model.roster is None else None
+            gap = model.timing.draw(given, before, bounds, what, rng, self.asked.temperature)
             gap[who] = self.lead.codes[0][rows]
             passed = model.timing.gap.decode(gap)
         if number and model.clock is not None:
