@@ -30,13 +30,17 @@ from verosim.sequences.long import restored_clock, saved_clock
 from verosim.sequences.order import FEW, Clock, Runs, held_out, sequence_of
 from verosim.sequences.parts import Moving, Parts, gaps_of, moving_of, rest_of
 from verosim.sequences.steps import Calendar, Stepper
-from verosim.sequences.timing import ASKED, Times, Timing
+from verosim.sequences.timing import ASKED, Lasting, Times, Timing
 from verosim.sequences.walk import PLAIN, Asked, Step, Walk
 from verosim.table_model import Options, TableModel
 
 TOGETHER: Final = 4 * BLOCK  # steps, about, of the sequences that advance together
 SELDOM: Final = 0.5  # share of rows without a value, from which a column is not remembered
 LEARNED: Final = 150_000  # steps that the trees learn from, at most
+AGAIN: Final = 6  # times that sequences are drawn again that last as few real ones do
+LEAST: Final = 100  # sequences: of fewer it is not told how long they take
+PILOT: Final = 2000  # sequences that are drawn, ...
+TIMES: Final = 4  # ... so many times, to see how long they take
 LONGEST: Final = 1_000_000  # steps after which any sequence ends
 DAMAGED: Final = "the parts of the sequences do not fit each other."
 
@@ -59,6 +63,7 @@ class Keyed:
     def __init__(self, table: Table, cases: TableModel | None, rows: int, sequences: int) -> None:
         self.table, self.cases, self.rows, self.sequences = table, cases, rows, sequences
         self.roster: pl.DataFrame | None = None
+        self.lasting: Lasting | None = None  # how long whole sequences take
 
     @property
     def moving(self) -> tuple[Moving, ...]:
@@ -80,6 +85,8 @@ class Keyed:
         new._fit_cases(whole, runs, moving, options, seed, stage(progress, 0.0, 0.3))
         apart = replace(runs, new=runs.new | new._apart(runs, timed))
         new._fit_steps(apart, timed, moving, options, seed, stage(progress, 0.3, 1.0))
+        if timed is not None and new.timing is not None and new.cases is not None and len(runs.lengths) >= LEAST:
+            new._fit_lasting(runs, timed[1], options.k, seed)
         return new
 
     def _fit_clock(self, whole: Runs, runs: Runs) -> tuple[Ints, Ints] | None:
@@ -174,6 +181,24 @@ class Keyed:
             what, kinds = activity[later], self.activities.field.levels
         rng = stream(seed, self.table.name, "times")
         self.timing = Timing.fit(self.parts.gap, self.clock, times, given, what, kinds, k, rng, progress)
+
+    def _fit_lasting(self, runs: Runs, gaps: Ints, k: int, seed: int) -> None:
+        """How long whole sequences take, beside those drawn in their place."""
+        rng, first = stream(seed, self.table.name, "lasting"), np.flatnonzero(runs.new)
+        some = rng.permutation(len(first))[:PILOT]
+        some = some[np.argsort(-runs.lengths[some], kind="stable")]
+        cases, lengths = cases_of(runs, case_table(self.table, self.moving))[some], self._lengths(runs.lengths[some])
+        drawn = np.zeros((len(some), TIMES), np.int64)
+        for i in range(TIMES):
+            walk = Walk(self, cases, lengths.copy(), PLAIN, np.arange(len(some)))
+            for _ in walk.all(LONGEST, rng, seed):
+                pass
+            drawn[:, i] = walk.ticks - walk.born
+        self.lasting = Lasting.of(np.add.reduceat(gaps, first)[some], drawn, k)
+
+    def _lengths(self, lengths: Ints) -> Ints:
+        """(s,) steps after which sequences end; of logs, activities say so."""
+        return np.full(len(lengths), LONGEST) if self.activities else np.minimum(lengths, LONGEST)
 
     def _set_stepper(self) -> None:
         """What steps see, from what is the same in all of them."""
@@ -285,23 +310,36 @@ class Keyed:
     def _advance(self, cases: pl.DataFrame, made: int, seed: int, key: tuple[int, int], asked: Asked) -> pl.DataFrame:
         """All steps of these sequences, sequence by sequence. made: rows drawn before."""
         rng, s = stream(seed, self.table.name, *key, "steps"), cases.height
-        lengths, before = np.full(s, LONGEST), np.zeros(s, np.int64)
-        if asked.begin is not None:
-            before = asked.begin.lengths
+        before = np.zeros(s, np.int64) if asked.begin is None else asked.begin.lengths
         if asked.length is not None:
             lengths = np.minimum(asked.length + before, LONGEST)
-        elif self.activities is None:
-            lengths = np.minimum(cases[LENGTH].to_numpy().astype(np.int64), LONGEST)
+        else:
+            lengths = self._lengths(cases[LENGTH].to_numpy().astype(np.int64) if LENGTH in cases.columns else before)
         order = np.argsort(-lengths, kind="stable")
-        cases, before = cases[order], before[order]
-        walk, steps = Walk(self, cases, lengths[order], asked, order), list[Step]()
-        for number in range(LONGEST):
-            step = walk.step(number, rng, seed)
-            if step is None:
+        cases, lengths, before = cases[order], lengths[order], before[order]
+        walk = Walk(self, cases, lengths.copy(), asked, order)
+        steps = list(walk.all(LONGEST, rng, seed))
+        if self.lasting is not None and walk.bound:
+            steps = self._lasting(steps, walk, cases, lengths, asked, rng, seed)
+        later = [step.take(step.number >= before[step.who]) for step in steps]
+        return self._rows(cases, later, order, made, rng, seed, walk.bound)
+
+    def _lasting(
+        self, steps: list[Step], walk: Walk, cases: pl.DataFrame, lengths: Ints, asked: Asked,
+        rng: np.random.Generator, seed: int,
+    ) -> list[Step]:  # fmt: skip
+        """The same, but sequences that take a time that few real ones do are drawn again, some times."""
+        assert self.lasting is not None
+        who, lasted = np.arange(cases.height), walk.ticks - walk.born
+        for _ in range(AGAIN):
+            who = who[~self.lasting.stays(lasted, rng)]
+            if not len(who):
                 break
-            new = number >= before[step.who]
-            steps.append(step if new.all() else step.take(new))
-        return self._rows(cases, steps, order, made, rng, seed, walk.bound)
+            walk = Walk(self, cases[who], lengths[who], asked, who)
+            steps = [step.take(~np.isin(step.who, who)) for step in steps]
+            steps += [replace(step, who=who[step.who]) for step in walk.all(LONGEST, rng, seed)]
+            lasted = walk.ticks - walk.born
+        return steps
 
     def _rows(
         self, cases: pl.DataFrame, steps: list[Step], order: Array, made: int, rng: np.random.Generator, seed: int,
@@ -352,7 +390,7 @@ class Keyed:
         meta["kept"] = self.kept
         models: dict[str, Any] = {
             "chain": self.chain, "still": self.parts.still, "moved": self.parts.moved, "told": self.told,
-            "cases": self.cases, "activities": self.activities, "timing": self.timing,
+            "cases": self.cases, "activities": self.activities, "timing": self.timing, "lasting": self.lasting,
         }  # fmt: skip
         arrays = dict[str, Array]()
         for name, model in models.items():
@@ -387,6 +425,7 @@ class Keyed:
         new.chain = Chain.restore(meta["chain"], part(arrays, "chain/"))
         new._set_stepper()
         new._check()
+        new.lasting = Lasting.restore(part(arrays, "lasting/")) if "lasting" in meta else None
         new.roster = _roster(table, str(meta["roster"])) if "roster" in meta else None
         return new
 

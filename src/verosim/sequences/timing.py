@@ -2,9 +2,10 @@
 
 A tree says how long it takes, given all that came before. That alone spreads long gaps evenly over day and night. So
 several are drawn, of which one is taken by the hour of the week at which it lands, and by its length: both have
-weights, by activity, so that what is taken comes at each hour, and at each length, as often as the real steps do. (What was drawn,
-tilted to known margins by iterative proportional fitting: Deming and Stephan, On a least squares adjustment of a
-sampled frequency table when the expected marginal totals are known, 1940.)
+weights, by activity, so that what is taken comes at each hour, and at each length, as often as the real steps do. (What
+was drawn, tilted to known margins by iterative proportional fitting: Deming and Stephan, On a least squares adjustment
+of a sampled frequency table when the expected marginal totals are known, 1940.) Whole sequences are tilted likewise,
+to the time that they take (`Lasting`): small errors in each gap would add up.
 """
 
 from __future__ import annotations
@@ -34,6 +35,10 @@ WEEK: Final = 168  # hours
 BINS: Final = 24  # lengths of gaps that are told apart there
 LOOKED: Final = 20_000  # steps that the weights of hours are learned from, at most
 ROUNDS: Final = 12
+LASTING: Final = 64  # parts of the range of durations that are told apart, at most ...
+NEAR: Final = 0.01  # ... that differ by this share
+GROUPED: Final = 20  # ... each of so many sequences at least
+STAYING: Final = 0.5  # share of drawn sequences that stay, at least
 DOUBT: Final = 2.0  # steps that are added to what was seen of an hour, and to what is expected
 
 
@@ -149,7 +154,7 @@ class Timing:
         self, given: Codes, before: Ints, born: Ints | None, activity: Array, rng: np.random.Generator,
         temperature: float = 1.0,
     ) -> Floats:  # fmt: skip
-        """(n,) the codes of gaps. born: (n,) when the sequences began; None where they may last as long as they like."""
+        """(n,) the codes of gaps. born: (n,) when the sequences began; None where they may last for any time."""
         codes, landed = self._tried(given, before, TRIED, rng, temperature)
         weight, what = np.ones(codes.shape), activity[:, None]
         if self.hours is not None and self.lengths is not None:
@@ -202,6 +207,46 @@ class Timing:
             ):
                 raise ModelFileError("the saved hours of the week are damaged.")
         return cls(Gap.restore(meta["gap"], arrays), clock, chain, spans, hours, lengths)
+
+
+@dataclass(frozen=True, slots=True)
+class Lasting:
+    """How long whole sequences take. edges: (e,) times, ascending. keep: (e + 1,) chance of those between to stay."""
+
+    edges: Ints
+    keep: Floats
+
+    @classmethod
+    def of(cls, real: Ints, drawn: Ints, k: int) -> Self:
+        """real: (s,) how long sequences take; drawn: (s, tried) how long those that were drawn in their place do."""
+        inner = np.linspace(k - 0.5, len(real) - k + 0.5, max(2, min(LASTING, len(real) // GROUPED)) + 1)
+        edges = np.unique(np.quantile(np.sort(real), np.clip(inner / len(real), 0, 1)).astype(np.int64))
+        edges[-1] += 1
+        bins = (np.log1p(edges) / np.log(1 + NEAR)).astype(np.int64)
+        edges = edges[np.append(True, np.diff(bins) > 0)]
+        cells, none = len(edges) + 1, np.zeros(len(real), np.int64)
+        seen, found = np.searchsorted(edges, real, "right"), np.searchsorted(edges, drawn, "right")
+        margin, keep = _Margin.of(none, seen, found, 1, cells), np.ones((1, cells))
+        for _ in range(ROUNDS):
+            chance = keep.ravel()[margin.drawn]
+            keep *= margin.ratio(chance / chance.sum(1, keepdims=True))
+        own = (keep / keep.max()).ravel()
+        return cls(edges, np.minimum(own * max(1.0, STAYING / own[found].mean()), 1.0))
+
+    def stays(self, lasted: Ints, rng: np.random.Generator) -> Array:
+        """(s,) bool"""
+        return np.asarray(rng.random(len(lasted)) < self.keep[np.searchsorted(self.edges, lasted, "right")])
+
+    def state(self) -> State:
+        return {}, {"edges": self.edges, "keep": self.keep}
+
+    @classmethod
+    def restore(cls, arrays: Mapping[str, Array]) -> Self:
+        """What `state` gave, checked. Raises ModelFileError."""
+        edges, keep = saved_array(arrays, "edges", np.int64), saved_array(arrays, "keep", np.float64)
+        if len(keep) != len(edges) + 1 or (np.diff(edges) <= 0).any() or not (keep >= 0).all():
+            raise ModelFileError("the saved durations are damaged.")
+        return cls(edges, keep)
 
 
 def _spans(since: Ints, activity: Array, kinds: int, k: int) -> Ints:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Self
 
@@ -100,6 +101,14 @@ class Walk:
         self.group = what.group(self.told) if what else np.zeros(s, np.int64)
         self.history = np.full((s, what.markov.reach if what else 1), -1)
         self.bound = model.clock is not None and asked.ticks is None and asked.length is None and asked.begin is None
+
+    def all(self, most: int, rng: np.random.Generator, seed: int) -> Iterator[Step]:
+        """All steps, one after the other; at most so many."""
+        for number in range(most):
+            step = self.step(number, rng, seed)
+            if step is None:
+                return
+            yield step
 
     def step(self, number: int, rng: np.random.Generator, seed: int) -> Step | None:
         """The next step of those that go on; None where none do."""
