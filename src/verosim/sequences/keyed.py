@@ -37,10 +37,9 @@ from verosim.table_model import Options, TableModel
 TOGETHER: Final = 4 * BLOCK  # steps, about, of the sequences that advance together
 SELDOM: Final = 0.5  # share of rows without a value, from which a column is not remembered
 LEARNED: Final = 150_000  # steps that the trees learn from, at most
-AGAIN: Final = 6  # times that sequences are drawn again that last as few real ones do
 LEAST: Final = 100  # sequences: of fewer it is not told how long they take
-PILOT: Final = 2000  # sequences that are drawn, ...
-TIMES: Final = 4  # ... so many times, to see how long they take
+PILOT: Final = 10_000  # sequences that are drawn to see how long those take, at most ...
+STEPS: Final = 100_000  # ... with so many steps, about
 LONGEST: Final = 1_000_000  # steps after which any sequence ends
 DAMAGED: Final = "the parts of the sequences do not fit each other."
 
@@ -184,21 +183,24 @@ class Keyed:
 
     def _fit_lasting(self, runs: Runs, gaps: Ints, k: int, seed: int) -> None:
         """How long whole sequences take, beside those drawn in their place."""
-        rng, first = stream(seed, self.table.name, "lasting"), np.flatnonzero(runs.new)
-        some = rng.permutation(len(first))[:PILOT]
-        some = some[np.argsort(-runs.lengths[some], kind="stable")]
-        cases, lengths = cases_of(runs, case_table(self.table, self.moving))[some], self._lengths(runs.lengths[some])
-        drawn = np.zeros((len(some), TIMES), np.int64)
-        for i in range(TIMES):
-            walk = Walk(self, cases, lengths.copy(), PLAIN, np.arange(len(some)))
-            for _ in walk.all(LONGEST, rng, seed):
+        drawn, size = list[Ints](), min(PILOT, int(STEPS / runs.lengths.mean()))
+        for cases in self.cases_of(derived := stream(seed, self.table.name, "lasting").integers(2**31).item()):
+            rng = stream(derived, self.table.name, len(drawn))
+            cases = cases.head(size)
+            walk = Walk(self, cases, self._lengths(cases), PLAIN, np.arange(cases.height))
+            for _ in walk.all(LONGEST, rng, derived):
                 pass
-            drawn[:, i] = walk.ticks - walk.born
-        self.lasting = Lasting.of(np.add.reduceat(gaps, first)[some], drawn, k)
+            drawn.append(walk.ticks - walk.born)
+            size -= cases.height
+            if size <= 0:
+                break
+        self.lasting = Lasting.of(np.add.reduceat(gaps, np.flatnonzero(runs.new)), np.concatenate(drawn), k)
 
-    def _lengths(self, lengths: Ints) -> Ints:
+    def _lengths(self, cases: pl.DataFrame) -> Ints:
         """(s,) steps after which sequences end; of logs, activities say so."""
-        return np.full(len(lengths), LONGEST) if self.activities else np.minimum(lengths, LONGEST)
+        if self.activities:
+            return np.full(cases.height, LONGEST)
+        return np.minimum(cases[LENGTH].to_numpy().astype(np.int64), LONGEST)
 
     def _set_stepper(self) -> None:
         """What steps see, from what is the same in all of them."""
@@ -282,8 +284,8 @@ class Keyed:
                     some = some.head(sequences - done)
                 if not some.height:
                     return
-                frame = self._advance(some, made, seed, (number, begin), asked)
-                done, made = done + some.height, made + frame.height
+                frame, n = self._advance(some, made, seed, (number, begin), asked)
+                done, made = done + n, made + frame.height
                 yield frame
                 if sequences is not None and done >= sequences:
                     return
@@ -307,39 +309,25 @@ class Keyed:
             yield model.without_repeats(frame, number, seen, seed, None) if seen else frame
             number += 1
 
-    def _advance(self, cases: pl.DataFrame, made: int, seed: int, key: tuple[int, int], asked: Asked) -> pl.DataFrame:
-        """All steps of these sequences, sequence by sequence. made: rows drawn before."""
+    def _advance(
+        self, cases: pl.DataFrame, made: int, seed: int, key: tuple[int, int], asked: Asked
+    ) -> tuple[pl.DataFrame, int]:
+        """All steps of these sequences, sequence by sequence, and how many there are: some that take a time which few
+        real ones do are left out. made: rows drawn before."""
         rng, s = stream(seed, self.table.name, *key, "steps"), cases.height
         before = np.zeros(s, np.int64) if asked.begin is None else asked.begin.lengths
         if asked.length is not None:
             lengths = np.minimum(asked.length + before, LONGEST)
         else:
-            lengths = self._lengths(cases[LENGTH].to_numpy().astype(np.int64) if LENGTH in cases.columns else before)
+            lengths = self._lengths(cases)
         order = np.argsort(-lengths, kind="stable")
         cases, lengths, before = cases[order], lengths[order], before[order]
         walk = Walk(self, cases, lengths.copy(), asked, order)
-        steps = list(walk.all(LONGEST, rng, seed))
-        if self.lasting is not None and walk.bound:
-            steps = self._lasting(steps, walk, cases, lengths, asked, rng, seed)
-        later = [step.take(step.number >= before[step.who]) for step in steps]
-        return self._rows(cases, later, order, made, rng, seed, walk.bound)
-
-    def _lasting(
-        self, steps: list[Step], walk: Walk, cases: pl.DataFrame, lengths: Ints, asked: Asked,
-        rng: np.random.Generator, seed: int,
-    ) -> list[Step]:  # fmt: skip
-        """The same, but sequences that take a time that few real ones do are drawn again, some times."""
-        assert self.lasting is not None
-        who, lasted = np.arange(cases.height), walk.ticks - walk.born
-        for _ in range(AGAIN):
-            who = who[~self.lasting.stays(lasted, rng)]
-            if not len(who):
-                break
-            walk = Walk(self, cases[who], lengths[who], asked, who)
-            steps = [step.take(~np.isin(step.who, who)) for step in steps]
-            steps += [replace(step, who=who[step.who]) for step in walk.all(LONGEST, rng, seed)]
-            lasted = walk.ticks - walk.born
-        return steps
+        steps, stays = list(walk.all(LONGEST, rng, seed)), np.ones(s, bool)
+        if self.lasting is not None and walk.bound and asked.cases is None:
+            stays = self.lasting.stays(walk.ticks - walk.born, rng)
+        chosen = [step.take(stays[step.who] & (step.number >= before[step.who])) for step in steps]
+        return self._rows(cases, chosen, order, made, rng, seed, walk.bound), int(stays.sum())
 
     def _rows(
         self, cases: pl.DataFrame, steps: list[Step], order: Array, made: int, rng: np.random.Generator, seed: int,

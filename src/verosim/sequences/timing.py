@@ -38,7 +38,8 @@ ROUNDS: Final = 12
 LASTING: Final = 64  # parts of the range of durations that are told apart, at most ...
 NEAR: Final = 0.01  # ... that differ by this share
 GROUPED: Final = 20  # ... each of so many sequences at least
-STAYING: Final = 0.5  # share of drawn sequences that stay, at least
+STAYING: Final = 0.25  # share of drawn sequences that stay, about, at least
+SELDOM: Final = 0.02  # the chance of any to stay, at least
 DOUBT: Final = 2.0  # steps that are added to what was seen of an hour, and to what is expected
 
 
@@ -218,20 +219,16 @@ class Lasting:
 
     @classmethod
     def of(cls, real: Ints, drawn: Ints, k: int) -> Self:
-        """real: (s,) how long sequences take; drawn: (s, tried) how long those that were drawn in their place do."""
+        """real, drawn: (s,) how long real sequences take, and those that were drawn."""
         inner = np.linspace(k - 0.5, len(real) - k + 0.5, max(2, min(LASTING, len(real) // GROUPED)) + 1)
-        edges = np.unique(np.quantile(np.sort(real), np.clip(inner / len(real), 0, 1)).astype(np.int64))
+        edges = np.quantile(real, np.clip(inner / len(real), 0, 1)).astype(np.int64)
         edges[-1] += 1
-        bins = (np.log1p(edges) / np.log(1 + NEAR)).astype(np.int64)
-        edges = edges[np.append(True, np.diff(bins) > 0)]
-        cells, none = len(edges) + 1, np.zeros(len(real), np.int64)
-        seen, found = np.searchsorted(edges, real, "right"), np.searchsorted(edges, drawn, "right")
-        margin, keep = _Margin.of(none, seen, found, 1, cells), np.ones((1, cells))
-        for _ in range(ROUNDS):
-            chance = keep.ravel()[margin.drawn]
-            keep *= margin.ratio(chance / chance.sum(1, keepdims=True))
-        own = (keep / keep.max()).ravel()
-        return cls(edges, np.minimum(own * max(1.0, STAYING / own[found].mean()), 1.0))
+        apart = (np.log1p(edges) / np.log1p(NEAR)).astype(np.int64)
+        edges = edges[np.append(True, np.diff(apart) > 0)]
+        seen, found = (np.bincount(np.searchsorted(edges, a, "right"), minlength=len(edges) + 1) for a in (real, drawn))
+        keep = (seen / len(real) + DOUBT / len(drawn)) / ((found + DOUBT) / len(drawn))
+        keep *= max(1.0 / keep.max(), STAYING * len(drawn) / (keep * found).sum())
+        return cls(edges, np.clip(keep, SELDOM, 1.0))
 
     def stays(self, lasted: Ints, rng: np.random.Generator) -> Array:
         """(s,) bool"""
