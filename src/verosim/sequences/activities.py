@@ -110,8 +110,13 @@ class Activities:
 def traces(runs: Runs, activity: Array) -> Array:
     """(s,) uint64, alike where the activities of two cases are the same, in order."""
     out = np.zeros(len(runs.lengths), np.uint64)
-    np.add.at(out, runs.number, scattered(activity * 1_000_003 + runs.place))
+    np.add.at(out, runs.number, traced(activity, runs.place))
     return out
+
+
+def traced(activity: Array, place: Array | int) -> Array:
+    """(n,) uint64: what each step adds to the number of a trace. place: how many steps stand before it."""
+    return scattered(activity * 1_000_003 + place)
 
 
 def _encoded(codec: TableCodec, runs: Runs) -> Array:

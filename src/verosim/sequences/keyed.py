@@ -9,6 +9,7 @@ the step, by trees given all that came before (steps.py, parts.py).
 from __future__ import annotations
 
 import json
+from collections import deque
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any, Final, Self
@@ -17,6 +18,7 @@ import numpy as np
 import polars as pl
 
 from verosim.codec import TableCodec
+from verosim.control import derived
 from verosim.draws import BLOCK, stream
 from verosim.errors import ModelFileError
 from verosim.keys import Ints
@@ -24,14 +26,15 @@ from verosim.models import Array, Codes, Floats, Progress, State, part, silent, 
 from verosim.models.chain import Chain
 from verosim.models.chain import Options as Chained
 from verosim.schema import Table, parse_dtype
-from verosim.sequences.activities import Activities
+from verosim.sequences.activities import Activities, traces
 from verosim.sequences.cases import LENGTH, case_table, cases_of, labelled, told_codec
 from verosim.sequences.long import restored_clock, saved_clock
 from verosim.sequences.order import FEW, Clock, Runs, held_out, sequence_of
 from verosim.sequences.parts import Moving, Parts, gaps_of, moving_of, rest_of
 from verosim.sequences.steps import Calendar, Stepper
-from verosim.sequences.timing import ASKED, Lasting, Times, Timing
+from verosim.sequences.timing import ASKED, Times, Timing
 from verosim.sequences.walk import PLAIN, Asked, Step, Walk
+from verosim.sequences.wholes import Whole, Wholes
 from verosim.table_model import Options, TableModel
 
 TOGETHER: Final = 4 * BLOCK  # steps, about, of the sequences that advance together
@@ -62,7 +65,7 @@ class Keyed:
     def __init__(self, table: Table, cases: TableModel | None, rows: int, sequences: int) -> None:
         self.table, self.cases, self.rows, self.sequences = table, cases, rows, sequences
         self.roster: pl.DataFrame | None = None
-        self.lasting: Lasting | None = None  # how long whole sequences take
+        self.wholes: Wholes | None = None  # which sequences stay
 
     @property
     def moving(self) -> tuple[Moving, ...]:
@@ -85,7 +88,7 @@ class Keyed:
         apart = replace(runs, new=runs.new | new._apart(runs, timed))
         new._fit_steps(apart, timed, moving, options, seed, stage(progress, 0.3, 1.0))
         if timed is not None and new.timing is not None and new.cases is not None and len(runs.lengths) >= LEAST:
-            new._fit_lasting(runs, timed[1], options.k, seed)
+            new._fit_wholes(runs, timed[1], options.k, seed)
         return new
 
     def _fit_clock(self, whole: Runs, runs: Runs) -> tuple[Ints, Ints] | None:
@@ -181,20 +184,24 @@ class Keyed:
         rng = stream(seed, self.table.name, "times")
         self.timing = Timing.fit(self.parts.gap, self.clock, times, given, what, kinds, k, rng, progress)
 
-    def _fit_lasting(self, runs: Runs, gaps: Ints, k: int, seed: int) -> None:
-        """How long whole sequences take, beside those drawn in their place."""
-        drawn, size = list[Ints](), min(PILOT, int(STEPS / runs.lengths.mean()))
-        for cases in self.cases_of(derived := stream(seed, self.table.name, "lasting").integers(2**31).item()):
-            rng = stream(derived, self.table.name, len(drawn))
+    def _fit_wholes(self, runs: Runs, gaps: Ints, k: int, seed: int) -> None:
+        """How whole sequences are, beside some that are drawn."""
+        seed, size = derived(seed, "wholes"), min(PILOT, int(STEPS / runs.lengths.mean()))
+        drawn = list[Whole]()
+        for cases in self.cases_of(seed):
             cases = cases.head(size)
             walk = Walk(self, cases, self._lengths(cases), PLAIN, np.arange(cases.height))
-            for _ in walk.all(LONGEST, rng, derived):
-                pass
-            drawn.append(walk.ticks - walk.born)
+            deque(walk.all(LONGEST, stream(seed, self.table.name, len(drawn)), seed), 0)
+            drawn.append(walk.whole)
             size -= cases.height
             if size <= 0:
                 break
-        self.lasting = Lasting.of(np.add.reduceat(gaps, np.flatnonzero(runs.new)), np.concatenate(drawn), k)
+        trace = (
+            traces(runs, self.activities.encode(runs)) if self.activities else np.zeros(len(runs.lengths), np.uint64)
+        )
+        real = Whole(np.add.reduceat(gaps, np.flatnonzero(runs.new)), runs.lengths, trace)
+        parts = ([getattr(d, name) for d in drawn] for name in ("lasted", "lengths", "traces"))
+        self.wholes = Wholes.of(real, Whole(*(np.concatenate(p) for p in parts)), k)
 
     def _lengths(self, cases: pl.DataFrame) -> Ints:
         """(s,) steps after which sequences end; of logs, activities say so."""
@@ -324,8 +331,8 @@ class Keyed:
         cases, lengths, before = cases[order], lengths[order], before[order]
         walk = Walk(self, cases, lengths.copy(), asked, order)
         steps, stays = list(walk.all(LONGEST, rng, seed)), np.ones(s, bool)
-        if self.lasting is not None and walk.bound and asked.cases is None:
-            stays = self.lasting.stays(walk.ticks - walk.born, rng)
+        if self.wholes is not None and walk.bound and asked.cases is None:
+            stays = self.wholes.stay(walk.whole, rng)
         chosen = [step.take(stays[step.who] & (step.number >= before[step.who])) for step in steps]
         return self._rows(cases, chosen, order, made, rng, seed, walk.bound), int(stays.sum())
 
@@ -378,7 +385,7 @@ class Keyed:
         meta["kept"] = self.kept
         models: dict[str, Any] = {
             "chain": self.chain, "still": self.parts.still, "moved": self.parts.moved, "told": self.told,
-            "cases": self.cases, "activities": self.activities, "timing": self.timing, "lasting": self.lasting,
+            "cases": self.cases, "activities": self.activities, "timing": self.timing, "wholes": self.wholes,
         }  # fmt: skip
         arrays = dict[str, Array]()
         for name, model in models.items():
@@ -413,7 +420,7 @@ class Keyed:
         new.chain = Chain.restore(meta["chain"], part(arrays, "chain/"))
         new._set_stepper()
         new._check()
-        new.lasting = Lasting.restore(part(arrays, "lasting/")) if "lasting" in meta else None
+        new.wholes = Wholes.restore(part(arrays, "wholes/")) if "wholes" in meta else None
         new.roster = _roster(table, str(meta["roster"])) if "roster" in meta else None
         return new
 

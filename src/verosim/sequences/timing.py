@@ -4,8 +4,7 @@ A tree says how long it takes, given all that came before. That alone spreads lo
 several are drawn, of which one is taken by the hour of the week at which it lands, and by its length: both have
 weights, by activity, so that what is taken comes at each hour, and at each length, as often as the real steps do. (What
 was drawn, tilted to known margins by iterative proportional fitting: Deming and Stephan, On a least squares adjustment
-of a sampled frequency table when the expected marginal totals are known, 1940.) Whole sequences are tilted likewise,
-to the time that they take (`Lasting`): small errors in each gap would add up.
+of a sampled frequency table when the expected marginal totals are known, 1940.)
 """
 
 from __future__ import annotations
@@ -35,11 +34,6 @@ WEEK: Final = 168  # hours
 BINS: Final = 24  # lengths of gaps that are told apart there
 LOOKED: Final = 20_000  # steps that the weights of hours are learned from, at most
 ROUNDS: Final = 12
-LASTING: Final = 64  # parts of the range of durations that are told apart, at most ...
-NEAR: Final = 0.01  # ... that differ by this share
-GROUPED: Final = 20  # ... each of so many sequences at least
-STAYING: Final = 0.25  # share of drawn sequences that stay, about, at least
-SELDOM: Final = 0.02  # the chance of any to stay, at least
 DOUBT: Final = 2.0  # steps that are added to what was seen of an hour, and to what is expected
 
 
@@ -208,42 +202,6 @@ class Timing:
             ):
                 raise ModelFileError("the saved hours of the week are damaged.")
         return cls(Gap.restore(meta["gap"], arrays), clock, chain, spans, hours, lengths)
-
-
-@dataclass(frozen=True, slots=True)
-class Lasting:
-    """How long whole sequences take. edges: (e,) times, ascending. keep: (e + 1,) chance of those between to stay."""
-
-    edges: Ints
-    keep: Floats
-
-    @classmethod
-    def of(cls, real: Ints, drawn: Ints, k: int) -> Self:
-        """real, drawn: (s,) how long real sequences take, and those that were drawn."""
-        inner = np.linspace(k - 0.5, len(real) - k + 0.5, max(2, min(LASTING, len(real) // GROUPED)) + 1)
-        edges = np.quantile(real, np.clip(inner / len(real), 0, 1)).astype(np.int64)
-        edges[-1] += 1
-        apart = (np.log1p(edges) / np.log1p(NEAR)).astype(np.int64)
-        edges = edges[np.append(True, np.diff(apart) > 0)]
-        seen, found = (np.bincount(np.searchsorted(edges, a, "right"), minlength=len(edges) + 1) for a in (real, drawn))
-        keep = (seen / len(real) + DOUBT / len(drawn)) / ((found + DOUBT) / len(drawn))
-        keep *= max(1.0 / keep.max(), STAYING * len(drawn) / (keep * found).sum())
-        return cls(edges, np.clip(keep, SELDOM, 1.0))
-
-    def stays(self, lasted: Ints, rng: np.random.Generator) -> Array:
-        """(s,) bool"""
-        return np.asarray(rng.random(len(lasted)) < self.keep[np.searchsorted(self.edges, lasted, "right")])
-
-    def state(self) -> State:
-        return {}, {"edges": self.edges, "keep": self.keep}
-
-    @classmethod
-    def restore(cls, arrays: Mapping[str, Array]) -> Self:
-        """What `state` gave, checked. Raises ModelFileError."""
-        edges, keep = saved_array(arrays, "edges", np.int64), saved_array(arrays, "keep", np.float64)
-        if len(keep) != len(edges) + 1 or (np.diff(edges) <= 0).any() or not (keep >= 0).all():
-            raise ModelFileError("the saved durations are damaged.")
-        return cls(edges, keep)
 
 
 def _spans(since: Ints, activity: Array, kinds: int, k: int) -> Ints:

@@ -11,8 +11,10 @@ import polars as pl
 
 from verosim.keys import Ints
 from verosim.models import Array, Codes, Floats
+from verosim.sequences.activities import traced
 from verosim.sequences.order import Runs, sequence_of
 from verosim.sequences.parts import gaps_of
+from verosim.sequences.wholes import Whole
 
 if TYPE_CHECKING:
     from verosim.sequences.keyed import Keyed
@@ -100,7 +102,13 @@ class Walk:
         what = model.activities
         self.group = what.group(self.told) if what else np.zeros(s, np.int64)
         self.history = np.full((s, what.markov.reach if what else 1), -1)
+        self.made, self.trace = np.zeros(s, np.int64), np.zeros(s, np.uint64)
         self.bound = model.clock is not None and asked.ticks is None and asked.length is None and asked.begin is None
+
+    @property
+    def whole(self) -> Whole:
+        """The sequences so far."""
+        return Whole(self.ticks - self.born, self.made, self.trace)
 
     def all(self, most: int, rng: np.random.Generator, seed: int) -> Iterator[Step]:
         """All steps, one after the other; at most so many."""
@@ -127,7 +135,9 @@ class Walk:
         self._move(codes, number, led, rng, seed)
         self.state = model.stepper.after(self.state, codes, activity)
         if activity is not None:
+            self.trace[alive] += traced(activity, number)
             self.history[alive] = np.concatenate([activity[:, None], self.history[alive, :-1]], 1)
+        self.made[alive] += 1
         return self._kept(Step(alive, number, codes, activity, self.ticks[alive], [v[alive] for v in self.values]))
 
     def _happens(self, number: int, rng: np.random.Generator) -> Array:
