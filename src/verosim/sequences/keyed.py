@@ -31,17 +31,18 @@ from verosim.sequences.cases import LENGTH, case_table, cases_of, labelled, told
 from verosim.sequences.long import restored_clock, saved_clock
 from verosim.sequences.order import FEW, Clock, Runs, held_out, sequence_of
 from verosim.sequences.parts import Moving, Parts, gaps_of, moving_of, rest_of
+from verosim.sequences.rows import rows_of
 from verosim.sequences.steps import Calendar, Stepper
 from verosim.sequences.timing import ASKED, Times, Timing
-from verosim.sequences.walk import PLAIN, Asked, Step, Walk
+from verosim.sequences.walk import PLAIN, Asked, Walk
 from verosim.sequences.wholes import Whole, Wholes
 from verosim.table_model import Options, TableModel
 
 TOGETHER: Final = 4 * BLOCK  # steps, about, of the sequences that advance together
 SELDOM: Final = 0.5  # share of rows without a value, from which a column is not remembered
 LEARNED: Final = 150_000  # steps that the trees learn from, at most
-LEAST: Final = 100  # sequences: of fewer it is not told how long they take
-PILOT: Final = 10_000  # sequences that are drawn to see how long those take, at most ...
+LEAST: Final = 100  # sequences: of fewer it is not told how whole ones are
+PILOT: Final = 10_000  # sequences that are drawn to see how those are, at most ...
 STEPS: Final = 100_000  # ... with so many steps, about
 LONGEST: Final = 1_000_000  # steps after which any sequence ends
 DAMAGED: Final = "the parts of the sequences do not fit each other."
@@ -334,49 +335,7 @@ class Keyed:
         if self.wholes is not None and walk.bound and asked.cases is None:
             stays = self.wholes.stay(walk.whole, rng)
         chosen = [step.take(stays[step.who] & (step.number >= before[step.who])) for step in steps]
-        return self._rows(cases, chosen, order, made, rng, seed, walk.bound), int(stays.sum())
-
-    def _rows(
-        self, cases: pl.DataFrame, steps: list[Step], order: Array, made: int, rng: np.random.Generator, seed: int,
-        bound: bool,
-    ) -> pl.DataFrame:  # fmt: skip
-        """The rows of all steps, in the order of the sequences. bound: none after the last time that there was."""
-        said, still = sequence_of(self.table), self.parts.still
-        who = np.concatenate([step.who for step in steps])
-        sort = np.lexsort((np.repeat([step.number for step in steps], [len(step.who) for step in steps]), order[who]))
-        owner, rows = who[sort], made + np.arange(len(who))
-
-        def together(parts: Iterator[Array]) -> Array:
-            return np.concatenate(list(parts))[sort]
-
-        own = range(self.parts.n_moved, self.parts.n_moved + len(still.fields))
-        arrays = tuple(together(step.codes[i] for step in steps) for i in own)
-        columns = {c.name: c for c in still.decode(Codes(still.fields, arrays, len(owner)), rows, rng, seed)}
-        if said.activity and self.activities:
-            happened = together(step.activity for step in steps if step.activity is not None)
-            columns[said.activity] = self.activities.decode(happened, rows, rng, seed)
-        if said.time and self.clock is not None:
-            ticks = together(step.ticks for step in steps)
-            columns[said.time] = self.clock.series(self._inside(ticks, owner) if bound else ticks)
-        for j, m in enumerate(self.moving):
-            values = pl.Series(together(step.values[j] for step in steps))
-            columns[m.column.name] = values.cast(cases[m.column.name].dtype)
-        columns |= {name: cases[name][owner] for name in (str(said.key), *said.statics)}
-        return pl.DataFrame([columns[name].alias(name) for name in self.table.names])
-
-    def _inside(self, ticks: Ints, owner: Array) -> Ints:
-        """The times of whole sequences, of which those past the end of what was observed came weeks before."""
-        assert self.clock is not None
-        last = np.full(int(owner.max(initial=-1)) + 1, self.first)
-        np.maximum.at(last, owner, ticks)
-        hours = self.clock.hours(np.arange(2))
-        week = 1 if hours is None else max(1, round(168 / max(float(hours[1] - hours[0]), 1e-12)))
-        week = week if week * 8 <= self.end - self.first else 1
-        late = np.maximum(last - self.end, 0)
-        earlier = ticks - (-(-late // week) * week)[owner]
-        begin = np.full(len(last), self.end)
-        np.minimum.at(begin, owner, earlier)
-        return earlier + np.maximum(self.first - begin, 0)[owner]  # as long as all there was: from its beginning on
+        return rows_of(self, cases, chosen, order, made, rng, seed, walk.bound), int(stays.sum())
 
     # ---------------------------------------------------------------------------------------------- model file
 

@@ -18,8 +18,8 @@ from verosim.keys import Ints
 from verosim.models import Array, Floats, State, saved_array
 
 GROUPED: Final = 20  # sequences of one kind, at least
-DURATIONS: Final = 64  # parts of the range of durations that are told apart, at most ...
-NEAR: Final = 0.01  # ... and that differ by this share
+DURATIONS: Final = 32  # parts of the range of durations that are told apart, at most ...
+NEAR: Final = 0.02  # ... and that differ by this share
 LENGTHS: Final = 64  # kinds of lengths, of sequences that go as few others do: two for each doubling
 ROUNDS: Final = 20
 DOUBT: Final = 2.0  # sequences that are added to what was seen of a kind, and to what is expected
