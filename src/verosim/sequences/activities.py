@@ -41,16 +41,16 @@ class Activities:
         """told: (s,) what is known of each case. people: (n,) whose each row is."""
         column = replace(column, kind="category", unique=False)
         codec = TableCodec(Table("activities", (column,)), k).fit(runs.frame.select(column.name), people)
-        activity = _encoded(codec, runs)
-        about, trace = _about(runs, activity, codec.fields[0].levels), traces(runs, activity)
+        activity, levels = _encoded(codec, runs), _field(codec).levels
+        about, trace = _about(runs, activity, levels), traces(runs, activity)
         telling = [i for i, a in enumerate(told.arrays) if not _named_by(a, trace)]
-        gain = float(codec.fields[0].levels)
-        tree, group = grow(_seen(told, telling), about, min_leaf=max(GROUPED, 4 * k), max_depth=4, min_gain=gain)
-        return cls(codec, Markov().fit(activity, runs.lengths, codec.fields[0].levels, group, k, rng), tree, telling)
+        least = max(GROUPED, 4 * k)
+        tree, group = grow(_seen(told, telling), about, min_leaf=least, max_depth=4, min_gain=float(levels))
+        return cls(codec, Markov().fit(activity, runs.lengths, levels, group, k, rng), tree, telling)
 
     @property
     def field(self) -> Field:
-        return self.codec.fields[0]
+        return _field(self.codec)
 
     @property
     def explained(self) -> str:
@@ -62,7 +62,8 @@ class Activities:
         return _encoded(self.codec, runs)
 
     def decode(self, activity: Array, rows: Array, rng: np.random.Generator, seed: int) -> pl.Series:
-        codes = Codes(self.codec.fields, (activity.astype(np.int32),), len(activity))
+        arrays = (activity.astype(np.int32),)
+        codes = Codes(self.codec.fields, arrays[: len(self.codec.fields)], len(activity))
         return self.codec.decode(codes, rows, rng, seed).to_series()
 
     def group(self, told: Codes) -> Array:
@@ -102,7 +103,7 @@ class Activities:
         telling = [int(i) for i in meta["telling"]]
         markov = Markov.restore(meta["markov"], part(arrays, "markov/"))
         (groups,) = unpack(part(arrays, "groups/"), [max(1, told)])
-        if markov.n_symbols_ != codec.fields[0].levels or not all(0 <= i < told for i in telling):
+        if markov.n_symbols_ != _field(codec).levels or not all(0 <= i < told for i in telling):
             raise ModelFileError("the parts of the sequences do not fit each other.")
         return cls(codec, markov, groups, telling)
 
@@ -119,8 +120,14 @@ def traced(activity: Array, place: Array | int) -> Array:
     return scattered(activity * 1_000_003 + place)
 
 
+def _field(codec: TableCodec) -> Field:
+    """What models see of the activity; one level where it is always the same, or too rare to be told."""
+    return codec.fields[0] if codec.fields else Field(codec.table.names[0], 1)
+
+
 def _encoded(codec: TableCodec, runs: Runs) -> Array:
-    return codec.encode(runs.frame.select(codec.table.names)).arrays[0].astype(np.int64)
+    arrays = codec.encode(runs.frame.select(codec.table.names)).arrays
+    return arrays[0].astype(np.int64) if arrays else np.zeros(len(runs.new), np.int64)
 
 
 def _about(runs: Runs, activity: Array, levels: int) -> Array:
