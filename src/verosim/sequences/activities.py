@@ -25,6 +25,23 @@ GROUPED: Final = 50  # cases in a group by which what happens next is told, at l
 AGAIN: Final = 20  # times that what happens next is drawn where a case may not end yet
 
 
+def activity_codec(column: Column, runs: Runs, people: pl.Series, k: int) -> TableCodec:
+    """people: (n,) whose each row is."""
+    table = Table("activities", (replace(column, kind="category", unique=False),))
+    return TableCodec(table, k).fit(runs.frame.select(column.name), people)
+
+
+def field_of(codec: TableCodec) -> Field:
+    """What models see of the activity; one level where it is always the same, or too rare to be told."""
+    return codec.fields[0] if codec.fields else Field(codec.table.names[0], 1)
+
+
+def encoded(codec: TableCodec, runs: Runs) -> Array:
+    """(n,) int64"""
+    arrays = codec.encode(runs.frame.select(codec.table.names)).arrays
+    return arrays[0].astype(np.int64) if arrays else np.zeros(len(runs.new), np.int64)
+
+
 @dataclass(frozen=True, slots=True)
 class Activities:
     """groups: which group a case is of, by those columns, the same in a whole case, that are `telling`."""
@@ -35,13 +52,9 @@ class Activities:
     telling: list[int]
 
     @classmethod
-    def fit(
-        cls, runs: Runs, column: Column, told: Codes, people: pl.Series, k: int, rng: np.random.Generator
-    ) -> Self:  # fmt: skip
-        """told: (s,) what is known of each case. people: (n,) whose each row is."""
-        column = replace(column, kind="category", unique=False)
-        codec = TableCodec(Table("activities", (column,)), k).fit(runs.frame.select(column.name), people)
-        activity, levels = _encoded(codec, runs), _field(codec).levels
+    def fit(cls, codec: TableCodec, runs: Runs, told: Codes, k: int, rng: np.random.Generator) -> Self:
+        """codec: see `activity_codec`. told: (s,) what is known of each case."""
+        activity, levels = encoded(codec, runs), field_of(codec).levels
         about, trace = _about(runs, activity, levels), traces(runs, activity)
         telling = [i for i, a in enumerate(told.arrays) if not _named_by(a, trace)]
         least = max(GROUPED, 4 * k)
@@ -50,7 +63,7 @@ class Activities:
 
     @property
     def field(self) -> Field:
-        return _field(self.codec)
+        return field_of(self.codec)
 
     @property
     def explained(self) -> str:
@@ -59,7 +72,7 @@ class Activities:
 
     def encode(self, runs: Runs) -> Array:
         """(n,) int64"""
-        return _encoded(self.codec, runs)
+        return encoded(self.codec, runs)
 
     def decode(self, activity: Array, rows: Array, rng: np.random.Generator, seed: int) -> pl.Series:
         arrays = (activity.astype(np.int32),)
@@ -103,7 +116,7 @@ class Activities:
         telling = [int(i) for i in meta["telling"]]
         markov = Markov.restore(meta["markov"], part(arrays, "markov/"))
         (groups,) = unpack(part(arrays, "groups/"), [max(1, told)])
-        if markov.n_symbols_ != _field(codec).levels or not all(0 <= i < told for i in telling):
+        if markov.n_symbols_ != field_of(codec).levels or not all(0 <= i < told for i in telling):
             raise ModelFileError("the parts of the sequences do not fit each other.")
         return cls(codec, markov, groups, telling)
 
@@ -118,16 +131,6 @@ def traces(runs: Runs, activity: Array) -> Array:
 def traced(activity: Array, place: Array | int) -> Array:
     """(n,) uint64: what each step adds to the number of a trace. place: how many steps stand before it."""
     return scattered(activity * 1_000_003 + place)
-
-
-def _field(codec: TableCodec) -> Field:
-    """What models see of the activity; one level where it is always the same, or too rare to be told."""
-    return codec.fields[0] if codec.fields else Field(codec.table.names[0], 1)
-
-
-def _encoded(codec: TableCodec, runs: Runs) -> Array:
-    arrays = codec.encode(runs.frame.select(codec.table.names)).arrays
-    return arrays[0].astype(np.int64) if arrays else np.zeros(len(runs.new), np.int64)
 
 
 def _about(runs: Runs, activity: Array, levels: int) -> Array:

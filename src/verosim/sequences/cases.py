@@ -43,10 +43,11 @@ def cases_of(runs: Runs, cases: Table) -> pl.DataFrame:
     return frame.select(cases.names)
 
 
-def told_codec(table: Table, runs: Runs, named: bool, k: int) -> TableCodec:
+def told_codec(table: Table, runs: Runs, without: Sequence[str], named: bool, k: int) -> TableCodec:
     """What steps know of their sequence. named: its key is a name that stays, and says something."""
     said = sequence_of(table)
-    rest = rest_of(table, [*said.statics, *([str(said.key)] if named else [])])
+    statics = [name for name in said.statics if name not in without]
+    rest = rest_of(table, [*statics, *([str(said.key)] if named else [])])
     if named:
         rest = replace(rest, columns=tuple(replace(c, protect=False) for c in rest.columns))
     cases = runs.frame.filter(pl.Series(runs.new)).select(rest.names)

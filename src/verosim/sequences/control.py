@@ -94,6 +94,8 @@ def _cases(given: pl.DataFrame, form: Keyed, seed: int) -> pl.DataFrame:
     for name in given.columns:
         if name not in known:
             raise ArgumentError(f"given: {name!r} is not the same in a whole sequence; {did_you_mean(name, known)}")
+        if name in form.derived.columns:
+            raise ArgumentError(f"given: {name!r} follows from what happens in a sequence: it cannot be given.")
     if not given.height:
         raise DataError("there is nothing given.", table=form.table.name, fix="Give a row for each sequence.")
     given = conformed(given, form.table)

@@ -26,8 +26,9 @@ from verosim.models import Array, Codes, Floats, Progress, State, part, silent, 
 from verosim.models.chain import Chain
 from verosim.models.chain import Options as Chained
 from verosim.schema import Table, parse_dtype
-from verosim.sequences.activities import Activities, traces
+from verosim.sequences.activities import Activities, activity_codec, encoded, field_of, traces
 from verosim.sequences.cases import LENGTH, case_table, cases_of, labelled, told_codec
+from verosim.sequences.derived import Derived, Happened
 from verosim.sequences.long import restored_clock, saved_clock
 from verosim.sequences.order import FEW, Clock, Runs, held_out, sequence_of
 from verosim.sequences.parts import Moving, Parts, gaps_of, moving_of, rest_of
@@ -66,6 +67,7 @@ class Keyed:
     def __init__(self, table: Table, cases: TableModel | None, rows: int, sequences: int) -> None:
         self.table, self.cases, self.rows, self.sequences = table, cases, rows, sequences
         self.roster: pl.DataFrame | None = None
+        self.derived = Derived()  # what is the same in a whole sequence, and follows from its rows
         self.wholes: Wholes | None = None  # which sequences stay
 
     @property
@@ -133,12 +135,16 @@ class Keyed:
         out = {said.key, said.time, said.activity, *said.statics, *(m.column.name for m in moving)}
         still = rest_of(self.table, [n for n in self.table.names if n not in out])
         self.parts = Parts.fit(runs, still, None if timed is None or even else timed[1], moving, options.k, people)
-        self.told = told_codec(self.table, runs, self.roster is not None, options.k)
-        told = self.tell(runs.frame.filter(pl.Series(runs.new)))
-        self.activities = None
-        if said.activity:
-            rng = stream(seed, self.table.name, "activities")
-            self.activities = Activities.fit(runs, self.table[said.activity], told, people, options.k, rng)
+        codec = activity_codec(self.table[said.activity], runs, people, options.k) if said.activity else None
+        cases = runs.frame.filter(pl.Series(runs.new))
+        if self.roster is None:
+            activity, kinds = (encoded(codec, runs), field_of(codec).levels) if codec else (None, 0)
+            ticks = None if timed is None else timed[0]
+            happened = Happened(runs.number, runs.place, ticks, activity, kinds, self.clock)
+            self.derived = Derived.of(cases, happened, self.table, options.k)
+        self.told = told_codec(self.table, runs, self.derived.columns, self.roster is not None, options.k)
+        told, rng = self.tell(cases), stream(seed, self.table.name, "activities")
+        self.activities = Activities.fit(codec, runs, told, options.k, rng) if codec else None
         some = _some(runs, stream(seed, self.table.name, "some"))
         told = told.take(runs.number[some])
         runs = Runs(runs.frame[some], runs.order[some], runs.new[some])
@@ -257,7 +263,9 @@ class Keyed:
         said, out = sequence_of(self.table), dict[str, str]()
         if said.activity and self.activities:
             out[said.activity] = self.activities.explained
-        return out | (self.timing.chain.explain() if self.timing else {}) | self.chain.explain()
+        return (
+            out | self.derived.explain() | (self.timing.chain.explain() if self.timing else {}) | self.chain.explain()
+        )
 
     # ---------------------------------------------------------------------------------------------- drawing
 
@@ -335,7 +343,7 @@ class Keyed:
         if self.wholes is not None and walk.bound and asked.cases is None:
             stays = self.wholes.stay(walk.whole, rng)
         chosen = [step.take(stays[step.who] & (step.number >= before[step.who])) for step in steps]
-        return rows_of(self, cases, chosen, order, made, rng, seed, walk.bound), int(stays.sum())
+        return rows_of(self, cases, chosen, order, made, rng, seed, asked, walk.bound), int(stays.sum())
 
     # ---------------------------------------------------------------------------------------------- model file
 
@@ -345,6 +353,7 @@ class Keyed:
         models: dict[str, Any] = {
             "chain": self.chain, "still": self.parts.still, "moved": self.parts.moved, "told": self.told,
             "cases": self.cases, "activities": self.activities, "timing": self.timing, "wholes": self.wholes,
+            "derived": self.derived,
         }  # fmt: skip
         arrays = dict[str, Array]()
         for name, model in models.items():
@@ -380,6 +389,7 @@ class Keyed:
         new._set_stepper()
         new._check()
         new.wholes = Wholes.restore(part(arrays, "wholes/")) if "wholes" in meta else None
+        new.derived = Derived.restore(table, meta["derived"], part(arrays, "derived/"))
         new.roster = _roster(table, str(meta["roster"])) if "roster" in meta else None
         return new
 

@@ -10,8 +10,9 @@ import polars as pl
 
 from verosim.keys import Ints
 from verosim.models import Array, Codes
+from verosim.sequences.derived import Happened
 from verosim.sequences.order import sequence_of
-from verosim.sequences.walk import Step
+from verosim.sequences.walk import Asked, Step
 
 if TYPE_CHECKING:
     from verosim.sequences.keyed import Keyed
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 def rows_of(
     model: Keyed, cases: pl.DataFrame, steps: list[Step], order: Array, made: int, rng: np.random.Generator, seed: int,
-    bound: bool,
+    asked: Asked, bound: bool,
 ) -> pl.DataFrame:  # fmt: skip
     """The rows of all steps, in the order of the sequences. bound: none after the last time that there was."""
     said, still = sequence_of(model.table), model.parts.still
@@ -32,17 +33,25 @@ def rows_of(
 
     own = range(model.parts.n_moved, model.parts.n_moved + len(still.fields))
     arrays = tuple(together(step.codes[i] for step in steps) for i in own)
+    ticks = happened = None
     columns = {c.name: c for c in still.decode(Codes(still.fields, arrays, len(owner)), rows, rng, seed)}
     if said.activity and model.activities:
         happened = together(step.activity for step in steps if step.activity is not None)
         columns[said.activity] = model.activities.decode(happened, rows, rng, seed)
     if said.time and model.clock is not None:
         ticks = together(step.ticks for step in steps)
-        columns[said.time] = model.clock.series(_inside(model, ticks, owner) if bound else ticks)
+        ticks = _inside(model, ticks, owner) if bound else ticks
+        columns[said.time] = model.clock.series(ticks)
     for j, m in enumerate(model.moving):
         values = pl.Series(together(step.values[j] for step in steps))
         columns[m.column.name] = values.cast(cases[m.column.name].dtype)
     columns |= {name: cases[name][owner] for name in (str(said.key), *said.statics)}
+    if asked.begin is None and len(owner):
+        new = np.append(True, owner[1:] != owner[:-1])
+        number, place = np.cumsum(new) - 1, np.arange(len(new)) - np.flatnonzero(new)[np.cumsum(new) - 1]
+        kinds = model.activities.field.levels if model.activities else 0
+        made_of = Happened(number, place, ticks, happened, kinds, model.clock)
+        columns |= {n: s[number] for n, s in model.derived.made(made_of, cases.schema).items()}
     return pl.DataFrame([columns[name].alias(name) for name in model.table.names])
 
 
