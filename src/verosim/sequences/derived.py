@@ -189,6 +189,8 @@ def _holds(series: pl.Series, formula: str, digits: int, happened: Happened) -> 
 
 def _names(cases: pl.DataFrame, happened: Happened, k: int) -> Names | None:
     """The columns that name ways, and their names."""
+    if not cases.width:
+        return None
     frame = cases.with_columns(pl.Series(".way", happened.traces()))
     ways = frame.group_by(".way").agg(pl.len().alias(".n"), pl.all().exclude(".way").mode().first())
     several = frame.join(ways.filter(pl.col(".n") > 1), on=".way", suffix=" named", maintain_order="left")
