@@ -18,8 +18,8 @@ from verosim.keys import Ints
 from verosim.models import Array, Floats, State, saved_array
 
 GROUPED: Final = 20  # sequences of one kind, at least
-DURATIONS: Final = 32  # parts of the range of durations that are told apart, at most ...
-NEAR: Final = 0.02  # ... and that differ by this share
+DURATIONS: Final = 64  # parts of the range of durations that are told apart, at most ...
+NEAR: Final = 0.01  # ... and that differ by this share
 LENGTHS: Final = 64  # kinds of lengths, of sequences that go as few others do: two for each doubling
 ROUNDS: Final = 20
 DOUBT: Final = 2.0  # sequences that are added to what was seen of a kind, and to what is expected
@@ -95,10 +95,17 @@ class Wholes:
 
 
 def _edges(lasted: Ints, k: int) -> Ints:
-    """Durations that part the sequences into groups of about the same size; the outermost k are by themselves."""
-    n = len(lasted)
+    """Durations that part the sequences into groups of about the same size; the outermost k are by themselves.
+
+    Each lies in the widest gap that is near: many sequences last exactly so long, and are to lie within a group.
+    """
+    lasted, n = np.sort(lasted), len(lasted)
     ranks = np.linspace(k - 0.5, n - k + 0.5, max(2, min(DURATIONS, n // GROUPED)) + 1)
-    edges = np.quantile(lasted, np.clip(ranks / n, 0, 1)).astype(np.int64)
-    edges[-1] += 1
-    apart = (np.log1p(edges) / np.log1p(NEAR)).astype(np.int64)
-    return edges[np.append(True, np.diff(apart) > 0)]
+    wanted = np.quantile(lasted, np.clip(ranks / n, 0, 1)).astype(np.int64)
+    wanted[-1] += 1
+    wanted = wanted[np.append(True, np.diff((np.log1p(wanted) / np.log1p(NEAR)).astype(np.int64)) > 0)]
+    below = np.maximum(np.searchsorted(lasted, wanted * (1 - NEAR / 2)) - 1, 0)
+    near = [lasted[a : b + 1] for a, b in zip(below, np.searchsorted(lasted, wanted), strict=True)]
+    gaps = [int(np.diff(some).argmax()) if len(some) > 1 else -1 for some in near]
+    found = [w if g < 0 else (some[g] + some[g + 1] + 1) // 2 for w, some, g in zip(wanted, near, gaps, strict=True)]
+    return np.unique(np.array(found, np.int64))
