@@ -3,8 +3,14 @@
 order.py      the rows in their order; times as whole numbers; the hold-out
 measures.py   columns of a long series on linear scales
 long.py       one long series
-steps.py      one step of a keyed sequence, given those before
+cases.py      keyed sequences: a row each, with what is the same in all of it
+timing.py     when the next step comes
+parts.py      the other columns of a step, and how models see them
+steps.py      what a step is drawn given
+activities.py what happens next in an event log
 walk.py       how sequences advance together
+wholes.py     which of them stay, so that whole ones come as the real ones do
+rows.py       their rows
 keyed.py      many sequences, event logs among them
 control.py    what a call asks: how many, how long, from when, going on from what
 choosing.py   sequences of the kinds asked for: where, balance, edges, fair

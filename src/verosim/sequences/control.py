@@ -13,7 +13,8 @@ from verosim.draws import stream
 from verosim.errors import ArgumentError, DataError, did_you_mean
 from verosim.forms import Form
 from verosim.schema import Table, parse_dtype
-from verosim.sequences.keyed import LENGTH, Keyed
+from verosim.sequences.cases import LENGTH
+from verosim.sequences.keyed import Keyed
 from verosim.sequences.long import Long
 from verosim.sequences.order import Clock, Runs, sequence_of
 from verosim.sequences.walk import Asked
@@ -93,6 +94,8 @@ def _cases(given: pl.DataFrame, form: Keyed, seed: int) -> pl.DataFrame:
     for name in given.columns:
         if name not in known:
             raise ArgumentError(f"given: {name!r} is not the same in a whole sequence; {did_you_mean(name, known)}")
+        if name in form.derived.columns:
+            raise ArgumentError(f"given: {name!r} follows from what happens in a sequence: it cannot be given.")
     if not given.height:
         raise DataError("there is nothing given.", table=form.table.name, fix="Give a row for each sequence.")
     given = conformed(given, form.table)
