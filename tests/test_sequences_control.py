@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import polars as pl
 import pytest
 
 import verosim as vs
 from test_sequences import keyed, log, said, series
+from verosim import run
 from verosim.sequences import Course
 
 
@@ -121,3 +124,87 @@ def test_neither_keys_that_stay_nor_a_long_series_are_balanced(names: vs.Synthes
         names.sample(balance="room")
     with pytest.raises(vs.ArgumentError, match="long series"):
         vs.fit(series(300)).sample(where={"state": "on"})
+
+
+# ------------------------------------------------------------------------------------------------- anomalies
+
+
+@pytest.fixture(scope="module")
+def one() -> vs.Synthesizer:
+    return vs.fit(series())
+
+
+def test_what_has_no_label_is_as_without(one: vs.Synthesizer) -> None:
+    plain = one.sample(10_000)
+    kinds = ("spike", "shift", "drift", "noise", "stuck", "gap", "season")
+    spoiled = one.sample(10_000, anomalies=dict.fromkeys(kinds, 0.03))
+    assert spoiled.height == 10_000
+    assert set(spoiled["anomaly"].drop_nulls()) == set(kinds)
+    for name in ("temp", "load"):
+        other = spoiled.with_row_index().filter(pl.col("anomaly_column").ne_missing(name))
+        assert other[name].equals(plain[other["index"]][name])
+    assert spoiled["load"].dtype == plain["load"].dtype
+    assert spoiled.filter(pl.col("anomaly") == "gap").select("temp", "load").null_count().sum_horizontal()[0] > 0
+    assert 0.1 < spoiled["anomaly"].is_not_null().mean() < 0.32
+
+
+def test_values_are_changed_as_the_kind_says(one: vs.Synthesizer) -> None:
+    plain = one.sample(2000)
+    spoiled = one.sample(2000, anomalies=vs.Anomaly("spike", rate=0.02, size=5, columns=("temp",), label="hit"))
+    hit = spoiled["anomaly"] == "hit"
+    assert set(spoiled["anomaly_column"].drop_nulls()) == {"temp"}
+    off = ((spoiled["temp"] - plain["temp"]).abs() / plain["temp"].std()).filter(hit.fill_null(False))
+    assert ((off > 4) & (off < 6)).all()
+    stuck = one.sample(2000, anomalies="stuck=0.2 length=10 columns=temp")
+    run = stuck.with_columns(run=pl.col("anomaly").rle_id()).filter(pl.col("anomaly") == "stuck")
+    assert run.group_by("run").agg(pl.col("temp").n_unique())["temp"].mean() < 1.5
+
+
+def test_activities_are_skipped_repeated_swapped_and_late(cases: vs.Synthesizer) -> None:
+    plain = cases.sample(course=Course(sequences=300))
+    counts = {}
+    for kind in ("skip", "repeat", "swap", "late"):
+        spoiled = cases.sample(course=Course(sequences=300), anomalies=f"{kind}=0.05")
+        assert spoiled["case"].n_unique() == 300
+        counts[kind] = spoiled.height - plain.height
+        labelled = int((spoiled["anomaly"] == kind).sum())
+        assert labelled > 0
+        assert abs(counts[kind]) == (labelled if kind in ("skip", "repeat") else 0)
+        times = spoiled.with_columns(wait=pl.col("at").diff().over("case"))["wait"].drop_nulls()
+        assert (times.dt.total_seconds() >= 0).all()
+    assert counts["skip"] < 0 < counts["repeat"]
+    swapped = cases.sample(course=Course(sequences=300), anomalies="swap=0.05")
+    assert swapped["at"].equals(plain["at"])
+    assert swapped["activity"].sort().equals(plain["activity"].sort())
+    assert not swapped["activity"].equals(plain["activity"])
+
+
+def test_labels_come_with_any_kind_of_frame_and_file(tmp_path: Path) -> None:
+    pandas = pytest.importorskip("pandas")
+    fitted = vs.fit(series(300).to_pandas())
+    spoiled = fitted.sample(anomalies="spike=0.1")
+    assert isinstance(spoiled, pandas.DataFrame)
+    assert (spoiled["anomaly"] == "spike").any()
+    series(300).write_csv(tmp_path / "s.csv")
+    run.synth(tmp_path / "s.csv", tmp_path / "out.csv", course=run.course_of(anomalies=["spike=0.1"]))
+    assert "spike" in pl.read_csv(tmp_path / "out.csv")["anomaly"].to_list()
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        ("spkie", "did you mean 'spike'"), ("spike=0.9", "0.5 is the most"), ("spike size=big", "a number"),
+        ("spike=0.1 columns=tmp", "did you mean 'temp'"), ({"skip": 0}, "over 0"), (3, "a list"),
+        ("spike sise=3", "did you mean 'size'"),
+    ],
+)  # fmt: skip
+def test_anomalies_that_cannot_be(one: vs.Synthesizer, asked: object, said: str) -> None:
+    with pytest.raises(vs.ArgumentError, match=said):
+        one.sample(anomalies=asked)
+
+
+def test_anomalies_of_what_is_no_sequence_or_has_no_numbers() -> None:
+    with pytest.raises(vs.ArgumentError, match="no sequence"):
+        vs.fit(pl.DataFrame({"a": [1, 2, 3] * 20})).sample(anomalies="spike")
+    with pytest.raises(vs.ArgumentError, match="no numbers"):
+        vs.fit(log()).sample(anomalies="spike")

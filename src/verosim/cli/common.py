@@ -83,6 +83,10 @@ Workers = Annotated[int, typer.Option(min=0, help="Processes that draw rows; 0: 
 Replicates = Annotated[
     int | None, typer.Option("-m", min=1, help="How many files, drawn apart: out.1.csv, out.2.csv ...")
 ]
+Anomalies = Annotated[
+    list[str] | None,
+    typer.Option("--anomalies", help="Put into sequences, with labels: spike=0.01; may be given several times."),
+]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 ENGINE = Engine["auto"]

@@ -13,6 +13,7 @@ wholes.py     which of them stay, so that whole ones come as the real ones do
 rows.py       their rows
 keyed.py      many sequences, event logs among them
 control.py    what a call asks: how many, how long, from when, going on from what
+anomalies.py  anomalies put into what was drawn, with labels
 choosing.py   sequences of the kinds asked for: where, balance, edges, fair
 """
 
@@ -21,7 +22,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from copy import copy
 from dataclasses import replace
-from typing import Any, Self
+from typing import Any, Final, Self
 
 import polars as pl
 
@@ -30,6 +31,7 @@ from verosim.errors import ArgumentError
 from verosim.infer.sequences import check_sequence
 from verosim.models import Array, Progress, State, silent
 from verosim.schema import Table
+from verosim.sequences.anomalies import Anomaly, Spoiler, anomalies_of
 from verosim.sequences.choosing import Choosing
 from verosim.sequences.control import Course, asked_of, begun
 from verosim.sequences.keyed import Keyed
@@ -37,7 +39,9 @@ from verosim.sequences.long import Long
 from verosim.sequences.order import Runs, held_out
 from verosim.table_model import Options
 
-__all__ = ["Course", "Runs", "SequenceModel", "held_out"]
+__all__ = ["Anomaly", "Course", "Runs", "SequenceModel", "held_out"]
+
+USUAL: Final = 4_000  # drawn rows that show how far a column spreads, where anomalies are asked
 
 
 class SequenceModel:
@@ -91,7 +95,15 @@ class SequenceModel:
         return self.course(Course(), rows, seed)
 
     def course(self, course: Course, rows: int | None, seed: int) -> Iterator[pl.DataFrame]:
-        """Rows as asked: so many rows, or so many whole sequences of this length."""
+        """Rows as asked: so many rows, or so many whole sequences of this length; with anomalies, where some are."""
+        drawn = self._drawn(course, rows, seed)
+        asked = anomalies_of(course.anomalies)
+        if not asked:
+            return drawn
+        usual = pl.concat(self.form.blocks(USUAL, 0))
+        return Spoiler(self.table, self.form.clock, asked, usual).frames(drawn, seed)
+
+    def _drawn(self, course: Course, rows: int | None, seed: int) -> Iterator[pl.DataFrame]:
         if isinstance(self.form, Long):
             if course.sequences not in (None, 1):
                 raise ArgumentError(

@@ -11,6 +11,7 @@ import polars as pl
 
 from verosim.draws import stream
 from verosim.errors import DataError, did_you_mean
+from verosim.faults import moved
 from verosim.recipe.nouns import Column, Floats, Ints, PlacedError, Table, Where
 from verosim.recipe.planning import Plan
 from verosim.recipe.running import Run
@@ -214,13 +215,9 @@ def _spoil(
     rng: np.random.Generator, fault: Fault, value: Floats, noise: Floats, season: Floats, part: slice, sd: float
 ) -> None:
     """Put a fault into these readings, in place."""
-    n = len(value[part])
-    if fault.kind == "spike":
-        value[part] += rng.choice([-1.0, 1.0]) * fault.size * sd
-    elif fault.kind == "shift":
-        value[part] += fault.size * sd
-    elif fault.kind == "drift":
-        value[part] += fault.size * sd * np.linspace(0, 1, n)
+    if fault.kind in ("spike", "shift", "drift"):
+        sign = rng.choice([-1.0, 1.0]) if fault.kind == "spike" else 1.0
+        value[part] += sign * fault.size * sd * moved(fault.kind, np.linspace(0, 1, len(value[part])))
     elif fault.kind == "noise":
         noise[part] *= fault.size
     elif fault.kind == "stuck":
