@@ -209,7 +209,9 @@ def _since(
         "==": lambda w, p, t: (t >= reached(w, p)) & (t < passed(w, p)) & whole,
         "!=": lambda w, p, t: (t < reached(w, p)) | (t >= passed(w, p)) | (not whole),
     }
-    return Condition(tests[operator], lambda w, p: [reached(w, p), passed(w, p)], form=_since_form(operator, whole, *forms_))
+    return Condition(
+        tests[operator], lambda w, p: [reached(w, p), passed(w, p)], form=_since_form(operator, whole, *forms_)
+    )
 
 
 def _since_form(operator: str, whole: bool, reached: Form, passed: Form) -> Form:

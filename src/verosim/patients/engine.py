@@ -33,7 +33,7 @@ MANY: Final = 1000  # so many who follow others are worth a round of their own
 
 
 class Engine:
-    """One block: `admit` patients, `run` until all have lived. kernel: compiled, of this plan, for what needs no Python."""
+    """One block: `admit` patients, `run` until all have lived. kernel: of this plan, for what needs no Python."""
 
     def __init__(self, world: World, kernel: Kernel | None = None) -> None:
         self.world, self.plan = world, world.plan

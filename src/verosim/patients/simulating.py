@@ -32,8 +32,8 @@ class Patients:
     modules: a folder in Synthea's format, or a library; by default our own modules. only: modules to take, by name or
     pattern, with what they call. end: the last day, a date as text. history: years before it that are recorded in full;
     None for all. life: what else people are (see `hooks.Life`); by default from `resources` and `country`.
-    compiled: whether numba compiles what steers patients (extra `fast`); by default where it is installed. The lives are
-    the same.
+    compiled: whether numba compiles what steers patients (extra `fast`); by default where it is installed.
+    The lives are the same.
     """
 
     def __init__(

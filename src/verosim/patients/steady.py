@@ -1,4 +1,4 @@
-"""Logarithm, cosine and normal numbers by plain arithmetic, so that any processor, and compiled code, gives the same bits.
+"""Logarithm, cosine and normal numbers by plain arithmetic: the same bits on any processor, and in compiled code.
 
 The logarithm is the one of fdlibm (Sun Microsystems, 1993: reduction to a mantissa near 1, then a polynomial), the
 cosine of a part of a turn is reduced to an eighth of it, and then Taylor's. `kernel/choices.py` has both once more, for

@@ -6,7 +6,7 @@ Each choice takes at most one uniform number a patient.
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -15,7 +15,22 @@ import numpy as np
 
 from verosim.errors import FileError
 from verosim.patients.conditions import Condition, condition
-from verosim.patients.forms import AT_AGE, AT_TIME, VALUE, Choice, Column, Draw, Form, Go, Least, Look, Named, Negated, Options, Test
+from verosim.patients.forms import (
+    AT_AGE,
+    AT_TIME,
+    VALUE,
+    Choice,
+    Column,
+    Draw,
+    Form,
+    Go,
+    Least,
+    Look,
+    Named,
+    Negated,
+    Options,
+    Test,
+)
 from verosim.patients.names import NONE
 from verosim.patients.population import NIL, NUMBER, TEXT, Array, civil, instant
 from verosim.patients.reading import Place, listing, mapping, number_of
@@ -366,7 +381,7 @@ def _type_of_care(spec: object, plan: Plan, place: Place, target: Target) -> Tra
     return Transition(choose, frozenset([payer]), form=_care_form(payer, often, cases))
 
 
-def _care_form(payer: int, often: list[int], cases: list[tuple[bool, bool, Choice]]) -> Choice:
+def _care_form(payer: int, often: list[int], cases: Sequence[tuple[bool, bool, Choice]]) -> Choice:
     late = Test(AT_TIME, instant(TELEMEDICINE_FROM))
     high = Least(1, tuple(Test(VALUE, payer, TEXT, 0, float(text)) for text in often))
     options = [

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from verosim.patients.plan import Plan
     from verosim.patients.population import Array
 
-DONE, ROOM, ENDLESS, FAILED = range(4)
+DONE, ROOM, ENDLESS, FAILED = range(4)  # why the kernel stops
 MORE = 4096  # rows of room that every table has when the kernel starts
 
 

@@ -30,7 +30,35 @@ from verosim.patients.forms import (
 )
 from verosim.patients.kernel.state import Arrays
 from verosim.patients.population import CODE, DAY, ENTRY, FORETOLD, NIL, NUMBER, OLDEST, TEXT
-from verosim.patients.steady import HALF_ROOT, C2, C3, C4, C5, C6, C7, C8, C9, C10, C11, C12, C13, C14, C15, C16, C17, L1, L2, L3, L4, L5, L6, L7, LN2_HIGH, LN2_LOW, TURN
+from verosim.patients.steady import (
+    C2,
+    C3,
+    C4,
+    C5,
+    C6,
+    C7,
+    C8,
+    C9,
+    C10,
+    C11,
+    C12,
+    C13,
+    C14,
+    C15,
+    C16,
+    C17,
+    HALF_ROOT,
+    L1,
+    L2,
+    L3,
+    L4,
+    L5,
+    L6,
+    L7,
+    LN2_HIGH,
+    LN2_LOW,
+    TURN,
+)
 from verosim.patients.world import SHIFT
 
 GO, DRAW, NAMED, LOOK = 100, 101, 102, 103  # what ends a graph
@@ -93,7 +121,13 @@ def cosine(part: float) -> float:
 def drawn(w: Arrays, p: int, at: int) -> float:
     """The number that `floats[at:]` declares: kind, four parameters, scale of rounding."""
     what = int(w.floats[at])
-    one, two, low, high, scale = w.floats[at + 1], w.floats[at + 2], w.floats[at + 3], w.floats[at + 4], w.floats[at + 5]
+    one, two, low, high, scale = (
+        w.floats[at + 1],
+        w.floats[at + 2],
+        w.floats[at + 3],
+        w.floats[at + 4],
+        w.floats[at + 5],
+    )
     if what == CONSTANT:
         value = one
     elif what == UNIFORM:
@@ -121,7 +155,7 @@ def lasting(w: Arrays, p: int, at: int) -> int:
     value = drawn(w, p, at)
     if w.floats[at + 6] > 0:
         value = float(math.trunc(value))
-    return max(int(math.floor(value * w.floats[at + 7])) * int(w.floats[at + 8]), 0)
+    return max(math.floor(value * w.floats[at + 7]) * int(w.floats[at + 8]), 0)
 
 
 # ------------------------------------------------------------------------------------------------- conditions
@@ -173,7 +207,7 @@ def entry_place(w: Arrays, p: int, attribute: int) -> int:
 
 
 def is_active(w: Arrays, p: int, n: int) -> bool:
-    for at in range(w.a[n], w.b[n]):
+    for at in range(w.a[n], w.b[n]):  # noqa: SIM110  (numba knows no `any` over a generator)
         if w.present[w.lists[at], p] >= 0:
             return True
     return False
@@ -274,7 +308,7 @@ def age(w: Arrays, p: int, time: int) -> int:
 
 
 def looked(w: Arrays, p: int, n: int, time: int, given: float) -> int:
-    """By a lookup table. lists[a:]: columns, states, grid, states' numbers; each column's kind, attribute, cuts, stride."""
+    """By a lookup table. lists[a:]: columns, states, grid, steps; of a column kind, attribute, cuts, stride, keys."""
     at = w.a[n]
     columns, states, grid, place = w.lists[at], w.lists[at + 1], w.lists[at + 2], 0
     for i in range(columns):

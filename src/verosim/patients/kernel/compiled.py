@@ -13,7 +13,7 @@ from numba.extending import register_jitable
 
 from verosim.patients import care, forms, hooks, population, record, steady
 from verosim.patients import world as worlds
-from verosim.patients.kernel import acts, choices, lives, state
+from verosim.patients.kernel import acts, choices, lives, signs, state
 from verosim.patients.kernel.state import Arrays
 
 # The arrays go in as one reference: handed on by value, they would make each function slow to compile.
@@ -32,7 +32,7 @@ class Proxy(structref.StructRefProxy):
 
 
 structref.define_proxy(Proxy, Reference, list(Arrays._fields))
-for module in (choices, acts, lives):
+for module in (choices, acts, signs, lives):
     for helper in module.HELPERS:
         register_jitable(helper)
 _live = register_jitable(lives.live)
@@ -49,5 +49,5 @@ def _compiled(version: int) -> Any:
     return live
 
 
-_SOURCES = (acts, choices, lives, state, care, forms, hooks, population, record, steady, worlds)
+_SOURCES = (acts, choices, lives, signs, state, care, forms, hooks, population, record, steady, worlds)
 live = _compiled(crc32("".join(map(getsource, _SOURCES)).encode()) | 1)

@@ -1,9 +1,11 @@
-"""Patients live, one after the other, until each needs Python or has nothing more to do: what engine.py does for many."""
+"""Patients live, one by one, until each needs Python or has nothing more to do: what engine.py does for many."""
 
 from __future__ import annotations
 
 from typing import Final
 
+from verosim.patients.care import SHORT
+from verosim.patients.kernel import DONE, ENDLESS, FAILED, ROOM
 from verosim.patients.kernel.acts import (
     CALL,
     CAREPLAN,
@@ -32,41 +34,41 @@ from verosim.patients.kernel.acts import (
     TERMINAL,
     VACCINE,
     WELLNESS,
-    allowed,
-    assign_value,
     close_encounter,
-    count,
-    die,
     encounter_at,
     end_encounter,
     end_of,
-    feel,
     fit,
     lasts,
     medicate,
-    observe,
     onset,
     open_encounter,
     operate,
     picture,
     plan_care,
-    report_of,
     share_visit,
     step_of,
     supply,
     time_of,
-    unread,
     vaccinate,
+)
+from verosim.patients.kernel.choices import NONE, cell_of, chance, decided, lasting
+from verosim.patients.kernel.signs import (
+    allowed,
+    assign_value,
+    count,
+    die,
+    feel,
+    observe,
+    report_of,
+    unread,
     valued,
     wake_of_guard,
 )
-from verosim.patients.care import SHORT
-from verosim.patients.kernel.choices import NONE, cell_of, chance, decided, lasting
 from verosim.patients.kernel.state import Arrays
 from verosim.patients.population import WEEK
 from verosim.patients.world import FRESH, NOT_AGAIN
 
-DONE, ROOM, ENDLESS, FAILED = range(4)  # why the kernel stops
 SLACK: Final = 512  # rows that one state may add to a table
 MOST: Final = 10_000  # states that a module may go through in one step
 STAYS_3, STAYS_6, STAYS_8 = 3, 6, 8  # kinds of encounters that stay open to the end
@@ -76,7 +78,7 @@ STAYS_3, STAYS_6, STAYS_8 = 3, 6, 8  # kinds of encounters that stay open to the
 
 
 def waited(w: Arrays, p: int, s: int) -> bool:
-    """A delay, or a procedure that lasts: whether it is over. args of a delay: length; of a procedure: its last one."""
+    """A delay, or a procedure that lasts: whether it is over. args of a delay: its length."""
     cell, now = cell_of(w, p), int(w.now[p])
     until = int(w.until[cell])
     if until == FRESH:
@@ -102,7 +104,7 @@ def over(w: Arrays, p: int, cell: int, until: int) -> bool:
 
 
 def looped(w: Arrays, p: int, s: int) -> int:
-    """A delay that may lead back to itself: where it leads to by now, or NONE. args: milliseconds of a round, rounds."""
+    """A delay that may lead back to itself: where it leads to by now, or NONE. args: length of a round, rounds."""
     cell, now, time, every = cell_of(w, p), int(w.now[p]), time_of(w, p), w.args[s, 0]
     until = int(w.until[cell])
     if until == FRESH:
@@ -171,7 +173,7 @@ def act_rarely(w: Arrays, p: int, s: int) -> None:
         encounter = encounter_at(w, p, int(w.now[p]))
         value, kind = valued(w, p, w.args[s, 4])
         observe(w, p, w.args[s, 4], value, kind, encounter, NONE, NONE, True)
-    elif op == REPORT or op == MULTI:
+    elif op in (REPORT, MULTI):
         report_of(w, p, s)
 
 
@@ -182,7 +184,7 @@ def needs_python(w: Arrays, p: int, s: int) -> bool:
 
 
 def short_of_room(w: Arrays) -> bool:
-    for table in range(len(w.sizes)):
+    for table in range(len(w.sizes)):  # noqa: SIM110  (numba knows no `any` over a generator)
         if w.sizes[table] + SLACK > w.rooms[table]:
             return True
     return False
@@ -313,7 +315,7 @@ def finish(w: Arrays, p: int) -> None:
     if w.lock[p] != NONE:
         row = int(w.open[p])
         kind = w.encounters[row]["kind"]
-        stays = kind == STAYS_3 or kind == STAYS_6 or kind == STAYS_8
+        stays = kind in (STAYS_3, STAYS_6, STAYS_8)
         lasts(w, row, int(w.stop[p]) if stays else time_of(w, p))
         most = max(int(w.death[p]), int(w.encounters[row]["start"]))
         if w.encounters[row]["stop"] > most:

@@ -1,4 +1,4 @@
-"""A plan as numbers for the kernel: for each state what it does and its arguments, for each choice a graph of questions.
+"""A plan as numbers for the kernel: of each state what it does and its arguments, of each choice a graph of questions.
 
 A state of which any part has no form is left to Python (`PYTHON`), as are builtins.
 """
@@ -28,8 +28,8 @@ from verosim.patients.care import (
     SupplyList,
     Vaccine,
 )
-from verosim.patients.forms import AT_AGE, AT_TIME, PRIOR, Choice, Draw, Form, Go, Least, Look, Named, Options, Test
-from verosim.patients.kernel import acts
+from verosim.patients.forms import AT_AGE, AT_TIME, PRIOR, Choice, Draw, Form, Go, Least, Look, Named, Test
+from verosim.patients.kernel import acts, signs
 from verosim.patients.kernel.choices import DRAW, GO, LOOK, NAMED
 from verosim.patients.names import NONE, coding
 from verosim.patients.observing import Children, MultiObservation, Observation, Value
@@ -146,7 +146,9 @@ class Graph:
         columns, sizes = [], form.grid.shape
         for number, column in enumerate(form.columns):
             by_text = column.what == forms.VALUE
-            pairs = [x for pair in zip(column.cuts, column.values, strict=True) for x in pair] if by_text else column.cuts
+            pairs = (
+                [x for pair in zip(column.cuts, column.values, strict=True) for x in pair] if by_text else column.cuts
+            )
             stride = int(np.prod(sizes[number + 1 :], dtype=np.int64))
             columns += [column.what, column.attribute, self.noted(pairs), len(column.cuts), stride, sizes[number]]
         grid, _ = self.listed(form.grid.ravel().tolist())
@@ -190,10 +192,8 @@ class Program:
     def _state(self, state: State) -> None:
         """Fill in one state, if the kernel can do it."""
         number = state.number
-        for kind, (does, told) in TELLING.items():
-            if isinstance(state, kind):
-                break
-        else:
+        does, told = next((found for kind, found in TELLING.items() if isinstance(state, kind)), (0, None))
+        if told is None:
             return
         try:
             args = told(self, state)
@@ -307,17 +307,17 @@ class Program:
     def _part(self, value: Value, item: int, seen: list[int], ranged: bool) -> list[int]:
         """How, number, item, remembered codes, how many, whether of a range."""
         if value.amount is not None:
-            how, number = acts.BY_AMOUNT, self.graph.number(value.amount)
+            how, number = signs.BY_AMOUNT, self.graph.number(value.amount)
         elif value.vital is not None:
             if value.vital in self.drawn_vitals:
                 raise Formless
-            how, number = acts.BY_VITAL, 0
+            how, number = signs.BY_VITAL, 0
         elif value.code != NONE:
-            how, number = acts.BY_CODE, value.code
+            how, number = signs.BY_CODE, value.code
         elif value.text != NONE:
-            how, number = acts.BY_TEXT, value.text
+            how, number = signs.BY_TEXT, value.text
         else:
-            how, number = (acts.BY_NOTHING, 0) if value.attribute is None else (acts.BY_ATTRIBUTE, value.attribute)
+            how, number = (signs.BY_NOTHING, 0) if value.attribute is None else (signs.BY_ATTRIBUTE, value.attribute)
         return [how, number, item, self.graph.listed(seen)[0], len(seen), ranged]
 
 
@@ -337,7 +337,9 @@ def _flat(watchers: Mapping[int, list[tuple[int, list[int]]]], n: int) -> tuple[
 
 
 SHADES: Final[Mapping[type, Callable[[Any], int]]] = {  # kinds of which some do this and some that
-    SetAttribute: lambda s: acts.SET_DRAWN if s.amount is not None else acts.SET_OTHER if s.other is not None else acts.SET,
+    SetAttribute: lambda s: (
+        acts.SET_DRAWN if s.amount is not None else acts.SET_OTHER if s.other is not None else acts.SET
+    ),
     Encounter: lambda s: acts.WELLNESS if s.wellness else acts.ENCOUNTER,
     MultiObservation: lambda s: acts.MULTI,
 }
