@@ -195,7 +195,7 @@ def _steps(lines: pl.DataFrame) -> pl.DataFrame:
     )
     base = base.with_columns(after_payer=pl.col("after_copay") - pl.col("covered"))
     zero, none = pl.lit(0.0), pl.lit(None, pl.Float64)
-    method = pl.Series("m", METHODS).gather((lines["row"].to_numpy() * 7 + lines["table"].to_numpy()) % len(METHODS))
+    method = pl.Series("m", METHODS).gather((lines["seq"].to_numpy() * 7 + lines["table"].to_numpy()) % len(METHODS))
     base = base.with_columns(cash=method)
 
     def step(

@@ -41,7 +41,7 @@ class Kernel:
         self._arrays: Any = None
 
     def live(self, engine: Engine, patients: Array) -> int | None:
-        """Let patients go on until they need Python; one who is caught in an endless loop. Raises DataError."""
+        """Let patients go on until they need Python; one who is caught in an endless loop. Raises SchemaError."""
         from verosim.patients.kernel.compiled import live
 
         why, first = ROOM, 0
@@ -51,11 +51,14 @@ class Kernel:
             for rows, n in zip(self._tables(engine), arrays.sizes.tolist(), strict=True):
                 rows.n = n
         if why == FAILED:
-            raise DataError(
-                "a lookup table asks for an attribute that a patient does not have.",
-                fix="Run `verosim patients check` over the modules.",
-            )
+            self._fail(engine, patients[first : first + 1])
         return int(patients[first]) if why == ENDLESS else None
+
+    def _fail(self, engine: Engine, patient: Array) -> None:
+        """A lookup table asks for what a patient does not have: the transition itself says which."""
+        state, world = self.plan.states[engine.action[patient[0]]], engine.world
+        state.transition.choose(world, patient, world.people.now[patient], np.zeros(1))
+        raise DataError(f"{state.module}.json: a lookup table asks for an attribute that a patient does not have.")
 
     def _tables(self, engine: Engine) -> list[Any]:
         return [engine.world.record.tables[name] for name in TABLES]

@@ -361,9 +361,11 @@ def live(w: Arrays, patients: object, first: int) -> tuple[int, int]:
             elif w.spins[p] > MOST:
                 why = ENDLESS
             else:
-                s = follow(w, p, s)
+                after = follow(w, p, s)
                 if w.failed[0]:
                     why = FAILED
+                else:
+                    s = after
         w.action[p] = s
         if s != NONE:
             w.waiting[s] += 1
