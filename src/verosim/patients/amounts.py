@@ -8,13 +8,15 @@ units first.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from verosim.patients.population import DAY, WEEK, Array, normal
+from verosim.patients.forms import CONSTANT, EXPONENTIAL, GAUSSIAN, TRIANGULAR, UNIFORM, Number
+from verosim.patients.population import DAY, WEEK, Array
 from verosim.patients.reading import Place, number_of
+from verosim.patients.steady import log, normal
 
 if TYPE_CHECKING:
     from verosim.patients.world import World
@@ -57,10 +59,11 @@ class Amount:
     draw: Draw
     mean: float
     constant: float | None = None
+    form: Number | None = None  # the same as data, for the kernel
 
 
 def exact(value: float) -> Amount:
-    return Amount(lambda world, patients: np.full(len(patients), value), value, value)
+    return Amount(lambda world, patients: np.full(len(patients), value), value, value, Number(CONSTANT, (value,)))
 
 
 def between(low: float, high: float, decimals: int | None = None) -> Amount:
@@ -71,7 +74,8 @@ def between(low: float, high: float, decimals: int | None = None) -> Amount:
         values = low + width * world.uniform(patients)
         return values if decimals is None else half_up(values, decimals)
 
-    return Amount(draw, (low + high) / 2, low if width == 0 else None)
+    form = Number(UNIFORM, (low, width), 0.0 if decimals is None else 10.0**decimals)
+    return Amount(draw, (low + high) / 2, low if width == 0 else None, form)
 
 
 def amount(spec: Mapping[str, Any], place: Place) -> Amount | None:
@@ -99,7 +103,8 @@ def distribution(spec: object, place: Place) -> Amount:
     if not spec.get("round"):
         return found
     constant = None if found.constant is None else float(np.floor(found.constant + 0.5))
-    return Amount(lambda world, patients: half_up(found.draw(world, patients)), found.mean, constant)
+    form = None if found.form is None else replace(found.form, scale=1.0)
+    return Amount(lambda world, patients: half_up(found.draw(world, patients)), found.mean, constant, form)
 
 
 def _exact(p: Mapping[str, Any], place: Place) -> Amount:
@@ -121,13 +126,14 @@ def _gaussian(p: Mapping[str, Any], place: Place) -> Amount:
         values = mean + sd * normal(world.uniform(patients), world.uniform(patients))
         return np.minimum(np.maximum(values, low), high)
 
-    return Amount(draw, mean)
+    return Amount(draw, mean, form=Number(GAUSSIAN, (mean, sd, low, high)))
 
 
 def _exponential(p: Mapping[str, Any], place: Place) -> Amount:
     mean = number_of(p, "mean", place)
     place.check(mean > 0, f"an exponential distribution with mean {mean:g} cannot be: it must be above 0.")
-    return Amount(lambda world, patients: 1.0 - mean * np.log1p(-world.uniform(patients)), mean + 1)
+    return Amount(lambda world, patients: 1.0 - mean * log(1.0 - world.uniform(patients)), mean + 1,
+                  form=Number(EXPONENTIAL, (mean,)))  # fmt: skip
 
 
 def _triangular(p: Mapping[str, Any], place: Place) -> Amount:
@@ -140,7 +146,7 @@ def _triangular(p: Mapping[str, Any], place: Place) -> Amount:
         right = high - np.sqrt((1 - u) * width * (high - mode))
         return np.where(u < (mode - low) / width, left, right)
 
-    return Amount(draw, (low + mode + high) / 3)
+    return Amount(draw, (low + mode + high) / 3, form=Number(TRIANGULAR, (low, mode, high)))
 
 
 _KINDS: Final = {

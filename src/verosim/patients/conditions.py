@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from verosim.patients import forms
 from verosim.patients.amounts import unit_of
-from verosim.patients.names import coding
+from verosim.patients.forms import COMPARED, Form, Test
+from verosim.patients.names import NONE, coding
 from verosim.patients.population import (
     CODE,
     DAY,
@@ -53,7 +55,7 @@ class Condition:
     """holds(world, patients (k,), time (k,)) -> (k,) bool, and what may change it while a patient waits.
 
     moments: times (k,) from which on the answer may differ. attributes, codes: a change of these. polls: anything else,
-    looked at every week.
+    looked at every week. form: the same as data, where the kernel can tell it too.
     """
 
     holds: Holds
@@ -61,6 +63,7 @@ class Condition:
     attributes: frozenset[int] = field(default_factory=frozenset)
     codes: frozenset[str] = field(default_factory=frozenset)
     polls: bool = False
+    form: Form | None = None
 
 
 def condition(spec: object, plan: Plan, place: Place) -> Condition:
@@ -80,21 +83,26 @@ def _parts(spec: Mapping[str, Any], plan: Plan, place: Place) -> list[Condition]
     return [condition(part, plan, place) for part in listing(spec.get("conditions"), "`conditions`", place)]
 
 
-def _joined(parts: list[Condition], holds: Holds) -> Condition:
+def _joined(parts: list[Condition], holds: Holds, form: Form | None) -> Condition:
     return Condition(
         holds,
         lambda world, patients: [m for part in parts for m in part.moments(world, patients)],
         frozenset().union(*(part.attributes for part in parts)),
         frozenset().union(*(part.codes for part in parts)),
         any(part.polls for part in parts),
+        form,
     )
 
 
-def _counted(parts: list[Condition], enough: Callable[[Array], Array]) -> Condition:
+def _least(least: float, parts: list[Condition]) -> Form | None:
+    return forms.joined(least, [part.form for part in parts])
+
+
+def _counted(parts: list[Condition], enough: Callable[[Array], Array], form: Form | None) -> Condition:
     def holds(world: World, patients: Array, time: Array) -> Array:
         return enough(np.sum([part.holds(world, patients, time) for part in parts], axis=0))
 
-    return _joined(parts, holds)
+    return _joined(parts, holds, form)
 
 
 def _and(spec: Mapping[str, Any], plan: Plan, place: Place) -> Condition:
@@ -108,7 +116,7 @@ def _and(spec: Mapping[str, Any], plan: Plan, place: Place) -> Condition:
             found = found & part.holds(world, patients, time)
         return found
 
-    return _joined(parts, holds)
+    return _joined(parts, holds, _least(len(parts), parts))
 
 
 def _or(spec: Mapping[str, Any], plan: Plan, place: Place) -> Condition:
@@ -122,30 +130,30 @@ def _or(spec: Mapping[str, Any], plan: Plan, place: Place) -> Condition:
             found = found | part.holds(world, patients, time)
         return found
 
-    return _joined(parts, holds)
+    return _joined(parts, holds, _least(1, parts))
 
 
 def _not(spec: Mapping[str, Any], plan: Plan, place: Place) -> Condition:
     part = condition(spec.get("condition"), plan, place)
-    return _joined([part], lambda world, patients, time: ~part.holds(world, patients, time))
+    return _joined([part], lambda world, patients, time: ~part.holds(world, patients, time), forms.negated(part.form))
 
 
 def _at_least(spec: Mapping[str, Any], plan: Plan, place: Place) -> Condition:
-    least = number_of(spec, "minimum", place)
-    return _counted(_parts(spec, plan, place), lambda n: n >= least)
+    least, parts = number_of(spec, "minimum", place), _parts(spec, plan, place)
+    return _counted(parts, lambda n: n >= least, _least(least, parts))
 
 
 def _at_most(spec: Mapping[str, Any], plan: Plan, place: Place) -> Condition:
-    most = number_of(spec, "maximum", place)
-    return _counted(_parts(spec, plan, place), lambda n: n <= most)
+    most, parts = number_of(spec, "maximum", place), _parts(spec, plan, place)
+    return _counted(parts, lambda n: n <= most, forms.negated(_least(floor(most) + 1, parts)))
 
 
 def _true(spec: Mapping[str, Any], plan: Plan, place: Place) -> Condition:
-    return Condition(lambda world, patients, time: np.ones(len(patients), bool))
+    return Condition(lambda world, patients, time: np.ones(len(patients), bool), form=Test(forms.TRUE))
 
 
 def _false(spec: Mapping[str, Any], plan: Plan, place: Place) -> Condition:
-    return Condition(lambda world, patients, time: np.zeros(len(patients), bool))
+    return Condition(lambda world, patients, time: np.zeros(len(patients), bool), form=forms.NEVER)
 
 
 # ------------------------------------------------------------------------------------------------- who and when
@@ -160,12 +168,12 @@ def _operator(spec: Mapping[str, Any], place: Place, *, nils: bool = False) -> s
 def _gender(spec: Mapping[str, Any], plan: Plan, place: Place) -> Condition:
     place.known(spec.get("gender"), ["F", "M"], "the gender")
     male = spec["gender"] == "M"
-    return Condition(lambda world, patients, time: world.people.male[patients] == male)
+    return Condition(lambda world, patients, time: world.people.male[patients] == male, form=Test(forms.MALE, male))
 
 
 def _race(spec: Mapping[str, Any], plan: Plan, place: Place) -> Condition:
     race = plan.catalogue.texts(str(spec.get("race", "")).lower())
-    return Condition(lambda world, patients, time: world.people.race[patients] == race)
+    return Condition(lambda world, patients, time: world.people.race[patients] == race, form=Test(forms.RACE, race))
 
 
 def _socioeconomic(spec: Mapping[str, Any], plan: Plan, place: Place) -> Condition:
@@ -184,12 +192,14 @@ def _age(spec: Mapping[str, Any], plan: Plan, place: Place) -> Condition:
         operator, whole=quantity == floor(quantity),
         reached=lambda world, patients: world.people.birthdays[patients, reached],
         passed=lambda world, patients: world.people.birthdays[patients, passed],
+        forms_=(Test(forms.AT_AGE, reached), Test(forms.AT_AGE, passed)),
     )  # fmt: skip
 
 
 def _since(
-    operator: str, whole: bool, reached: Callable[[World, Array], Array], passed: Callable[[World, Array], Array]
-) -> Condition:
+    operator: str, whole: bool, reached: Callable[[World, Array], Array], passed: Callable[[World, Array], Array],
+    forms_: tuple[Form, Form],
+) -> Condition:  # fmt: skip
     """A comparison of something that only grows: from `reached` on it is >= the value, from `passed` on it is >."""
     tests: dict[str, Holds] = {
         ">=": lambda w, p, t: t >= reached(w, p),
@@ -199,7 +209,15 @@ def _since(
         "==": lambda w, p, t: (t >= reached(w, p)) & (t < passed(w, p)) & whole,
         "!=": lambda w, p, t: (t < reached(w, p)) | (t >= passed(w, p)) | (not whole),
     }
-    return Condition(tests[operator], lambda w, p: [reached(w, p), passed(w, p)])
+    return Condition(
+        tests[operator], lambda w, p: [reached(w, p), passed(w, p)], form=_since_form(operator, whole, *forms_)
+    )
+
+
+def _since_form(operator: str, whole: bool, reached: Form, passed: Form) -> Form:
+    same: Form = forms.Least(2, (reached, forms.Negated(passed))) if whole else forms.NEVER
+    known = {">=": reached, ">": passed, "<": forms.Negated(reached), "<=": forms.Negated(passed), "==": same}
+    return known[operator] if operator in known else forms.Negated(same)
 
 
 def _young(operator: str, quantity: float, unit: str, place: Place) -> Condition:
@@ -214,7 +232,8 @@ def _young(operator: str, quantity: float, unit: str, place: Place) -> Condition
         (y0, m0, d0), (y1, m1, d1) = civil(birth), civil(time)
         return compare((y1 - y0) * 12 + m1 - m0 - (d1 < d0), quantity)
 
-    return Condition(holds, polls=True)
+    form = None if unit == "months" else Test(forms.YOUNG, LONG[unit], COMPARED.index(operator), x=quantity)
+    return Condition(holds, polls=True, form=form)
 
 
 def _date(spec: Mapping[str, Any], plan: Plan, place: Place) -> Condition:
@@ -234,6 +253,7 @@ def _date(spec: Mapping[str, Any], plan: Plan, place: Place) -> Condition:
         operator, True,
         lambda world, patients: np.full(len(patients), reached),
         lambda world, patients: np.full(len(patients), passed),
+        (Test(forms.AT_TIME, reached), Test(forms.AT_TIME, passed)),
     )  # fmt: skip
 
 
@@ -247,35 +267,39 @@ def _attribute(spec: Mapping[str, Any], plan: Plan, place: Place) -> Condition:
     watched = frozenset([number])
     if operator in NILS:
         wanted = operator == "is nil"
-        return Condition(lambda w, p, t: (w.attributes.kind[number, p] == NIL) == wanted, attributes=watched)
+        nil = Test(forms.KIND, number, NIL)
+        return Condition(
+            lambda w, p, t: (w.attributes.kind[number, p] == NIL) == wanted,
+            attributes=watched, form=nil if wanted else forms.Negated(nil),
+        )  # fmt: skip
     value = spec.get("value")
     if isinstance(value, Mapping):
-        code, compare = plan.catalogue.codes(coding(value)), ORDERINGS[operator]
-        return _typed(number, CODE, lambda values: compare(values, code))
+        code = plan.catalogue.codes(coding(value))
+        return _typed(number, CODE, operator, code)
     if isinstance(value, bool):
         differs = operator != "=="  # any ordering of true and false means that they differ, as in the reference
-        return _typed(number, FLAG, lambda values: (values != value) == differs)
+        return _typed(number, FLAG, "!=" if differs else "==", value)
     if isinstance(value, int | float):
-        compare = ORDERINGS[operator]
-        return _typed(number, NUMBER, lambda values: compare(values, value))
+        return _typed(number, NUMBER, operator, value)
     place.check(isinstance(value, str), f"the attribute {name!r} is compared with {value!r}, which is no value.")
     place.check(operator in ("==", "!="), f"texts are compared by == and !=, not by {operator}.")
     return _text(name, operator, str(value), plan)
 
 
-def _typed(number: int, kind: int, test: Callable[[Array], Array]) -> Condition:
-    """A test of an attribute's values; false for patients whose attribute is missing, or of another kind."""
+def _typed(number: int, kind: int, operator: str, value: float) -> Condition:
+    """A comparison of an attribute; false for patients whose attribute is missing, or of another kind."""
+    compare = ORDERINGS[operator]
 
     def holds(world: World, patients: Array, time: Array) -> Array:
         attributes = world.attributes
-        return (attributes.kind[number, patients] == kind) & test(attributes.value[number, patients])
+        return (attributes.kind[number, patients] == kind) & compare(attributes.value[number, patients], value)
 
-    return Condition(holds, attributes=frozenset([number]))
+    form = Test(forms.VALUE, number, kind, COMPARED.index(operator), float(value))
+    return Condition(holds, attributes=frozenset([number]), form=form)
 
 
 def _text(name: str, operator: str, value: object, plan: Plan) -> Condition:
-    text, compare = plan.catalogue.texts(str(value)), ORDERINGS[operator]
-    return _typed(plan.attribute(name), TEXT, lambda values: compare(values, text))
+    return _typed(plan.attribute(name), TEXT, operator, plan.catalogue.texts(str(value)))
 
 
 # ------------------------------------------------------------------------------------------------- the record
@@ -287,9 +311,8 @@ def _active(spec: Mapping[str, Any], plan: Plan, place: Place) -> Condition:
         number = plan.attribute(str(spec["referenced_by_attribute"]))
         return Condition(
             lambda world, patients, time: world.entry_active(patients, number),
-            attributes=frozenset([number]),
-            polls=True,
-        )
+            attributes=frozenset([number]), polls=True, form=Test(forms.ENTRY_ACTIVE, number),
+        )  # fmt: skip
     codes = [coding(code).code for code in listing(spec.get("codes"), "`codes`", place)]
     slots = [plan.slots_of(code) for code in codes]  # lists that grow until all modules are compiled
 
@@ -300,14 +323,18 @@ def _active(spec: Mapping[str, Any], plan: Plan, place: Place) -> Condition:
                 found |= world.present[slot, patients] >= 0
         return found
 
-    return Condition(holds, codes=frozenset(codes))
+    return Condition(holds, codes=frozenset(codes), form=Test(forms.ACTIVE, places=slots))
 
 
 def _observation(spec: Mapping[str, Any], plan: Plan, place: Place) -> Condition:
     operator = _operator(spec, place, nils=True)
     if "codes" not in spec:
         number = plan.attribute(str(spec.get("referenced_by_attribute", "")))
-        return Condition(lambda w, p, t: (w.attributes.kind[number, p] == NIL) == (operator == "is nil"), polls=True)
+        nil = Test(forms.KIND, number, NIL)
+        return Condition(
+            lambda w, p, t: (w.attributes.kind[number, p] == NIL) == (operator == "is nil"),
+            polls=True, form=nil if operator == "is nil" else forms.Negated(nil),
+        )  # fmt: skip
     seen = [plan.observed(coding(code).code) for code in listing(spec["codes"], "`codes`", place)]
     value: float
     if operator in NILS:
@@ -323,7 +350,11 @@ def _observation(spec: Mapping[str, Any], plan: Plan, place: Place) -> Condition
             return (kinds == NIL) == (operator == "is nil")
         return (kinds == kind) & ORDERINGS[operator](values, value)
 
-    return Condition(holds, polls=True)
+    nil = Test(forms.OBSERVED_NIL, places=[seen])
+    if operator in NILS:
+        return Condition(holds, polls=True, form=nil if operator == "is nil" else forms.Negated(nil))
+    form = Test(forms.OBSERVED, b=kind, c=COMPARED.index(operator), x=float(value), places=[seen])
+    return Condition(holds, polls=True, form=form)
 
 
 def _prior_state(spec: Mapping[str, Any], plan: Plan, place: Place) -> Condition:
@@ -352,16 +383,18 @@ def _prior_state(spec: Mapping[str, Any], plan: Plan, place: Place) -> Condition
         left = world.left_at[tracked, patients]
         return [np.where(world.left_order[tracked, patients] > 0, left + within, np.iinfo(np.int64).max)]
 
-    return Condition(holds, moments)
+    limits = NONE if since is None else since, NONE if within is None else within
+    return Condition(holds, moments, form=Test(forms.PRIOR, tracked, *limits))
 
 
 # ------------------------------------------------------------------------------------------------- signs
 
 
 def _symptom(spec: Mapping[str, Any], plan: Plan, place: Place) -> Condition:
-    compare, value = ORDERINGS[_operator(spec, place)], number_of(spec, "value", place)
-    symptom = plan.symptom(str(spec.get("symptom", "")))
-    return Condition(lambda w, p, t: compare(w.symptom(p, symptom), value), polls=True)
+    operator, value = _operator(spec, place), number_of(spec, "value", place)
+    symptom, compare = plan.symptom(str(spec.get("symptom", ""))), ORDERINGS[operator]
+    form = Test(forms.SYMPTOM, symptom, COMPARED.index(operator), x=value)
+    return Condition(lambda w, p, t: compare(w.symptom(p, symptom), value), polls=True, form=form)
 
 
 def _vital_sign(spec: Mapping[str, Any], plan: Plan, place: Place) -> Condition:

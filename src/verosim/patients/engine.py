@@ -7,7 +7,7 @@ modules that wait for a time, a change, an encounter or a visit are not looked a
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
@@ -18,6 +18,9 @@ from verosim.patients.population import Array
 from verosim.patients.record import KINDS
 from verosim.patients.states import CallSubmodule, Loop, State, Terminal, Wait
 from verosim.patients.world import NOT_AGAIN, STAYS, World
+
+if TYPE_CHECKING:
+    from verosim.patients.kernel import Kernel
 
 IDLE: Final = -1
 MOST: Final = 10_000  # states that a module may go through in one step, before we call it an endless loop
@@ -30,9 +33,9 @@ MANY: Final = 1000  # so many who follow others are worth a round of their own
 
 
 class Engine:
-    """One block: `admit` patients, `run` until all have lived."""
+    """One block: `admit` patients, `run` until all have lived. kernel: of this plan, for what needs no Python."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: World, kernel: Kernel | None = None) -> None:
         self.world, self.plan = world, world.plan
         self.n_states = len(world.plan.states)
         builtins = [(world.plan.slot[name], b) for name, b in world.plan.builtins.items()]
@@ -53,6 +56,7 @@ class Engine:
         self._worth[self.n_states :] = PATIENCE
         self._worth[[state.number for state in self.plan.states if state.reads_vitals]] = PATIENCE
         self._columns = np.arange(world.modules, dtype=np.int16)
+        self._kernel = kernel
 
     # --------------------------------------------------------------------------------------------- births
 
@@ -98,6 +102,7 @@ class Engine:
     def run(self) -> None:
         """Live on until nobody has anything to do. Raises DataError for an endless loop."""
         score = np.empty(len(self.waiting))
+        self._without_python(np.flatnonzero(self.action != IDLE))
         while True:
             np.multiply(self.waiting, self._worth, out=score)
             action = int(score.argmax())
@@ -107,9 +112,17 @@ class Engine:
             self.waiting[action] = 0
             self.action[patients] = IDLE
             self._do(action, patients)
+            self._without_python(patients)
             self.rounds += 1
             if self.rounds % LOOK == 0 and self.spins.max() > MOST:
                 self._endless(int(self.spins.argmax()))
+
+    def _without_python(self, patients: Array) -> None:
+        """Let patients go on as far as the kernel can take them."""
+        if self._kernel is not None:
+            trapped = self._kernel.live(self, patients)
+            if trapped is not None:
+                self._endless(trapped)
 
     def _do(self, action: int, patients: Array) -> None:
         if action >= self.n_states:
@@ -127,7 +140,7 @@ class Engine:
             patients = patients[~dead]
             if not len(patients):
                 return
-        for _ in range(CHAIN):
+        for _ in range(CHAIN if self._kernel is None else 1):
             self.spins[patients] += 1
             action, patients = self._move(self.plan.states[action], patients)
             if action == IDLE:

@@ -47,41 +47,44 @@ ALWAYS: Final = {"encounters", "conditions", "allergies", "medications", "carepl
 
 
 class Rows:
-    """One table that grows. `rows[column]` is (n,), a view: write into it, but do not keep it."""
+    """One table that grows. `rows[column]` is (n,), a view: write into it, but do not keep it.
+
+    data (room,): the rows as structures, of which the first n are in use.
+    """
 
     def __init__(self, columns: Mapping[str, type]) -> None:
         self.n = 0
-        self._columns: dict[str, Ints] = {name: np.empty(256, dtype) for name, dtype in columns.items()}
+        self.data = np.empty(256, [(name, np.dtype(dtype)) for name, dtype in columns.items()])
+        self._added: dict[str, Ints] = {}
 
     def __len__(self) -> int:
         return self.n
 
     def __getitem__(self, column: str) -> Ints:
-        return self._columns[column][: self.n]
+        return self._added[column] if column in self._added else self.data[column][: self.n]
 
     @property
     def columns(self) -> list[str]:
-        return list(self._columns)
+        return [*(self.data.dtype.names or ()), *self._added]
 
     def add_column(self, name: str, values: Ints) -> None:
         """A further column (n,), once the table has all of its rows."""
-        self._columns[name] = values
+        self._added[name] = values
 
     def append(self, n: int, **values: Any) -> Ints:
         """Add n rows, of arrays (n,) or single values for every column; their numbers (n,)."""
         first, self.n = self.n, self.n + n
-        room = len(next(iter(self._columns.values())))
-        if self.n > room:
-            self._grow(max(self.n, 2 * room))
-        for name, column in self._columns.items():
-            column[first : self.n] = values[name]
+        self.make_room(0)
+        for name in self.data.dtype.names or ():
+            self.data[name][first : self.n] = values[name]
         return np.arange(first, self.n)
 
-    def _grow(self, room: int) -> None:
-        for name, column in self._columns.items():
-            wider = np.empty(room, column.dtype)
-            wider[: len(column)] = column
-            self._columns[name] = wider
+    def make_room(self, more: int) -> None:
+        """Have room for so many more rows at least."""
+        if self.n + more > len(self.data):
+            wider = np.empty(max(self.n + more, 2 * len(self.data)), self.data.dtype)
+            wider[: len(self.data)] = self.data
+            self.data = wider
 
 
 class Record:

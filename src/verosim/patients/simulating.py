@@ -11,6 +11,7 @@ import numpy as np
 from verosim.errors import ArgumentError
 from verosim.patients import visits
 from verosim.patients.engine import Engine
+from verosim.patients.kernel import Kernel, available
 from verosim.patients.module import Library, load
 from verosim.patients.plan import Plan
 from verosim.patients.population import DAY, Array
@@ -31,12 +32,15 @@ class Patients:
     modules: a folder in Synthea's format, or a library; by default our own modules. only: modules to take, by name or
     pattern, with what they call. end: the last day, a date as text. history: years before it that are recorded in full;
     None for all. life: what else people are (see `hooks.Life`); by default from `resources` and `country`.
+    compiled: whether numba compiles what steers patients (extra `fast`); by default where it is installed.
+    The lives are the same.
     """
 
     def __init__(
         self, modules: str | Path | Library | None = None, *, only: Sequence[str] | None = None,
         end: str = "2026-06-01", history: float | None = 10,
         resources: str | Path | None = None, country: str = "US", life: Life | None = None,
+        compiled: bool | None = None,
     ) -> None:  # fmt: skip
         """Raises FileError, SchemaError where modules are wrong, with file and state; ArgumentError."""
         if history is not None and history < 0:
@@ -46,6 +50,7 @@ class Patients:
         self.history = None if history is None else int(history * YEAR)
         self.life = life or _life(resources, country, self.end)
         self.plan = Plan(self.library, self.life, visits.visits())
+        self._kernel = Kernel(self.plan) if (available() if compiled is None else compiled) else None
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -76,7 +81,7 @@ class Patients:
         """One block, and who is still to follow somebody."""
         world = World(self.plan, seed, max(64, int(SPARE * len(slot))), self.history)
         world.visit_hooks += getattr(self.life, "visit_hooks", ())
-        slot, attempt = Engine(world).live(slot, attempt, last)
+        slot, attempt = Engine(world, self._kernel).live(slot, attempt, last)
         for finisher in self.life.finishers:
             finisher.finish(world)
         return world, slot, attempt

@@ -6,7 +6,7 @@ Each choice takes at most one uniform number a patient.
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -15,6 +15,23 @@ import numpy as np
 
 from verosim.errors import FileError
 from verosim.patients.conditions import Condition, condition
+from verosim.patients.forms import (
+    AT_AGE,
+    AT_TIME,
+    VALUE,
+    Choice,
+    Column,
+    Draw,
+    Form,
+    Go,
+    Least,
+    Look,
+    Named,
+    Negated,
+    Options,
+    Test,
+)
+from verosim.patients.names import NONE
 from verosim.patients.population import NIL, NUMBER, TEXT, Array, civil, instant
 from verosim.patients.reading import Place, listing, mapping, number_of
 
@@ -34,13 +51,15 @@ KINDS: Final = (
 class Transition:
     """choose(world, patients (k,), time (k,), uniform (k,) or None: draw) -> one state's number, or (k,) of them.
 
-    attributes, codes: what the choice depends on besides time; polls: it depends on more.
+    attributes, codes: what the choice depends on besides time; polls: it depends on more. form: the same as data, where
+    the kernel can tell it too.
     """
 
     choose: Choose
     attributes: frozenset[int] = frozenset()
     codes: frozenset[str] = frozenset()
     polls: bool = False
+    form: Choice | None = None
 
 
 def _uniform(world: World, patients: Array, uniform: Array | None) -> Array:
@@ -77,7 +96,7 @@ def successors(spec: Mapping[str, Any]) -> list[str]:
 
 
 def _always(number: int) -> Transition:
-    return Transition(lambda world, patients, time, uniform: number)
+    return Transition(lambda world, patients, time, uniform: number, form=Go(number))
 
 
 def _direct(spec: object, plan: Plan, place: Place, target: Target) -> Transition:
@@ -107,7 +126,8 @@ def _distributed(spec: object, plan: Plan, place: Place, target: Target) -> Tran
                 found[is_number, column] = world.attributes.value[attribute, patients][is_number]
         return numbers[_picked(np.cumsum(found, axis=1), _uniform(world, patients, uniform))]
 
-    return Transition(choose, frozenset(a for a, _ in named if a is not None))
+    form = Named([(NONE if a is None else a, default) for a, default in named], numbers.tolist())
+    return Transition(choose, frozenset(a for a, _ in named if a is not None), form=form)
 
 
 def _fixed(steps: Array, numbers: Array) -> Transition:
@@ -117,7 +137,8 @@ def _fixed(steps: Array, numbers: Array) -> Transition:
     return Transition(
         lambda world, patients, time, uniform: numbers[
             inner.searchsorted(_uniform(world, patients, uniform), side="right")
-        ]
+        ],
+        form=Draw(inner.tolist(), numbers.tolist()),
     )
 
 
@@ -153,7 +174,22 @@ def _by_condition(options: list[tuple[Condition | None, Transition]]) -> Transit
         frozenset().union(*(t.attributes for t in tests), *(f.attributes for f in follows)),
         frozenset().union(*(t.codes for t in tests), *(f.codes for f in follows)),
         any(t.polls for t in tests) or any(f.polls for f in follows),
+        _options_form([(None if test is None else test.form, follow.form, test is None) for test, follow in options]),
     )
+
+
+def _options_form(options: list[tuple[Form | None, Choice | None, bool]]) -> Choice | None:
+    """Options as data: (condition, choice, whether there is no condition), up to the first that has none."""
+    found: list[tuple[Form, Choice]] = []
+    for place, (test, follow, always) in enumerate(options):
+        if follow is None:
+            return None
+        if always or place == len(options) - 1:
+            return Options(tuple(found), follow)
+        if test is None:
+            return None
+        found.append((test, follow))
+    return None
 
 
 def _some(where: Array, patients: Array, time: Array, uniform: Array | None) -> tuple[Array, Array, Array | None]:
@@ -228,7 +264,8 @@ def _lookup(spec: object, plan: Plan, place: Place, target: Target) -> Transitio
         row = grid[tuple(column.of(world, patients, time) for column in columns)]
         return numbers[_picked(steps[row], _uniform(world, patients, uniform))]
 
-    return Transition(choose, frozenset(c.attribute for c in columns if c.attribute is not None))
+    form = Look([column.form for column in columns], grid, steps, numbers.tolist())
+    return Transition(choose, frozenset(c.attribute for c in columns if c.attribute is not None), form=form)
 
 
 def _grid(of_row: list[Array]) -> Array:
@@ -247,6 +284,7 @@ class Key:
 
     of_row: Array
     of: Callable[[World, Array, Array], Array]
+    form: Column
     attribute: int | None = None
 
 
@@ -266,7 +304,8 @@ def _key(key: str, cells: list[str], plan: Plan, place: Place, table: str) -> Ke
             out[np.where(kind == TEXT, value == text, value == real)] = option
         return out
 
-    return Key(np.stack([of_row, of_row], axis=1), of, number)
+    form = Column(VALUE, number, [float(text) for text in texts], values.tolist())
+    return Key(np.stack([of_row, of_row], axis=1), of, form, number)
 
 
 def _float(text: str) -> float:
@@ -288,7 +327,7 @@ def _range_key(key: str, cells: list[str], place: Place, table: str) -> Key:
         which = cuts.searchsorted(value, side="right") - 1
         return np.where(which < len(cuts) - 1, which, -1)
 
-    return Key(of_row, of)
+    return Key(of_row, of, Column(AT_AGE if key == "age" else AT_TIME, NONE, cuts.tolist()))
 
 
 def _is_number(text: str) -> bool:
@@ -337,7 +376,19 @@ def _type_of_care(spec: object, plan: Plan, place: Place, target: Target) -> Tra
             steps[(late == after) & (high == emergency)] = np.cumsum(shares)
         return numbers[_picked(steps, _uniform(world, patients, uniform))]
 
-    return Transition(choose, frozenset([payer]))
+    cases = [(after, emergency, Draw(np.cumsum(shares)[:-1].tolist(), numbers.tolist()))
+             for (after, emergency), shares in CARE.items()]  # fmt: skip
+    return Transition(choose, frozenset([payer]), form=_care_form(payer, often, cases))
+
+
+def _care_form(payer: int, often: list[int], cases: Sequence[tuple[bool, bool, Choice]]) -> Choice:
+    late = Test(AT_TIME, instant(TELEMEDICINE_FROM))
+    high = Least(1, tuple(Test(VALUE, payer, TEXT, 0, float(text)) for text in often))
+    options = [
+        (Least(2, (late if after else Negated(late), high if emergency else Negated(high))), choice)
+        for after, emergency, choice in cases
+    ]
+    return Options(tuple(options), cases[-1][2])
 
 
 _COMPILED: Final = {

@@ -62,7 +62,7 @@ class World:
         self.pending = np.zeros((len(plan.pending), rows), bool)  # onsets that wait for their encounter
         self.left_order = np.zeros((plan.n_tracks, rows), np.int32)
         self.left_at = np.full((plan.n_tracks, rows), FRESH)
-        self._left = np.zeros(rows, np.int32)
+        self.left_count = np.zeros(rows, np.int32)
         self.symptoms = np.zeros((plan.n_pairs, rows), np.int16)
         self.addressed = np.zeros((plan.n_pairs, rows), bool)
         self.seen_kind = np.zeros((plan.n_observed, rows), np.int8)
@@ -309,8 +309,8 @@ class World:
 
     def left(self, tracks: tuple[int, ...], patients: Array, time: Array) -> None:
         """Remember that states whose visits are asked about were left."""
-        order = self._left[patients] + 1
-        self._left[patients] = order
+        order = self.left_count[patients] + 1
+        self.left_count[patients] = order
         for track in tracks:
             self.left_order[track, patients] = order
             self.left_at[track, patients] = time

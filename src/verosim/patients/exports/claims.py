@@ -88,7 +88,7 @@ def _claims(block: Block, claims: pl.DataFrame) -> pl.DataFrame:
         "claims",
         _diagnoses(block, claims)
         | {
-            "Id": block.made_ids(CLAIM, patient, claims["claim"].to_numpy()),
+            "Id": block.made_ids(CLAIM, patient, claims["seq"].to_numpy()),
             "PATIENTID": block.person_ids.gather(patient),
             "PROVIDERID": provider,
             "SUPERVISINGPROVIDERID": provider,
@@ -158,7 +158,7 @@ def _transactions(block: Block, claims: pl.DataFrame) -> pl.DataFrame:
     ones = np.ones(steps.height, np.int64)
     return shaped("claims_transactions", dict.fromkeys(COLUMNS["claims_transactions"], empty) | {
         "ID": block.made_ids(CHARGE, patient, steps["number"].to_numpy()),
-        "CLAIMID": block.made_ids(CLAIM, patient, line["claim"].to_numpy()),
+        "CLAIMID": block.made_ids(CLAIM, patient, line["claim_seq"].to_numpy()),
         "CHARGEID": steps["number"], "PATIENTID": block.person_ids.gather(patient),
         "TYPE": steps["type"], "AMOUNT": steps["amount"], "METHOD": steps["method"],
         "FROMDATE": start.gather(take), "TODATE": stop.gather(take),
@@ -182,7 +182,7 @@ def _shown_lines(block: Block, claims: pl.DataFrame) -> pl.DataFrame:
     for number, name in enumerate(PARTS):
         some = table == number
         shown[some] = block.shown(name)[row[some]]
-    order = claims.select("claim", "encounter", turn=pl.int_range(claims.height))
+    order = claims.select("claim", "encounter", claim_seq="seq", turn=pl.int_range(claims.height))
     found = lines.filter(pl.Series(shown)).join(order, on="claim", how="inner")
     return found.sort("turn", "table", "row")
 
@@ -195,7 +195,7 @@ def _steps(lines: pl.DataFrame) -> pl.DataFrame:
     )
     base = base.with_columns(after_payer=pl.col("after_copay") - pl.col("covered"))
     zero, none = pl.lit(0.0), pl.lit(None, pl.Float64)
-    method = pl.Series("m", METHODS).gather((lines["row"].to_numpy() * 7 + lines["table"].to_numpy()) % len(METHODS))
+    method = pl.Series("m", METHODS).gather((lines["seq"].to_numpy() * 7 + lines["table"].to_numpy()) % len(METHODS))
     base = base.with_columns(cash=method)
 
     def step(

@@ -272,7 +272,7 @@ def bill(f: Fhir) -> pl.DataFrame:
         "encounters",
         encounter,
         total=chosen["cost"].round(2),
-        claim=block.made_ids(CLAIM, chosen["patient"].to_numpy(), chosen["claim"].to_numpy()),
+        claim=block.made_ids(CLAIM, chosen["patient"].to_numpy(), block["encounters"]["seq"][encounter]),
         payer=pl.Series(_payer_names(block), dtype=pl.String).gather(chosen["payer"].to_numpy()),
         organization=block.linked("organizations", block.own("encounters", "organization", encounter, NONE)),
     )
