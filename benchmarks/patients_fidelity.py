@@ -16,6 +16,7 @@ import argparse
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -124,7 +125,7 @@ def deaths(here: Run, there: Run) -> Iterator[Measured]:
     mine, theirs = here.deaths(), there.deaths()
     n, m = here.patients.height, there.patients.height
     yield share("dead", (len(mine), n), (len(theirs), m))
-    for low, high in zip(AGES, AGES[1:], strict=False):
+    for low, high in pairwise(AGES):
         a, b = (int(((ages >= low) & (ages < high)).sum()) for ages in (mine, theirs))
         yield share(f"dead at {low} to {high}", (a, n), (b, m))
 
@@ -164,7 +165,8 @@ def told(found: Mapping[str, Any]) -> Iterator[str]:
         yield f"\n{part}: {alike} of {len(found[part])} within sampling error or {NEAR:.0%}"
         for row in found[part]:
             mark = {"alike": " ", "near": "~", "differs": "!"}[row["verdict"]]
-            yield f"{mark} {row['here']:9.2f} {row['reference']:9.2f}  [{row['low']:+.2f}, {row['high']:+.2f}]  {row['what'][:70]}"
+            gap = f"[{row['low']:+.2f}, {row['high']:+.2f}]"
+            yield f"{mark} {row['here']:9.2f} {row['reference']:9.2f}  {gap:18}  {row['what'][:70]}"
     states = found["states"]
     if states is not None:
         yield "\n" + ", ".join(f"{k} {v}" for k, v in states.items() if isinstance(v, int))

@@ -32,8 +32,8 @@ class Patients:
 
     modules: a folder in Synthea's format, or a library; by default our own modules. only: modules to take, by name or
     pattern, with what they call. end: the last day, a date as text. history: years before it that are recorded in full;
-    None for all. resources, country, state, people, natural_death: of `life.Life`, where these are told; people may also
-    be a file. life: what else people are (see `hooks.Life`), in place of all of them.
+    None for all. resources, country, state, people, natural_death: of `life.Life`, which tells of them; people may be a
+    file. life: what else people are (see `hooks.Life`), in place of all of these.
     """
 
     def __init__(

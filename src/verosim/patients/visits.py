@@ -26,9 +26,9 @@ CADENCE: Final = (  # up to this age, in months, a check-up when the last one is
 URGENCY: Final = (("emergency", 500), ("urgentcare", 350), ("outpatient", 300))  # by the sum of symptoms, above
 CHILD: Final = Coding("SNOMED-CT", "410620009", "Well child visit (procedure)")
 EXAM: Final = Coding("SNOMED-CT", "162673000", "General examination of patient (procedure)")
-SYMPTOM: Final = Coding("SNOMED-CT", "185345009", "Encounter for symptom (procedure)")
+SYMPTOM: Final = Coding("SNOMED-CT", "185349003", "Encounter for check up (procedure)")
 EMERGENCY: Final = Coding("SNOMED-CT", "50849002", "Emergency room admission (procedure)")
-URGENT: Final = Coding("SNOMED-CT", "702927004", "Urgent care clinic (procedure)")
+URGENT: Final = Coding("SNOMED-CT", "702927004", "Urgent care clinic (environment)")
 
 
 class Visits:

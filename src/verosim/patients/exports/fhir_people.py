@@ -24,7 +24,6 @@ from verosim.patients.exports.json import Part, constant, listed, plain, record,
 from verosim.patients.names import NONE
 from verosim.patients.record import KINDS
 
-
 FACTS: Final = (
     "first", "middle", "last", "maiden", "prefix", "ssn", "drivers", "passport", "address", "city", "state", "zip",
     "phone", "marital", "race", "ethnicity",

@@ -33,12 +33,12 @@ PERCENTILES: Final = {  # of a child, in %
 PRESSURE_DRUGS: Final[Mapping[str, float]] = dict.fromkeys(
     ("314076", "310798", "308136", "197361", "979492", "197381", "866412", "866514", "313096", "313988"), 10.0
 )
-# % off HbA1c, by RxNorm code (ADA, Standards of Care 2022, 9: by class)
+# % off HbA1c, by RxNorm code (ADA, Standards of Care 2022, 9: by class; of insulin as much as it takes)
 SUGAR_DRUGS: Final[Mapping[str, float]] = {
-    "860975": 1.1, "861007": 1.1,  # metformin
+    "860975": 1.5, "861007": 1.5,  # metformin
     "897122": 1.0,  # a GLP-1 agonist
     "1373463": 0.7,  # an SGLT2 inhibitor
-    "106892": 1.5, "865098": 1.5,  # insulin
+    "106892": 3.0, "865098": 6.0,  # insulin
 }  # fmt: skip
 READS: Final = (  # attributes that modules set and values follow
     "hypertension", "hypertension_severe", "chf", "diabetes", "prediabetes", "diabetes_severity", "ckd",

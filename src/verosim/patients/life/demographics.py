@@ -38,6 +38,7 @@ HARDSHIPS: Final = {  # shares of people (USDA and Census, about 2018), where a 
     "no_vehicle_access": 0.085,
     "unemployed": 0.05,
 }
+LATIN_SPEAKS: Final = 0.4885  # share of the Hispanic people of the US whose language is English (Census, ACS B16006)
 CLASSES: Final = ("Low", "Middle", "High")
 CLASS_EDGES: Final = (0.25, 0.66)
 WEIGHTS: Final = (0.2, 0.7, 0.1)  # of income, schooling and occupation in the socioeconomic score
@@ -106,7 +107,9 @@ class Demography:
         out.setdefault("age", self._age(place, chance("age band"), chance("age")))
         race = out.setdefault("race", pick(self.race[place], chance("race")))
         out.setdefault("hispanic", chance("ethnicity") < self.hispanic[place, race])
-        out.setdefault("language", np.where(chance("language") < self.speaks[race], race, len(self.language)))
+        latin = out["hispanic"] & (self.country == "US")
+        main = chance("language") < np.where(latin, LATIN_SPEAKS, self.speaks[race])
+        out.setdefault("language", np.where(main, race, len(self.language)))
         school = out.setdefault("school", pick(self.school[place], chance("education")))
         income = out.setdefault("income", self._income(place, chance("income")))
         out["occupation"] = chance("occupation")

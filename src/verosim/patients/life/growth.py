@@ -209,7 +209,8 @@ def grow(girls: Flags, normals: Floats, options: Growing | None = None) -> Bodie
     """The growth of n people, from chance: normals (n, 23).
 
     The first two normals are the height and the weight at birth, which go together (correlation .6), the last two the
-    gains and losses of the grown; the others lead the BMI's z from year to year: z' = tie z + drift + sqrt(1 - tie^2) e.
+    gains and losses of the grown. The others lead the BMI's z from year to year: z' = tie z + drift +
+    sqrt(1 - tie^2) e.
     """
     o = options or Growing()
     height = normals[:, 0]

@@ -74,6 +74,7 @@ _RANGES: Final = {  # field of Ranges: where biometrics.yml has it, as many numb
     "cholesterol": "metabolic.lipid_panel.cholesterol",
     "triglycerides": "metabolic.lipid_panel.triglycerides",
     "hdl": "metabolic.lipid_panel.hdl",
+    "glucose": "metabolic.basic_panel.glucose",
     "urea_nitrogen": "metabolic.basic_panel.normal.urea_nitrogen",
     "carbon_dioxide": "metabolic.basic_panel.normal.carbon_dioxide",
     "chloride": "metabolic.basic_panel.normal.chloride",

@@ -28,6 +28,7 @@ Range = tuple[float, float]
 
 OWN: Final = 0.6  # share of a value's variance that is the person's for life, ...
 SEASON: Final = 0.25  # ... that is this month's; the rest is this day's
+PER_PERCENT: Final = 0.85 * 28.7  # mg/dL of fasting glucose for a percent of HbA1c (ADAG: Nathan and others, 2008)
 HIGH_CHOLESTEROL: Final = 0.114  # of adults: 240 mg/dL and more (NCHS Data Brief 363, 2020)
 LOW_HDL: Final = (0.085, 0.266)  # of women and of men: below 40 mg/dL (ibid.)
 
@@ -51,7 +52,7 @@ class Ranges:
     hdl: tuple[float, ...] = (80, 59, 40, 30, 25, 20)  # the more severe, the lower
     hba1c: tuple[Range, Range, Range] = ((5.0, 5.7), (5.8, 6.4), (6.6, 12.0))  # %: normal, prediabetes and diabetes
     hba1c_least: float = 4.6  # treatment brings it to normal, not below
-    glucose_spread: float = 0.08  # of fasting glucose about what HbA1c implies, as a share
+    glucose: tuple[float, ...] = (70, 100, 125, 200)  # mg/dL, fasting: ends of normal, prediabetes and diabetes
     microalbumin: tuple[float, ...] = (2, 17, 30, 300, 600)  # mg/g: normal, controlled, not controlled, proteinuria
     egfr: tuple[float, ...] = (130, 90, 60, 30, 15, 5)  # mL/min: the ends of stages none to 5 of kidney disease
     urea_nitrogen: Range = (7, 20)  # mg/dL
@@ -150,9 +151,12 @@ def hba1c(who: Who, r: Ranges) -> Floats:
 
 
 def glucose(who: Who, r: Ranges) -> Floats:
-    """Fasting glucose (k,) in mg/dL: what HbA1c implies on average, less what meals add, and the day's own share."""
-    fasting = 0.85 * risks.mean_glucose(hba1c(who, r))
-    return np.maximum(fasting * np.exp(r.glucose_spread * who.normals("glucose:day")), 55.0)
+    """Fasting glucose (k,) in mg/dL, by how far diabetes has come; it goes with HbA1c, of which drugs take a part."""
+    found = np.where(who.diabetes, 2, np.where(who.prediabetes, 1, 0))
+    stage = np.where(who.severity > 0, np.minimum(who.severity, 2), found)
+    u = normal_share(0.9 * level(who, "sugar") + np.sqrt(1 - 0.81) * who.normals("glucose:day"))
+    lower = PER_PERCENT * np.where(stage > 0, who.sugar_drugs, 0.0)
+    return np.maximum(step(r.glucose, stage, u) - lower, r.glucose[0])
 
 
 def cholesterol(who: Who, r: Ranges) -> Floats:
