@@ -131,18 +131,23 @@ def deaths(here: Run, there: Run) -> Iterator[Measured]:
 
 
 def coverage(here: Run, there: Run) -> dict[str, Any] | None:
-    """Which states were reached: those of only one of the runs that are frequent enough for that not to be chance."""
-    mine, theirs = here.states(), there.states()
+    """Which states were reached, by module, and those that only one run reached too often for that to be chance."""
+    mine, theirs = here.states(), there.states() or {}
     if mine is None:
         return None
-    reached = sum(n > 0 for n in mine.values())
-    found: dict[str, Any] = {"states": len(mine), "reached_here": reached}
-    if theirs is not None:
-        ratio = here.patients.height / there.patients.height
-        found["reached_there"] = sum(n > 0 for n in theirs.values())
-        found["only_there"] = _frequent(theirs, mine, ratio)
-        found["only_here"] = _frequent(mine, theirs, 1 / ratio)
-    return found
+    modules: dict[str, list[int]] = {}
+    for module, state in mine:
+        counts = modules.setdefault(module, [0, 0, 0])
+        for i, n in enumerate((1, mine[module, state] > 0, theirs.get((module, state), 0) > 0)):
+            counts[i] += n
+    ratio = here.patients.height / there.patients.height
+    total = [sum(counts[i] for counts in modules.values()) for i in range(3)]
+    names = ("states", "here", "there")
+    return {
+        "states": total[0], "reached_here": total[1], "reached_there": total[2],
+        "by_module": {module: dict(zip(names, counts, strict=True)) for module, counts in modules.items()},
+        "only_there": _frequent(theirs, mine, ratio), "only_here": _frequent(mine, theirs, 1 / ratio) if theirs else [],
+    }  # fmt: skip
 
 
 def _frequent(of: Mapping[tuple[str, str], int], other: Mapping[tuple[str, str], int], ratio: float) -> list[str]:
@@ -170,8 +175,10 @@ def told(found: Mapping[str, Any]) -> Iterator[str]:
     states = found["states"]
     if states is not None:
         yield "\n" + ", ".join(f"{k} {v}" for k, v in states.items() if isinstance(v, int))
+        never = [name for name, counts in states["by_module"].items() if not counts["here"]]
+        yield f"modules never entered here: {', '.join(never) or 'none'}"
         for side in ("only_there", "only_here"):
-            yield from (f"{side}: {line}" for line in states.get(side, ()))
+            yield from (f"{side}: {line}" for line in states[side])
 
 
 def live(modules: Path, out: Path, resources: Path | None, people: Path | None, n: int, seed: int) -> None:

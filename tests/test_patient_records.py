@@ -74,8 +74,8 @@ def bytes_of(folder: Path) -> dict[str, bytes]:
 
 SCAN: dict[str, Any] = {
     "type": "ImagingStudy", "procedure_code": VISIT, "direct_transition": "Terminal", "series": [
-        {"modality": {"code": "CT"}, "min_number_instances": 3, "max_number_instances": 5, "instances": [{"title": "x"}]},
-        {"modality": {"code": "DX"}, "instances": [{"title": "y"}, {"title": "z"}]},
+        {"modality": {"code": "CT"}, "min_number_instances": 3, "max_number_instances": 5, "instances": [{}]},
+        {"modality": {"code": "DX"}, "instances": [{}, {}]},
     ],
 }  # fmt: skip
 
