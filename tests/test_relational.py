@@ -12,8 +12,10 @@ from polars.testing import assert_frame_equal
 
 import verosim as vs
 from verosim import files
+from verosim.draws import stream
 from verosim.evaluation import Family, relations
 from verosim.keys import DANGLING, NONE, parent_rows
+from verosim.providers import make
 from verosim.relational.counts import Counts
 from verosim.relational.graph import depths
 from verosim.relational.links import Places, above, set_apart
@@ -124,6 +126,81 @@ def test_keys_written_in_a_schema_win() -> None:
 def test_keys_of_real_databases_are_found(name: str, keys: int) -> None:
     dataset = {p.stem: files.read(p).dataset[p.stem] for p in sorted((SHARED / name).glob("*.csv"))}
     assert sum(len(table.foreign_keys) for table in vs.inspect(dataset).values()) == keys
+
+
+def test_a_key_that_is_damaged_is_found_by_its_name_and_refused() -> None:
+    parents = pl.DataFrame({"parent_id": range(1, 201), "x": [i % 7 for i in range(200)]})
+    children = pl.DataFrame({"child_id": range(600), "parent_id": [i * 7 % 200 + 1 for i in range(600)]})
+    doubled = {"parent": pl.concat([parents, parents[:5]]), "child": children}
+    unnamed = {"parent": parents.with_columns(parent_id=pl.col("parent_id").replace(9, None)), "child": children}
+    strays = {"parent": parents, "child": children.with_columns(parent_id=pl.col("parent_id") + 12)}
+    for damaged, said in (
+        (doubled, "the primary key is not unique: 10 rows share theirs"),
+        (unnamed, "a primary key has no value"),
+        (strays, "36 of 600 rows have a key that 'parent' has not"),
+    ):
+        assert [str(k) for k in vs.inspect(damaged)["child"].foreign_keys] == ["parent_id -> parent(parent_id)"]
+        with pytest.raises(vs.DataError, match=said):
+            vs.fit(damaged, model="independent")
+    assert vs.fit(strays, model="independent", orphans="null").sample()["child"]["parent_id"].null_count() == 36
+
+
+def test_a_key_is_no_key_because_most_numbers_fit() -> None:
+    rows = {
+        "a": pl.DataFrame({"a_id": range(50)}),
+        "b": pl.DataFrame({"b_id": range(90), "size": [i % 60 for i in range(90)]}),
+    }
+    assert not any(table.foreign_keys for table in vs.inspect(rows).values())
+    twins = {str(year): pl.DataFrame({"person_id": range(year, year + 100)}) for year in (2023, 2024)}
+    assert not any(table.foreign_keys for table in vs.inspect(twins).values())
+
+
+def test_a_table_alone_may_name_itself() -> None:
+    staff = pl.DataFrame({"employee_id": range(1, 301), "manager_id": [None, *(1 + i // 3 for i in range(299))]})
+    found = vs.inspect({"staff": staff})["staff"].foreign_keys
+    assert [str(key) for key in found] == ["manager_id -> staff(employee_id)"]
+    new = vs.fit(staff, model="chain").sample()
+    assert new["manager_id"].null_count() == 1
+    assert set(new["manager_id"].drop_nulls()) <= set(new["employee_id"])
+
+
+def test_an_address_is_copied_whole_or_not_at_all_and_is_personal() -> None:
+    n, rng = 120, stream(3, "addresses")
+    streets = [f"{i} {('Oakenshaw', 'Elmdale', 'Pinewick')[i % 3]} Street" for i in range(1, 2 * n + 1)]
+    towns = make("city", np.arange(2 * n), rng).to_list()
+    owners, own = np.repeat(np.arange(n), 6), rng.random(6 * n) < 0.8
+    where = np.where(own, owners, owners + n)
+    shop = {
+        "customers": pl.DataFrame({"customer_id": np.arange(n), "street": streets[:n], "city": towns[:n]}),
+        "orders": pl.DataFrame(
+            {
+                "order_id": np.arange(6 * n),
+                "customer_id": owners,
+                "delivered_to": [streets[i] for i in where],
+                "ship_town": [towns[i] for i in where],
+            }
+        ),
+    }
+    schema = vs.inspect(shop)
+    assert [schema["orders"][name].kind for name in ("delivered_to", "ship_town")] == ["personal", "personal"]
+    new = vs.fit(shop, schema, model="chain").sample(seed=1)
+    both = new["orders"].join(new["customers"], on="customer_id")
+    street, town = both["delivered_to"] == both["street"], both["ship_town"] == both["city"]
+    assert (street & ~town).sum() == 0  # the other way round a town may be the same by chance
+    assert abs(street.mean() - own.mean()) < 4 * (0.16 / (6 * n)) ** 0.5 + 0.02
+    assert not {*new["orders"]["delivered_to"]} & {*streets}
+
+
+def test_what_no_key_ties_is_said() -> None:
+    posts, photos = (
+        pl.DataFrame({f"{name}_id": range(50), "x": [i % 3 for i in range(50)]}) for name in ("post", "photo")
+    )
+    kinds = [("Post", "photos")[i % 2] for i in range(200)]
+    votes = pl.DataFrame({"vote_id": range(200), "subject_type": kinds, "subject_id": [i % 50 for i in range(200)]})
+    notes = vs.fit({"posts": posts, "photos": photos, "votes": votes}, model="independent").notes
+    assert any(note.startswith("votes: subject_id names rows of the table that subject_type says") for note in notes)
+    assert any(note.startswith("no key ties posts, photos, votes to another table") for note in notes)
+    assert not any("no key ties" in note for note in vs.fit(shop(), model="independent").notes)
 
 
 def test_keys_of_other_types_are_one() -> None:

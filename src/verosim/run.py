@@ -32,9 +32,9 @@ from verosim.evaluation import (
 from verosim.files import Layout
 from verosim.files.disk import STANDARD, check_writable
 from verosim.frames import Shape, enter, loosen
-from verosim.infer import infer
+from verosim.infer import infer, loose_ends
 from verosim.models import Progress, silent, stage
-from verosim.relational import with_totals
+from verosim.relational import with_personal, with_totals
 from verosim.schema import Schema
 from verosim.sequences import Course
 from verosim.synthesizer import Synthesizer, check_sizes, rare_values, split
@@ -228,12 +228,12 @@ def described(opened: Opened, schema: Schema | str | Path | None) -> Schema:
     opened, given = briefed(opened, schema)
     found = infer(opened.dataset, given)
     structure = opened.layout.structure if opened.layout else {}
-    told = databases.known(found, structure) if structure else found
-    for name, frame in opened.dataset.items():
-        if given is None or name not in given:
-            learned = [rule.spec() for rule in rules.learn(frame, told[name])]
-            found = found.with_table(replace(told[name], rules=(*told[name].rules, *learned)))
-    return with_totals(opened.dataset, found, (name for name in opened.dataset if given is None or name not in given))
+    names = [name for name in opened.dataset if given is None or name not in given]
+    told = with_personal(opened.dataset, databases.known(found, structure) if structure else found, names)
+    for name in names:
+        learned = [rule.spec() for rule in rules.learn(opened.dataset[name], told[name])]
+        found = found.with_table(replace(told[name], rules=(*told[name].rules, *learned)))
+    return with_totals(opened.dataset, found, names)
 
 
 def learn(
@@ -252,7 +252,7 @@ def learn(
     found, before = keeping(described(opened, schema), keep), to_start_from(start, opened.dataset)
     part = stage(progress, 0.05, 0.8)
     synthesizer = Synthesizer(options).fit(opened.dataset, found, seed, part, start=before)
-    synthesizer.layout, synthesizer.entry = opened.layout, opened.notes
+    synthesizer.layout, synthesizer.entry = opened.layout, (*opened.notes, *loose_ends(opened.dataset, found))
     if opened.shape is not None:
         synthesizer.shape = opened.shape.tell(lambda name, column: rare_values(opened.dataset[name], column, options))
     report = measured(synthesizer, opened.dataset, full, stage(progress, 0.8, 1.0))

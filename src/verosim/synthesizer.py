@@ -33,6 +33,7 @@ from verosim.errors import (
 )
 from verosim.files import Layout
 from verosim.frames import Shape, enter, leave_completed, loosen
+from verosim.infer import check_key
 from verosim.models import STARTING, Array, Progress, part, silent
 from verosim.relational import Database, held_out, settled
 from verosim.rules import verify
@@ -109,7 +110,7 @@ class Synthesizer:
         *,
         start: Dataset | None = None,
     ) -> Self:
-        """Learn the tables of a dataset, but for a hold-out (`split`).
+        """Learn the tables of a dataset, but for a hold-out (`split`). Where keys tie tables, `auto` is the chain.
 
         start: other tables by the names of these, whose rows networks learn first: see `starting`.
         Raises DataError, SchemaError or ArgumentError before long work.
@@ -148,6 +149,8 @@ class Synthesizer:
             self.tables_[name] = TableModel.fit(frame, table, self.options, seed, rows, show, start=start.get(name))
 
     def _fit_database(self, dataset: Dataset, schema: Schema, seed: int, progress: Progress) -> None:
+        if self.options.model == "auto":  # networks cost more there than they bring: docs/decisions.md, 30
+            self.options = replace(self.options, model="chain")
         family = settled(dataset, schema, self.options.orphans)
         self.schema_, self.settled_ = _plain(family.schema), family.notes
         out = held_out(family.dataset, family.schema, family.rows, self.options, seed)
@@ -510,7 +513,9 @@ def _check(dataset: Dataset, schema: Schema, options: Options, seed: int) -> Non
     if unknown is not None:
         raise ArgumentError(f"the schema has no table {unknown!r}; {did_you_mean(unknown, schema)}")
     for name, frame in dataset.items():
-        if not tied(schema):
+        if tied(schema):
+            check_key(schema[name], frame)
+        else:
             verify(frame, rules_of(schema[name]), name)
 
 

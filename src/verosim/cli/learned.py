@@ -309,6 +309,7 @@ def inspect(
 ) -> None:
     """Print what each column is taken for, and why; write it as a schema file to edit and give back with --schema."""
     from verosim import run, targets
+    from verosim.infer import loose_ends
 
     for target in (out, recipe):
         if target is not None:
@@ -324,7 +325,7 @@ def inspect(
         say_json(found.to_dict())
     elif not quiet:
         printer(out)(_columns(found), soft_wrap=False)
-        for note in opened.notes[:SHOWN]:
+        for note in (*opened.notes, *loose_ends(opened.dataset, found))[:SHOWN]:
             printer(out)(f"note: {note}")
         printer(out)(wrote)
 
@@ -401,7 +402,8 @@ def _show_found(done: Outcome, show: Callable[..., None]) -> None:
     for note in notes[:SHOWN]:
         show(f"  note: {note}")
     if len(notes) > SHOWN:
-        show(f"  and {len(notes) - SHOWN} more notes: {done.report_path or '--json'} has all")
+        more = len(notes) - SHOWN
+        show(f"  and {more} more note{'s' * (more > 1)}: {done.report_path or '--json'} has all")
 
 
 def _together(notes: Iterable[str]) -> list[str]:

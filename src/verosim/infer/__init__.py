@@ -20,7 +20,7 @@ import polars as pl
 from verosim.errors import DataError, SchemaError, did_you_mean
 from verosim.infer.columns import dtype_of, guess
 from verosim.infer.given import check_key, fitted
-from verosim.infer.keys import with_keys
+from verosim.infer.keys import loose_ends, with_keys
 from verosim.infer.measures import facts_of
 from verosim.infer.personal import words_of
 from verosim.infer.sequences import check_sequence, with_sequence
@@ -28,7 +28,7 @@ from verosim.providers import PLACELESS
 from verosim.providers.packs import LOCALES
 from verosim.schema import Column, Schema, Table
 
-__all__ = ["Explained", "explain", "infer"]
+__all__ = ["Explained", "check_key", "explain", "infer", "loose_ends"]
 
 
 def infer(dataset: Mapping[str, pl.DataFrame], schema: Schema | None = None) -> Schema:
@@ -46,8 +46,9 @@ def infer(dataset: Mapping[str, pl.DataFrame], schema: Schema | None = None) -> 
         if name not in dataset:
             raise SchemaError(f"the schema has a table {name!r} that is not in the data; {did_you_mean(name, dataset)}")
     found = Schema({name: _table(name, frame, given.tables.get(name)) for name, frame in dataset.items()})
-    if len(dataset) > 1:
-        return with_keys(dataset, found, given)
+    found = with_keys(dataset, found, given)
+    if len(dataset) > 1 or any(table.foreign_keys for table in found.values()):
+        return found
     return Schema({n: t if n in given.tables else with_sequence(t, dataset[n]) for n, t in found.items()})
 
 

@@ -2,6 +2,9 @@
 
 Whole numbers that count from 1 lie in every key that counts as far, and prove nothing: there the name must agree too.
 Where several keys hold all values, names decide, then which key is filled most. Each key found says why.
+
+A key that its names say in full is found in damaged data too: where some rows name nobody, and where some rows of the
+other table share theirs or have none. Learning then asks what to do, where silence would lose the relation.
 """
 
 from __future__ import annotations
@@ -22,6 +25,10 @@ SELF: Final = frozenset({"parent", "manager", "boss", "supervisor", "reports", "
 PLAIN: Final = frozenset({"id", "key", "code", "no", "nr", "num", "number", "pk", "uuid", "guid", "ref", "fk"})
 _PAIRED: Final = frozenset({"id", "number", "category", "ordinal"})  # kinds of columns that make up a key together
 _LEAST: Final = 4  # letters that the beginnings of two words must share to be thought of one stem
+FULL: Final = 3  # the likeness of names that say a key in full
+FOUND: Final = 0.5  # share of the values that must be keys of the other table where names say so in full
+SOUND: Final = 0.9  # share of a table's rows that a damaged key must tell apart
+_NEVER: Final = ("personal", "empty", "boolean", "geo", "date", "datetime", "time", "duration")  # kinds of no key
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +40,7 @@ class _Key:
     primary: bool
     values: pl.Series  # as text, unique
     whole: bool  # numbers without gaps to speak of: other numbers lie in them by chance
+    harmed: int = 0  # rows of the table that share theirs with another, or have none
 
 
 def with_keys(dataset: Mapping[str, pl.DataFrame], schema: Schema, given: Schema) -> Schema:
@@ -42,10 +50,46 @@ def with_keys(dataset: Mapping[str, pl.DataFrame], schema: Schema, given: Schema
         if name not in given.tables:
             found = tuple(_of_table(schema[name], frame, known))
             schema = schema.with_table(_linked(schema[name], frame, found))
+    named = {(key.parent, key.parent_columns) for table in schema.values() for key in table.foreign_keys}
+    for key in known:
+        if key.harmed and (key.table, (key.column,)) in named and key.table not in given.tables:
+            schema = schema.with_table(_harmed(schema[key.table], key))
     for name in dataset:
         if name not in given.tables:
             schema = _with_pairs(name, dataset, schema, given)
     return schema
+
+
+def loose_ends(dataset: Mapping[str, pl.DataFrame], schema: Schema) -> list[str]:
+    """What is not learned for want of a key: tables that none ties, and columns that name rows of several tables."""
+    notes = []
+    for table in schema.values():
+        for column, said in _of_several(table, dataset[table.name], schema):
+            notes.append(
+                f"{table.name}: {column} names rows of the table that {said} says; such a key is not learned: "
+                "give it a column for each table that it names."
+            )
+    tied = {name for table in schema.values() for key in table.foreign_keys for name in (table.name, key.parent)}
+    if len(schema) > 1 and (lone := [name for name in schema if name not in tied]):
+        names = ", ".join(lone[:5]) + (f" and {len(lone) - 5} more" if len(lone) > 5 else "")
+        notes.append(f"no key ties {names} to another table: learned alone; a schema can name keys (foreign_keys).")
+    return notes
+
+
+def _of_several(table: Table, frame: pl.DataFrame, schema: Schema) -> Iterator[tuple[str, str]]:
+    """Columns such as subject_id beside subject_type, whose values are names of tables (a polymorphic key)."""
+    tables = {_home(name) for name in schema if name != table.name}
+    own = {words_of(name): name for name in table.names}
+    for words, name in own.items():
+        stem, _, last = words.rpartition(" ")
+        said = own.get(f"{stem} type") if stem and last in PLAIN else None
+        if said is None or any(name in key.columns for key in table.foreign_keys):
+            continue
+        if not isinstance(frame[said].dtype, pl.String | pl.Categorical | pl.Enum):
+            continue
+        levels = frame[said].drop_nulls().unique().cast(pl.String).to_list()
+        if 1 < len(levels) <= len(tables) and {_home(level) for level in levels} <= tables:
+            yield name, said
 
 
 def _with_pairs(name: str, dataset: Mapping[str, pl.DataFrame], schema: Schema, given: Schema) -> Schema:
@@ -87,13 +131,31 @@ def _names_rows(frame: pl.DataFrame, other: pl.DataFrame, pair: tuple[str, str])
 def _keys(dataset: Mapping[str, pl.DataFrame], schema: Schema) -> Iterator[_Key]:
     """The single columns by which rows of a table can be named: its primary key, and other unique ids."""
     for table in schema.values():
+        frame, found = dataset[table.name], False
         for column in table.columns:
-            primary, series = table.primary_key == (column.name,), dataset[table.name][column.name]
+            primary, series = table.primary_key == (column.name,), frame[column.name]
             if not primary and not (column.kind == "id" and column.unique):
                 continue
-            values = comparable(series).drop_nulls()
+            values, found = comparable(series).drop_nulls(), True
             if len(values):
                 yield _Key(table.name, column.name, primary, values.sort(), _dense(series))
+        if not found and not table.primary_key:
+            yield from _harmed_key(table, frame)
+
+
+def _harmed_key(table: Table, frame: pl.DataFrame) -> Iterator[_Key]:
+    """The column that is a table's key by its name, and that tells nearly all of its rows apart."""
+    home = _home(table.name)
+    for column in table.columns:
+        words = words_of(column.name).split()
+        stem = " ".join(_singular(w) for w in words if w not in PLAIN)
+        if column.kind in _NEVER or not {*words} & PLAIN or stem not in ("", home):
+            continue
+        values = comparable(frame[column.name]).drop_nulls()
+        alone = values.filter(values.is_unique())
+        if values.n_unique() >= SOUND * frame.height:
+            yield _Key(table.name, column.name, True, values.unique().sort(), True, frame.height - len(alone))
+            return
 
 
 def _dense(series: pl.Series) -> bool:
@@ -106,46 +168,63 @@ def _dense(series: pl.Series) -> bool:
 
 def _of_table(table: Table, frame: pl.DataFrame, known: list[_Key]) -> Iterator[ForeignKey]:
     for column in table.columns:
-        if column.kind in ("personal", "empty", "boolean", "geo", "date", "datetime", "time", "duration"):
+        scored = [] if column.kind in _NEVER else list(_candidates(column, table, known))
+        if not scored:
             continue
-        values = comparable(frame[column.name]).drop_nulls().unique()
-        fitting = [key for key in known if (key.table, key.column) != (table.name, column.name)]
-        scored = [(_likeness(column, table, key), key) for key in fitting if _within(values, key)]
+        values = comparable(frame[column.name].unique()).drop_nulls().unique()
         good = [(score, key) for score, key in scored if _believed(score, values, key)]
         if table.primary_key == (column.name,):  # of one entity in two tables, one names the other
-            good = [(score, key) for score, key in good if score >= 3 and key.primary and _smaller(table, key, frame)]
+            good = [(s, k) for s, k in good if s == FULL and k.primary and _smaller(table, k, frame, values)]
         if good:
-            score, key = max(good, key=lambda pair: (pair[0], pair[1].primary, _filled(values, pair[1])))
+            score, key = max(good, key=lambda one: _worth(one[0], one[1], values))
             yield ForeignKey((column.name,), key.table, (key.column,), _reason(values, key, score, len(good)))
 
 
+def _candidates(column: Column, table: Table, known: list[_Key]) -> Iterator[tuple[int, _Key]]:
+    """The keys that a column may name, with the likeness of the names, before any value is looked at."""
+    for key in known:
+        if (key.table, key.column) != (table.name, column.name):
+            score = _likeness(column, table, key)
+            if score == FULL or (not key.harmed and (score or not key.whole)):
+                yield score, key
+
+
 def _believed(score: int, values: pl.Series, key: _Key) -> bool:
-    """Names that agree, or are alike where at least half of the key is used, or values that no chance explains."""
+    """Names that agree, or are alike where at least half of the key is used, or values that no chance explains; names
+    that say a key in full need not have all values in it."""
+    share = _found(values, key)
+    if share < 1:
+        return score == FULL and key.primary and share >= FOUND and len(values) >= TELLING
     return score >= 2 or (score == 1 and _filled(values, key) >= 0.5) or (not key.whole and len(values) >= TELLING)
+
+
+def _found(values: pl.Series, key: _Key) -> float:
+    """The share of different values that are keys; 0 of none."""
+    return float(values.is_in(key.values.implode()).mean() or 0.0) if len(values) else 0.0  # type: ignore[arg-type]
+
+
+def _worth(score: int, key: _Key, values: pl.Series) -> tuple[float, ...]:
+    """By which of several keys that a column may name the best is found."""
+    return score == FULL, _found(values, key) == 1, score, key.primary, _filled(values, key)
 
 
 def _filled(values: pl.Series, key: _Key) -> float:
     return len(values) / len(key.values)
 
 
-def _within(values: pl.Series, key: _Key) -> bool:
-    return 0 < len(values) <= len(key.values) and bool(values.is_in(key.values.implode()).all())
-
-
-def _smaller(table: Table, key: _Key, frame: pl.DataFrame) -> bool:
+def _smaller(table: Table, key: _Key, frame: pl.DataFrame, values: pl.Series) -> bool:
     """Of two tables with one key, the one with fewer rows names the other; of equals, the later by name."""
-    return (frame.height, key.table) < (len(key.values), table.name)
+    return _found(values, key) == 1 and (frame.height, key.table) < (len(key.values), table.name)
 
 
 def _likeness(column: Column, table: Table, key: _Key) -> int:
     """How much a column's name says that it names the key: 0 not, 3 fully."""
-    own, theirs = words_of(column.name).split(), words_of(key.column).split()
-    home = [_singular(w) for w in words_of(key.table).split()]
+    own, theirs, home = words_of(column.name).split(), words_of(key.column).split(), _home(key.table).split()
     stem = [_singular(w) for w in own if w not in PLAIN]
     if own == theirs and set(own) - PLAIN:
-        return 3
+        return FULL
     if stem == home and len(own) > len(stem):
-        return 3
+        return FULL
     if key.table == table.name:
         return 2 if SELF & {*own} else 0
     if set(theirs) - PLAIN and own[-len(theirs) :] == theirs:
@@ -155,6 +234,11 @@ def _likeness(column: Column, table: Table, key: _Key) -> int:
         return 2
     alike = any(a[:_LEAST] == b[:_LEAST] for a in stem for b in home if min(len(a), len(b)) >= _LEAST)
     return 1 if alike and not WORDS["measure"].search(" ".join(own)) else 0
+
+
+def _home(name: str) -> str:
+    """The words of a table's name, each in the singular."""
+    return " ".join(_singular(w) for w in words_of(name).split())
 
 
 def _singular(word: str) -> str:
@@ -171,10 +255,20 @@ def _singular(word: str) -> str:
 
 
 def _reason(values: pl.Series, key: _Key, score: int, among: int) -> str:
-    why = f"all {len(values):,} different values are in {key.table}.{key.column}"
+    lost = len(values) - round(_found(values, key) * len(values))
+    how_many = f"{len(values) - lost:,} of" if lost else "all"
+    why = f"{how_many} {len(values):,} different values are in {key.table}.{key.column}"
     if score:
         why += ", and the names agree" if score > 1 else ", and the names are alike"
-    return why + (f"; {among - 1} other key{'s' * (among > 2)} would fit" if among > 1 else "")
+    why += f"; {among - 1} other key{'s' * (among > 2)} would fit" if among > 1 else ""
+    return why + (f"; rows there that share theirs or have none: {key.harmed:,}" if key.harmed else "")
+
+
+def _harmed(table: Table, key: _Key) -> Table:
+    """The table with a primary key that is damaged, as learning will say."""
+    why = f"its name is that of a key; rows that share theirs or have none: {key.harmed:,}"
+    column = replace(table[key.column], kind="id", step=None, digits=None, unique=False, reason=why)
+    return replace(table.with_columns(column), primary_key=(key.column,))
 
 
 def _linked(table: Table, frame: pl.DataFrame, found: tuple[ForeignKey, ...]) -> Table:

@@ -1,5 +1,6 @@
 """A whole database, learned: every table given those that own it, every key anew, and what tables have in common.
 
+    with_personal(dataset, schema, names)  what repeats personal data of another table is personal
     with_totals(dataset, schema, names)  rules about sums of children that hold in data
     settled(dataset, schema, orphans)    keys checked and numbered; what to do with those that name nobody
     held_out(...)                        the hold-out, by families: whoever is held out takes along what it owns
@@ -20,8 +21,9 @@ Read in this order:
 
 from __future__ import annotations
 
+from verosim.relational.copies import with_personal
 from verosim.relational.database import Database, held_out
 from verosim.relational.orphans import ORPHANS, Settled, settled
 from verosim.relational.totals import with_totals
 
-__all__ = ["ORPHANS", "Database", "Settled", "held_out", "settled", "with_totals"]
+__all__ = ["ORPHANS", "Database", "Settled", "held_out", "settled", "with_personal", "with_totals"]

@@ -6,19 +6,23 @@ track before. What is repeated is not drawn, or drawn and replaced where a **mar
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
 import polars as pl
 
-from verosim.keys import Ints
-from verosim.relational.graph import SURE
+from verosim.errors import VerosimError
+from verosim.keys import Ints, parent_rows
+from verosim.relational.graph import SURE, Frames, resolved
+from verosim.schema import Column, Schema, Table
 
 CHECKED: Final = 20  # rows from which what always holds is taken for a law
 OFTEN: Final = 0.5  # share of the rows that repeat a column of a row that they name, from which that is learned
 RARE: Final = 0.05  # share of the differences to be expected by chance up to which a column repeats another always
 STEADY: Final = 0.3  # share of the changes to be expected by chance up to which a mark is one of the owner
+TOGETHER: Final = 0.95  # share of the rows in which two marks agree that are taken for one
 NEVER: Final = ("id", "constant", "empty")  # kinds of columns that repeat no other's
 
 
@@ -34,6 +38,56 @@ class Copy:
     other: str  # the column of the row that is named
     mark: str = ""  # the drawn column that says in which rows it does; "" for all
     steady: bool = False  # what the mark says of an owner's first row it says of all its rows
+
+
+def with_personal(dataset: Frames, schema: Schema, names: Iterable[str]) -> Schema:
+    """The schema where what repeats personal data of another table is personal as well: the name on an order's label.
+
+    names: of the tables that are looked at, those that nobody described.
+    """
+    wanted = {*names}
+    try:
+        whole = resolved(schema, dataset)
+        for table in whole.values():
+            found = list(_personal(table, whole, dataset)) if table.name in wanted else []
+            if found:
+                schema = schema.with_table(schema[table.name].with_columns(*found))
+    except VerosimError:
+        pass  # said where the keys are settled
+    return schema
+
+
+def _personal(table: Table, schema: Schema, dataset: Frames) -> Iterator[Column]:
+    own = dataset[table.name]
+    for key in table.foreign_keys:
+        parent, above = schema[key.parent], dataset[key.parent]
+        theirs = [c.name for c in parent.columns if c.kind == "personal" and c.provider]
+        mine = [c for c in table.columns if c.kind in ("category", "text") and c.name not in key.columns]
+        if not theirs or not mine or parent.name == table.name:
+            continue
+        rows = parent_rows(own, above, key, table.name)
+        for column in mine:
+            share, other = copied(own[column.name], above.select(theirs), rows)
+            if share:
+                why = f"{share:.0%} of the rows repeat {parent.name}.{other}, which is personal"
+                yield replace(parent[other], name=column.name, unique=False, reason=why)
+
+
+def marked_together(found: Mapping[str, tuple[float, Copy]], marks: Mapping[str, pl.Series]) -> dict[str, Copy]:
+    """The copy of each column: of those of one key whose marks (n,) nearly always agree, all have the mark of one.
+
+    found: the copy of each column with the share of rows in which it repeats. The one mark says where all of them do.
+    """
+    copies, said = dict[str, Copy](), dict[str, pl.Series]()
+    for column in sorted(found, key=lambda name: -found[name][0]):
+        copy = found[column][1]
+        if copy.mark:
+            same = {c.mark for c in copies.values() if c.mark and c.key == copy.key}
+            near = next((n for n in said if n in same and _same(said[n], marks[copy.mark]) >= TOGETHER), copy.mark)
+            said[near] = said.get(near, marks[copy.mark]) * marks[copy.mark]
+            copy = replace(copy, mark=near)
+        copies[column] = copy
+    return copies
 
 
 def copied(own: pl.Series, above: pl.DataFrame, rows: Ints) -> tuple[float, str]:

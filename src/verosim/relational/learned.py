@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from io import BytesIO
 from typing import Any, Final, Self
@@ -29,7 +29,7 @@ from verosim.relational.context import (
     together,
     with_before,
 )
-from verosim.relational.copies import CHECKED, NEVER, Copy, copied, steady
+from verosim.relational.copies import CHECKED, NEVER, Copy, copied, marked_together, steady
 from verosim.relational.counts import Counts
 from verosim.relational.graph import FEW, LATE, OWNER, REFERENCE, SURE, Link, depths
 from verosim.relational.kin import Kin, kin_of
@@ -155,26 +155,38 @@ class Learned:
 
     def _look_at_copies(self, real: Real) -> None:
         """Columns that repeat one of a row that is named, or of the sibling before: in all rows, or in many."""
-        name, owner = self.table.name, real.graph.owner(self.table.name)
-        frame, ruled = real.dataset[name], {n for rule in self._told() for n in rule.columns}
+        name, frame, owner = self.table.name, real.dataset[self.table.name], real.graph.owner(self.table.name)
         free = [c.name for c in self.table.columns if c.kind not in NEVER and c.name not in self._placed()]
-        before = self._before(real)
         found = dict[str, tuple[float, Copy]]()
         for link in real.graph.of(name, OWNER, REFERENCE):
             for column in free:
                 share, other = copied(frame[column], real.dataset[link.parent], real.rows[link.name])
                 mark = "" if share >= SURE else beside(f"{column}: as {prefixed(link.parent, other)}", self.table.names)
-                held = (mark and column in ruled) or real.sums(link.parent, other, name)
-                if share > found.get(column, (0.0,))[0] and not held:
-                    new = Copy(column, link.name, other, mark)
-                    found[column] = share, replace(new, steady=link == owner and steady(self._mark(new, real), before))
-        sure = {copy.column for _, copy in found.values() if not copy.mark}
-        again = [
+                if share > found.get(column, (0.0,))[0] and not real.sums(link.parent, other, name):
+                    found[column] = share, Copy(column, link.name, other, mark)
+        copies = marked_together(found, self._marks((copy for _, copy in found.values()), real))
+        held, ruled = self._held(copies), {n for rule in self._told() for n in rule.columns}
+        kept, before = [c for c in copies.values() if not c.mark or c.column not in held], self._before(real)
+        of_owner = {mark for mark, marked in self._marks(kept, real).items() if steady(marked, before)}
+        self.copies = tuple(
             Copy(column, "", column, beside(f"{column}: as before", self.table.names))
             for column in free
-            if column not in sure | ruled and copied(frame[column], frame.select(column), before)[0]
-        ]
-        self.copies = (*again, *(copy for _, copy in found.values()))
+            if column not in ruled | {c.column for c in kept if not c.mark}
+            and copied(frame[column], frame.select(column), before)[0]
+        )
+        self.copies += tuple(
+            replace(c, steady=owner is not None and c.key == owner.name and c.mark in of_owner) for c in kept
+        )
+
+    def _held(self, copies: Mapping[str, Copy]) -> set[str]:
+        """Columns that many rows copy, but that stay as they are drawn: a rule ties them to others. One that was found
+        may be copied whole, for it holds above too; one that speaks of what is always copied is none of drawn rows."""
+        held, always = set[str](), {column for column, copy in copies.items() if not copy.mark}
+        for rule in self._told():
+            whole = len({copies[n].mark if n in copies else n for n in rule.columns}) == 1
+            if not (rule.reason and whole) and not always & {*rule.columns}:
+                held |= {*rule.columns}
+        return held
 
     def _look_at_steps(self, real: Real) -> None:
         """Columns that go on from one row of an owner to its next, as a balance does; with them their times."""
@@ -258,12 +270,21 @@ class Learned:
             self.labels[link.name] = beside(f"{link.name}: group", self.table.names)
             columns.append(pl.Series(self.labels[link.name], values, pl.Int64))
         gap = [self._gap(real)] if self.gap else []
-        return pl.DataFrame([*columns, *(self._mark(copy, real) for copy in self.copies if copy.mark), *gap])
+        return pl.DataFrame([*columns, *self._marks(self.copies, real).values(), *gap])
 
     def _gap(self, real: Real) -> pl.Series:
         """How long after the row before each real row comes, in units of the type; null for the first."""
         times = real.dataset[self.table.name][self.order].to_physical().cast(pl.Int64)
         return (times - gathered(times, self._before(real))).alias(self.gap)
+
+    def _marks(self, copies: Iterable[Copy], real: Real) -> dict[str, pl.Series]:
+        """By mark: in which real rows all columns that it is of repeat those of the row that is named."""
+        marks = dict[str, pl.Series]()
+        for copy in copies:
+            if copy.mark:
+                own = self._mark(copy, real)
+                marks[copy.mark] = marks.get(copy.mark, own) * own
+        return marks
 
     def _mark(self, copy: Copy, real: Real) -> pl.Series:
         """In which real rows a column repeats that of the row that is named."""

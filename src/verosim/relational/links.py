@@ -196,13 +196,12 @@ def again(owners: Ints, named: Ints) -> Ints:
 
 
 def rooted(depth: Ints, share: float, rng: np.random.Generator) -> Ints:
-    """The depths (n,) with this share of rows at 0: too many go one step down, too few are filled up from step 1."""
-    depth, wanted = depth.copy(), max(1, round(share * len(depth))) if len(depth) else 0
-    for level, n in ((0, int((depth == 0).sum()) - wanted), (1, wanted - int((depth == 0).sum()))):
-        if n > 0:
-            mine = np.flatnonzero(depth == level)
-            depth[rng.choice(mine, min(n, len(mine)), replace=False)] = 1 - level
-    return depth
+    """The depths (n,) with this share of rows at 0, one at least: the least deep; others there go one step down."""
+    wanted = max(1, round(share * len(depth)))
+    by_depth = np.lexsort((rng.random(len(depth)), depth))
+    out = np.maximum(depth, 1)
+    out[by_depth[:wanted]] = 0
+    return out
 
 
 def above(depth: Ints, counts: Ints, rng: np.random.Generator) -> Ints:
