@@ -15,7 +15,8 @@ from verosim.patients import Patients
 from verosim.patients.checking import check
 from verosim.patients.choosing import Choice
 from verosim.patients.exports import omop, writing
-from verosim.patients.exports.tables import COLUMNS
+from verosim.patients.exports.block import Block
+from verosim.patients.exports.tables import COLUMNS, tables
 from verosim.patients.module import load
 from verosim.patients.page import save_pages
 from verosim.patients.plain import PlainLife
@@ -69,6 +70,26 @@ def coughing(path: Path) -> Patients:
 
 def bytes_of(folder: Path) -> dict[str, bytes]:
     return {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
+
+
+SCAN: dict[str, Any] = {
+    "type": "ImagingStudy", "procedure_code": VISIT, "direct_transition": "Terminal", "series": [
+        {"modality": {"code": "CT"}, "min_number_instances": 3, "max_number_instances": 5, "instances": [{}]},
+        {"modality": {"code": "DX"}, "instances": [{}, {}]},
+    ],
+}  # fmt: skip
+
+
+def test_a_series_has_as_many_images_as_chance_gives_or_as_it_names(tmp_path: Path) -> None:
+    scan = module({"Initial": {"type": "Initial", "direct_transition": "Scan"}, "Scan": SCAN})
+    world = next(Patients(folder_of(tmp_path, {"scan": scan}), life=PlainLife(), history=None).blocks(90, seed=4))
+    images = tables(Block(world, world.lived))["imaging_studies"]
+    assert images["INSTANCE_UID"].n_unique() == images.height
+    counts = images.group_by("Id", "MODALITY_CODE").len()
+    of = {code: counts.filter(pl.col("MODALITY_CODE") == code)["len"].value_counts().rows() for code in ("CT", "DX")}
+    assert of["DX"] == [(2, world.lived.sum())]
+    assert {n for n, _ in of["CT"]} == {3, 4, 5}
+    assert all(studies > 15 for _, studies in of["CT"])  # 30 each, with a standard deviation of 4.5
 
 
 # ----------------------------------------------------------------------------------------------------- our modules

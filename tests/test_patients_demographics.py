@@ -18,6 +18,7 @@ from verosim.patients.life.demographics import (
     located,
     of_country,
     of_file,
+    only_in,
     pick,
     social_class,
 )
@@ -91,10 +92,21 @@ def test_a_users_places(tmp_path: Path) -> None:
     assert set(people["school"]) == {2, 3}
 
 
+def test_those_of_no_race_told_are_islanders_and_others_by_halves(tmp_path: Path) -> None:
+    d = of_file(written(tmp_path, line("Big", 3000, ".5,0,0,0,.1")))
+    assert d.races[-2:] == ("other", "hawaiian")
+    assert np.diff(d.race[0], prepend=0).round(9).tolist() == [0.5, 0.0, 0.0, 0.0, 0.3, 0.2]
+
+
+def test_only_people_of_a_state() -> None:
+    places = only_in(of_country("US"), "Vermont")
+    assert {places.state[i] for i in places.draw(chance)["place"]} == {"Vermont"}
+
+
 def test_what_is_wrong_is_said(tmp_path: Path) -> None:
     path = written(tmp_path, line("Big", 3000, "1,0,0,0,0"))
-    with pytest.raises(vs.FileError, match="no place in 'Elsewhere'"):
-        of_file(path, state="Elsewhere")
+    with pytest.raises(vs.ArgumentError, match="no place in the state 'Elsewhere'"):
+        only_in(of_file(path), "Elsewhere")
     path.write_text("NAME,STNAME\nA,B\n")
     with pytest.raises(vs.FileError, match="no column CTYNAME"):
         of_file(path)

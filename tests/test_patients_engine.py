@@ -33,12 +33,13 @@ def live(
     age: tuple[float, float] = (30, 30),
     seed: int = 1,
     tables: Mapping[str, LookupTable] | None = None,
+    history: float | None = None,
 ) -> World:
     """One block of n patients, who live these modules: {"name": states}, or the states of one."""
     many = modules if "Initial" not in modules else {"one": modules}
     parsed = {key: parse({"name": key, "states": states}, key) for key, states in many.items()}
     life = PlainLife(PlainPeople(age=age))
-    return next(Patients(library(parsed, tables or {}), life=life, history=None).blocks(n, seed))
+    return next(Patients(library(parsed, tables or {}), life=life, history=history).blocks(n, seed))
 
 
 def states(*chain: tuple[str, dict[str, Any]], **more: dict[str, Any]) -> States:
@@ -403,9 +404,11 @@ def test_symptoms_lead_to_visits_that_see_to_the_largest() -> None:
     feel = [("S" + str(i), {"type": "Symptom", "symptom": f"ache {i}", "exact": {"quantity": 90}}) for i in range(6)]
     world = live(states(("W", delay(1)), *feel))
     assert set(age(world, "encounters", 50849002)) == {2 * WEEK}  # 540: an emergency, the week after
-    assert set(age(world, "encounters", 702927004)) == set()  # then 450, as at that visit: no other one
-    world = live({"a": states(("W", delay(1)), *feel[:4]), "b": states(("W", delay(30)), ("S", feel[4][1]))})
-    assert set(age(world, "encounters", 702927004)) == {2 * WEEK, 6 * WEEK}  # 360; then 270 + 90
+    assert set(age(world, "encounters", 702927004)) == {3 * WEEK, 4 * WEEK}  # 450 are left, then 360; 270 are borne
+    for more, visits in ((90, {2 * WEEK}), (95, {2 * WEEK, 6 * WEEK})):  # 360; then 270 + 90 are as many as before
+        late = ("S", {"type": "Symptom", "symptom": "ache 4", "exact": {"quantity": more}})
+        world = live({"a": states(("W", delay(1)), *feel[:4]), "b": states(("W", delay(30)), late)})
+        assert set(age(world, "encounters", 702927004)) == visits
 
 
 # ------------------------------------------------------------------------------------------------- conditions
@@ -696,3 +699,34 @@ def test_an_endless_loop_that_only_shows_when_run_is_named_with_its_path() -> No
     path = r"one\.json: ([AB]) > one\.json: [AB] > one\.json: \1"
     with pytest.raises(DataError, match=rf"an endless loop without delay: {path}"):
         live(loop, 2)
+
+
+# ------------------------------------------------------------------------------------------------- history
+
+
+YEARLY: States = {
+    "Initial": {"type": "Initial", "direct_transition": "Year"},
+    "Year": {**delay(365), "conditional_transition": [
+        {"condition": {"condition_type": "Age", "operator": ">=", "quantity": 20, "unit": "years"},
+         "transition": "Die"},
+        {"transition": "Report"},
+    ]},
+    "Report": {"type": "DiagnosticReport", "codes": [code(2)], "observations": [observe(3, exact={"quantity": 1})],
+               "direct_transition": "Scan"},
+    "Scan": {"type": "ImagingStudy", "procedure_code": code(4), "series": [{}], "direct_transition": "Year"},
+    "Die": {"type": "Death", "exact": {"quantity": 0, "unit": "days"}, "direct_transition": "Terminal"},
+    "Terminal": {"type": "Terminal"},
+}  # fmt: skip
+
+
+def test_the_dead_keep_the_years_before_their_death_and_parts_stay_with_their_whole() -> None:
+    world = live(YEARLY, n=3, age=(30, 30), history=3)
+    record, people = world.record, world.people
+    lived = record["observations"]["patient"]
+    ages = (record["observations"]["start"] - people.birth[lived]) / (365.25 * DAY)
+    assert ages.min() > 16.5  # all died at twenty, ten years before the end
+    assert set(np.bincount(lived)) <= {0, 3}
+    for table, column, target in (("observations", "report", "reports"), ("imaging", "procedure", "procedures")):
+        whole = record[table][column]
+        assert (record[target]["start"][whole] == record[table]["start"]).all()
+        assert (record[target]["patient"][whole] == record[table]["patient"]).all()

@@ -11,11 +11,14 @@ from verosim.cli.common import AsJson, Quiet, Seed, app, going_on, progress_bar,
 from verosim.errors import SchemaError
 
 if TYPE_CHECKING:
+    import polars as pl
+
     from verosim.patients import Patients
     from verosim.patients.exports.writing import Written
 
 patients = typer.Typer(invoke_without_command=True)
 app.add_typer(patients, name="patients")
+DEFAULT = 100  # patients
 Pages = Annotated[
     Path | None, typer.Option(metavar="FOLDER", help="Where a page for each module goes, with its graph of states.")
 ]
@@ -24,7 +27,9 @@ Pages = Annotated[
 @patients.callback(epilog="Example: verosim patients -n 1000 --only \"condition = 'E11.9'\" -o out/")
 def live(
     context: typer.Context,
-    n: Annotated[int, typer.Option("-n", "--patients", min=0, help="How many patients; who dies is followed.")] = 100,
+    n: Annotated[
+        int | None, typer.Option("-n", "--patients", min=0, help="How many patients; who dies is followed.")
+    ] = None,
     modules: Annotated[
         Path | None, typer.Option(metavar="FOLDER", help="Modules in Synthea's format; by default our own.")
     ] = None,
@@ -44,6 +49,11 @@ def live(
         Path | None, typer.Option(metavar="FOLDER", help="Demographics, costs, insurers, places of your own.")
     ] = None,
     country: Annotated[str, typer.Option(help="Whose people they are, two letters.")] = "US",
+    state: Annotated[str | None, typer.Option(help="Only people of this state, by its whole name.")] = None,
+    people: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Who the patients are: a table, or a recipe (.yaml) of one.")
+    ] = None,
+    natural_death: Annotated[bool, typer.Option("--natural-death", help="Let people die of age, too.")] = False,
     vocabulary: Annotated[
         Path | None, typer.Option(metavar="FOLDER", help="OMOP's vocabularies, from athena.ohdsi.org.")
     ] = None,
@@ -60,7 +70,12 @@ def live(
     from verosim.patients import Patients
     from verosim.patients.exports.writing import save
 
-    found = Patients(modules, only=module, end=end, history=history, resources=resources, country=country)
+    who = None if people is None else _people(people, n, seed)
+    n = n if n is not None else DEFAULT if who is None else who.height
+    found = Patients(
+        modules, only=module, end=end, history=history, resources=resources, country=country, state=state, people=who,
+        natural_death=natural_death,
+    )  # fmt: skip
     with progress_bar(quiet) as progress, going_on(out):
         done = save(
             found, out, n, seed=seed, forms=[form.strip() for form in format.split(",")], only=only, most=most,
@@ -76,6 +91,17 @@ def live(
         say_json({"out": str(out), "seed": seed, "patients": done.patients, "dead": done.dead, "rows": done.rows})
     elif not quiet:
         _tell(found, done, out, pages)
+
+
+def _people(path: Path, n: int | None, seed: int) -> pl.DataFrame:
+    """The rows of a file; of a recipe, as many as patients are wanted."""
+    from verosim.patients.life.roster import people_of
+
+    if path.suffix.lower() not in (".yaml", ".yml"):
+        return people_of(path)
+    from verosim.recipe import Recipe
+
+    return people_of(Recipe.load(path), DEFAULT if n is None else n, seed)
 
 
 def _tell(found: Patients, done: Written, out: Path, pages: Path | None) -> None:

@@ -29,6 +29,7 @@ PATIENCE: Final = (
 )  # of builtins and vital signs, a run of which costs as much as of many states: they gather more
 CHAIN: Final = 64  # states that patients go through at once, before we look who else waits
 LOOK: Final = 1024  # how often we look whether one does
+ROWS: Final = 250_000  # of the record that we do not mind
 MANY: Final = 1000  # so many who follow others are worth a round of their own
 
 
@@ -45,6 +46,7 @@ class Engine:
         self.spins = np.zeros(world.people.n, np.int32)  # states gone through since the module's turn came
         self.done = np.zeros(world.people.n, bool)
         self.used = 0  # rows that have a patient
+        self.kept = 0  # rows of the record that were left when we last forgot
         self.rounds = 0
         self._starts = np.zeros(world.modules, np.int16)
         for slot, name in enumerate(world.plan.order):
@@ -67,10 +69,9 @@ class Engine:
         self.used += len(slot)
         people.admit(patients, slot, attempt)
         self.plan.life.demographics.born(people, world.attributes, patients)
-        if world.history is not None:
-            world.record.since[patients] = people.stop[patients] - world.history
         world.state.reshape(-1, world.modules)[patients] = self._starts
         world.wake[patients] = 0
+        world.visits[self._starts[self._starts < self.n_states]] += len(patients)
         for builtin, slot_of in zip(self.builtins, self._slots, strict=True):
             world.module[patients] = slot_of
             world.wake[patients, slot_of] = np.minimum(builtin.begin(world, patients), NOT_AGAIN)
@@ -95,7 +96,18 @@ class Engine:
             if self.used == people.n:
                 break
         self.world.lived[: self.used] = True
+        self._forget()
         return slot, attempt
+
+    def _forget(self) -> None:
+        """Drop what is too long ago to be told of: that many years before the end, before death, or before now."""
+        world, people = self.world, self.world.people
+        if world.history is None:
+            return
+        end = np.minimum(people.death, people.stop)
+        world.record.since[:] = np.where(self.done, end, np.minimum(people.now, end)) - world.history
+        world.record.forget(world.record.since)
+        self.kept = world.record.passing
 
     # --------------------------------------------------------------------------------------------- rounds
 
@@ -114,8 +126,15 @@ class Engine:
             self._do(action, patients)
             self._without_python(patients)
             self.rounds += 1
-            if self.rounds % LOOK == 0 and self.spins.max() > MOST:
-                self._endless(int(self.spins.argmax()))
+            if self.rounds % LOOK == 0:
+                self._look()
+
+    def _look(self) -> None:
+        """Look whether somebody is caught in a loop, or the record has grown much."""
+        if self.spins.max() > MOST:
+            self._endless(int(self.spins.argmax()))
+        if self.world.record.passing > 2 * self.kept + ROWS:
+            self._forget()
 
     def _without_python(self, patients: Array) -> None:
         """Let patients go on as far as the kernel can take them."""

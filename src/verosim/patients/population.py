@@ -64,6 +64,10 @@ class Attributes:
         a = self.number[name]
         return (self.kind[a, patients] == FLAG) & (self.value[a, patients] != 0)
 
+    def known(self, patients: Array, name: str) -> Array:
+        """(k,) bool: whether the attribute has any value."""
+        return self.kind[self.number[name], patients] != NIL
+
     def is_text(self, patients: Array, name: str, text: str) -> Array:
         a = self.number[name]
         return (self.kind[a, patients] == TEXT) & (self.value[a, patients] == self.texts.find(text))

@@ -45,6 +45,11 @@ KINDS: Final = (
 )  # fmt: skip
 ALWAYS: Final = {"encounters", "conditions", "allergies", "medications", "careplans", "devices"}  # kept however old
 
+POINTS: Final = (  # table and column that hold rows of another table, which began at the same time
+    ("observations", "report", "reports"), ("observations", "panel", "observations"),
+    ("imaging", "procedure", "procedures"),
+)  # fmt: skip
+
 
 class Rows:
     """One table that grows. `rows[column]` is (n,), a view: write into it, but do not keep it.
@@ -86,9 +91,14 @@ class Rows:
             wider[: len(self.data)] = self.data
             self.data = wider
 
+    def keep(self, kept: Ints) -> None:
+        """Let only these rows (n,) bool be left, with new numbers."""
+        self.n, n = int(np.count_nonzero(kept)), self.n
+        self.data[: self.n] = self.data[:n][kept]
+
 
 class Record:
-    """The tables of a block's patients. `since` (patients,): earlier rows of tables not in ALWAYS are not kept."""
+    """The tables of a block's patients. `since` (patients,): from when on their history is told in full."""
 
     def __init__(self, patients: int) -> None:
         self.tables = {name: Rows({**COMMON, **own}) for name, own in TABLES.items()}
@@ -103,7 +113,7 @@ class Record:
         self, table: str, patients: Ints, item: Ints | int, start: Ints, *, stop: Ints | int = OPEN,
         encounter: Ints | None = None, reason: Ints | int = NONE, each: int = 1, **own: Any,
     ) -> Ints:  # fmt: skip
-        """Add rows for `patients` (k,); their numbers (k,), NONE where not kept.
+        """Add rows for `patients` (k,); their numbers (k,), which hold until older rows are forgotten.
 
         The patients are all different, or each stands `each` times in a row. encounter: by default the latest one.
         """
@@ -115,17 +125,23 @@ class Record:
             encounter = self.encounter_at(patients, start)
         values = {"patient": patients, "seq": seq, "encounter": encounter, "item": item,
                   "start": start, "stop": stop, "reason": reason, **own}  # fmt: skip
-        if table in ALWAYS:
-            return self.tables[table].append(len(patients), **values)
-        kept = start >= self.since[patients]
-        n = int(np.count_nonzero(kept))
-        if n == len(patients):
-            return self.tables[table].append(n, **values)
-        rows = np.full(len(patients), NONE)
-        if n:
-            some = {k: v[kept] if isinstance(v, np.ndarray) else v for k, v in values.items()}
-            rows[kept] = self.tables[table].append(n, **some)
-        return rows
+        return self.tables[table].append(len(patients), **values)
+
+    @property
+    def passing(self) -> int:
+        """How many rows the tables have that are not in ALWAYS."""
+        return sum(len(rows) for name, rows in self.tables.items() if name not in ALWAYS)
+
+    def forget(self, before: Ints) -> None:
+        """Drop what began before a time (patients,), of tables not in ALWAYS: nothing else points to their rows."""
+        number = {}  # the new number of each old row
+        for name, rows in self.tables.items():
+            if name not in ALWAYS:
+                kept = rows["start"] >= before[rows["patient"]]
+                number[name] = np.append(np.where(kept, np.cumsum(kept) - 1, NONE), NONE)  # the last one: of NONE
+                rows.keep(kept)
+        for name, column, target in POINTS:
+            self.tables[name][column][:] = number[target][self.tables[name][column]]
 
     def open_encounter(
         self, patients: Ints, item: Ints | int, start: Ints, kind: Ints | int, module: Ints | int,

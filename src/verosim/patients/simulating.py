@@ -18,6 +18,8 @@ from verosim.patients.population import DAY, Array
 from verosim.patients.world import World
 
 if TYPE_CHECKING:
+    import polars as pl
+
     from verosim.patients.hooks import Life
 
 OWN: Final = Path(__file__).parent / "library"  # the modules that come with verosim
@@ -31,15 +33,16 @@ class Patients:
 
     modules: a folder in Synthea's format, or a library; by default our own modules. only: modules to take, by name or
     pattern, with what they call. end: the last day, a date as text. history: years before it that are recorded in full;
-    None for all. life: what else people are (see `hooks.Life`); by default from `resources` and `country`.
-    compiled: whether numba compiles what steers patients (extra `fast`); by default where it is installed.
-    The lives are the same.
+    None for all. resources, country, state, people, natural_death: of `life.Life`, which tells of them; people may be a
+    file. life: what else people are (see `hooks.Life`), in place of all of these. compiled: whether numba compiles what
+    steers patients (extra `fast`); by default where it is installed. The lives are the same.
     """
 
     def __init__(
         self, modules: str | Path | Library | None = None, *, only: Sequence[str] | None = None,
         end: str = "2026-06-01", history: float | None = 10,
-        resources: str | Path | None = None, country: str = "US", life: Life | None = None,
+        resources: str | Path | None = None, country: str = "US", state: str | None = None,
+        people: pl.DataFrame | str | Path | None = None, natural_death: bool = False, life: Life | None = None,
         compiled: bool | None = None,
     ) -> None:  # fmt: skip
         """Raises FileError, SchemaError where modules are wrong, with file and state; ArgumentError."""
@@ -48,7 +51,7 @@ class Patients:
         self.library = modules if isinstance(modules, Library) else load(modules or OWN, only)
         self.end = _day(end)
         self.history = None if history is None else int(history * YEAR)
-        self.life = life or _life(resources, country, self.end)
+        self.life = life or _life(resources, country, state, people, natural_death, self.end)
         self.plan = Plan(self.library, self.life, visits.visits())
         self._kernel = Kernel(self.plan) if (available() if compiled is None else compiled) else None
 
@@ -100,7 +103,14 @@ def _day(text: str) -> int:
         raise ArgumentError(f"end: a date such as 2026-06-01 was wanted, not {text!r}.") from error
 
 
-def _life(resources: str | Path | None, country: str, end: int) -> Life:
+def _life(
+    resources: str | Path | None, country: str, state: str | None, people: pl.DataFrame | str | Path | None,
+    natural_death: bool, end: int,
+) -> Life:  # fmt: skip
     from verosim.patients.life import Life as Lived
+    from verosim.patients.life.roster import people_of
 
-    return Lived(None if resources is None else Path(resources), country=country, end=end)
+    return Lived(
+        None if resources is None else Path(resources), end=end, country=country, state=state,
+        people=None if people is None else people_of(people), natural_death=natural_death,
+    )  # fmt: skip

@@ -20,15 +20,15 @@ from verosim.patients.world import NOT_AGAIN, World
 MONTH: Final = 30 * DAY
 YEAR: Final = 365 * DAY
 CADENCE: Final = (  # up to this age, in months, a check-up when the last one is so long ago
-    (1, MONTH), (5, 2 * MONTH), (17, 3 * MONTH), (36, 6 * MONTH),
+    (1, MONTH), (5, 2 * MONTH), (17, 3 * MONTH), (47, 6 * MONTH),
     (19 * 12, YEAR), (39 * 12, 3 * YEAR), (49 * 12, 2 * YEAR), (200 * 12, YEAR),
 )  # fmt: skip
 URGENCY: Final = (("emergency", 500), ("urgentcare", 350), ("outpatient", 300))  # by the sum of symptoms, above
 CHILD: Final = Coding("SNOMED-CT", "410620009", "Well child visit (procedure)")
 EXAM: Final = Coding("SNOMED-CT", "162673000", "General examination of patient (procedure)")
-SYMPTOM: Final = Coding("SNOMED-CT", "185345009", "Encounter for symptom (procedure)")
+SYMPTOM: Final = Coding("SNOMED-CT", "185349003", "Encounter for check up (procedure)")
 EMERGENCY: Final = Coding("SNOMED-CT", "50849002", "Emergency room admission (procedure)")
-URGENT: Final = Coding("SNOMED-CT", "702927004", "Urgent care clinic (procedure)")
+URGENT: Final = Coding("SNOMED-CT", "702927004", "Urgent care clinic (environment)")
 
 
 class Visits:
@@ -70,13 +70,15 @@ class Visits:
         due = now - interval >= self.last[some]
         if due.any():
             self._check_up(world, some[due], now[due])
-        total = np.where(due, 0, self._symptoms(world, some))
+        total = self._symptoms(world, some)
         felt = (total > URGENCY[-1][1]) & (total != self.total[some])
-        if felt.any():
-            self._see(world, some[felt], now[felt], total[felt])
+        seen = felt & ~due
+        if seen.any():
+            self._see(world, some[seen], now[seen], total[seen])
         again = np.full(len(patients), NOT_AGAIN, np.int32)
         next_time = np.minimum(self.last[some] + np.where(due, _interval(world, some, now)[0], interval), until)
-        again[free] = np.maximum(world.step_of(some, next_time), world.people.step[some] + 1)
+        next_step, next_week = world.step_of(some, next_time), world.people.step[some] + 1
+        again[free] = np.where(felt, next_week, np.maximum(next_step, next_week))  # what is left may need another visit
         return again
 
     def _check_up(self, world: World, patients: Array, now: Array) -> None:
@@ -91,9 +93,9 @@ class Visits:
         kinds = np.select(levels, [KINDS.index(kind) for kind, _ in URGENCY])
         items = np.select(levels, [self._item(code) for code in (EMERGENCY, URGENT, SYMPTOM)])
         self._open(world, patients, items, now, kinds)
+        self.total[patients] = total
         left = np.where(world.addressed[:, patients], 0, world.symptoms[:, patients])
         world.addressed[left.argmax(axis=0), patients] = True
-        self.total[patients] = self._symptoms(world, patients)
 
     def _open(self, world: World, patients: Array, items: Array, now: Array, kinds: Array) -> None:
         rows = world.open_encounter(patients, items, now, kinds, NONE)
@@ -136,8 +138,8 @@ class VisitsEnd:
 def _interval(world: World, patients: Array, now: Array) -> tuple[Array, Array]:
     """How long after a check-up the next one is due at this age (k,); and until when that holds, if it then shrinks."""
     people = world.people
-    months = (now - people.birth[patients]) // MONTH  # of a child; in years by birthdays
     years = people.age(patients, now)
+    months = np.minimum((now - people.birth[patients]) * 12 // (365.25 * DAY), 47)  # of a child; then by birthdays
     months = np.where(years >= 4, years * 12, months)
     which = np.searchsorted([limit for limit, _ in CADENCE], months, side="left")
     which = np.minimum(which, len(CADENCE) - 1)

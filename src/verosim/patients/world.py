@@ -321,6 +321,8 @@ class World:
         some = patients[sooner]
         self.people.death[some] = time[sooner]
         self.people.cause[some] = cause[sooner] if isinstance(cause, np.ndarray) else cause
+        if "Lifecycle" in self.plan.slot and len(some):
+            self.wake_module(some, "Lifecycle")  # which tells modules how many days are left
 
 
 __all__ = ["FRESH", "NOT_AGAIN", "NUMERIC", "OPEN", "STAYS", "World"]

@@ -15,7 +15,7 @@ from verosim.patients.exports import fhir_care as care
 from verosim.patients.exports import fhir_people as people
 from verosim.patients.exports.block import Block
 from verosim.patients.exports.fhir_base import Fhir, only_with
-from verosim.patients.exports.json import constant, listed, plain, record, text
+from verosim.patients.exports.json import Part, constant, listed, plain, record, text
 
 BUILDS: Final[Mapping[str, Callable[[Fhir], pl.DataFrame]]] = {
     "Patient": people.patient,
@@ -71,56 +71,23 @@ def bundles(block: Block) -> pl.DataFrame:
 
 def people_and_places(frames: Mapping[str, pl.DataFrame]) -> dict[str, pl.Series]:
     """Organization and Practitioner resources (lines) from the tables `organizations` and `providers`."""
-    out = {}
-    if "organizations" in frames:
-        out["Organization"] = (
-            frames["organizations"]
-            .select(
-                text=record(
-                    {
-                        "resourceType": constant("Organization"),
-                        "id": plain("Id"),
-                        "identifier": listed(record({"system": constant("urn:verosim"), "value": plain("Id")})),
-                        "active": "true",
-                        "name": text("NAME"),
-                        "address": listed(
-                            only_with(
-                                "CITY",
-                                {
-                                    "city": text("CITY"),
-                                    "state": text("STATE"),
-                                    "postalCode": text(pl.col("ZIP").replace("", None)),
-                                },
-                            )
-                        ),
-                    }
-                )
-            )
-            .to_series()
-        )
-    if "providers" in frames:
-        family = pl.col("NAME").str.split(" ").list.last()
-        out["Practitioner"] = (
-            frames["providers"]
-            .select(
-                text=record(
-                    {
-                        "resourceType": constant("Practitioner"),
-                        "id": plain("Id"),
-                        "identifier": listed(record({"system": constant("urn:verosim"), "value": plain("Id")})),
-                        "active": "true",
-                        "name": listed(
-                            record(
-                                {
-                                    "family": text(family),
-                                    "given": listed(text(pl.col("NAME").str.split(" ").list.first())),
-                                }
-                            )
-                        ),
-                        "gender": plain(pl.col("GENDER").replace({"F": "female", "M": "male"})),
-                    }
-                )
-            )
-            .to_series()
-        )
-    return out
+    address: dict[str, Part] = {
+        "city": text("CITY"), "state": text("STATE"), "postalCode": text(pl.col("ZIP").replace("", None)),
+    }  # fmt: skip
+    names = pl.col("NAME").str.split(" ").list
+    name: dict[str, Part] = {"family": text(names.last()), "given": listed(text(names.first()))}
+    own: dict[tuple[str, str], dict[str, Part]] = {  # by type and table, what either has beside its head
+        ("Organization", "organizations"): {"name": text("NAME"), "address": listed(only_with("CITY", address))},
+        ("Practitioner", "providers"): {
+            "name": listed(record(name)), "gender": plain(pl.col("GENDER").replace({"F": "female", "M": "male"})),
+        },
+    }  # fmt: skip
+    head: dict[str, Part] = {
+        "id": plain("Id"), "active": "true",
+        "identifier": listed(record({"system": constant("urn:verosim"), "value": plain("Id")})),
+    }  # fmt: skip
+    return {
+        kind: frames[table].select(text=record({"resourceType": constant(kind), **head, **members})).to_series()
+        for (kind, table), members in own.items()
+        if table in frames
+    }

@@ -10,8 +10,9 @@ import polars as pl
 
 from verosim.patients.exports.block import CLAIM, Block
 from verosim.patients.exports.fhir_base import HL7, SYSTEMS, Fhir, concept_of, only_with
+from verosim.patients.exports.images import instances
 from verosim.patients.exports.json import Part, constant, listed, number, plain, record, text
-from verosim.patients.exports.tables import identifiers, instances
+from verosim.patients.exports.tables import identifiers
 from verosim.patients.names import NONE
 from verosim.patients.population import Array
 from verosim.patients.record import CODE, FLAG, NUMBER, PANEL, TEXT

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import polars as pl
@@ -20,93 +20,73 @@ from verosim.patients.exports.fhir_base import (
     concept_of,
     only_with,
 )
-from verosim.patients.exports.json import constant, listed, plain, record, several, text
+from verosim.patients.exports.json import Part, constant, listed, plain, record, several, text
 from verosim.patients.names import NONE
 from verosim.patients.record import KINDS
 
+FACTS: Final = (
+    "first", "middle", "last", "maiden", "prefix", "ssn", "drivers", "passport", "address", "city", "state", "zip",
+    "phone", "marital", "race", "ethnicity",
+)  # fmt: skip
+DOCUMENTS: Final = (  # column, kind of identifier, its system
+    ("ssn", "SS", "http://hl7.org/fhir/sid/us-ssn"),
+    ("drivers", "DL", "urn:oid:2.16.840.1.113883.4.3.25"),
+    ("passport", "PPN", "http://hl7.org/fhir/sid/passport-USA"),
+)
+
 
 def patient(f: Fhir) -> pl.DataFrame:
+    address: dict[str, Part] = {
+        "line": listed(text("address")), "city": text("city"), "state": text("state"),
+        "postalCode": text(pl.col("zip").replace("", None)), "country": constant("US"),
+    }  # fmt: skip
+    marital = {"coding": listed(record({"system": constant(f"{HL7}/v3-MaritalStatus"), "code": plain("marital")}))}
+    return f.made("Patient", _persons(f), {
+        "extension": several([_race(), _ethnicity()]),
+        "identifier": several([
+            record({"system": constant("urn:verosim"), "value": plain("id")}),
+            *(_identifier(*document) for document in DOCUMENTS),
+        ]),
+        "name": listed(only_with("last", {
+            "use": constant("official"), "family": text("last"), "given": several([text("first"), text("middle")]),
+            "prefix": listed(text("prefix")),
+        })),
+        "telecom": listed(only_with("phone", {"system": constant("phone"), "value": text("phone")})),
+        "gender": plain("sex"), "birthDate": plain("birth"), "deceasedDateTime": plain("death"),
+        "address": listed(only_with("city", address, first="city")), "maritalStatus": only_with("marital", marital),
+    })  # fmt: skip
+
+
+def _persons(f: Fhir) -> pl.DataFrame:
+    """A row a patient that is shown: owner, id, sex, birth, death and FACTS, null where nobody knows them."""
     block, who = f.block, f.block.patients
-    people = block.people
+    people, died = block.people, block.died[who]
     facts = block.extra.get("people", pl.DataFrame())
-    names = ("first", "middle", "last", "maiden", "prefix", "ssn", "drivers", "passport", "address", "city", "state",
-             "zip", "phone", "marital", "race", "ethnicity")  # fmt: skip
-    known = {n: facts[n].cast(pl.String)[who] for n in names if n in facts.columns}
-    died = block.died[who]
+    known = {n: facts[n].cast(pl.String)[who] for n in FACTS if n in facts.columns}
     death = pl.Series(np.where(died, people.death[who], 0)).cast(pl.Datetime("ms")).dt.strftime(INSTANT)
     frame = pl.DataFrame({
         "owner": who, "id": block.person_ids.gather(who), "sex": np.where(people.male[who], "male", "female"),
         "birth": pl.Series(people.birth[who]).cast(pl.Datetime("ms")).dt.strftime("%Y-%m-%d"),
         "death": death.set(pl.Series(~died), None),
     } | known)  # fmt: skip
-    empty = pl.lit(None, pl.String)
-    frame = frame.with_columns(**{n: empty for n in names if n not in known})
-    race = pl.col("race").replace_strict({k: v[0] for k, v in RACES.items()}, default=None, return_dtype=pl.String)
-    race_name = pl.col("race").replace_strict({k: v[1] for k, v in RACES.items()}, default=None, return_dtype=pl.String)
-    given = several([text("first"), text("middle")])
-    hispanic = pl.when(pl.col("ethnicity").is_not_null()).then(pl.col("ethnicity") == "hispanic")
-    latin = pl.when(hispanic).then(pl.lit("2135-2")).when(hispanic.not_()).then(pl.lit("2186-5"))
-    named = pl.when(hispanic).then(pl.lit("")).when(hispanic.not_()).then(pl.lit("Not "))
-    return f.made(
-        "Patient",
-        frame,
-        {
-            "extension": several(
-                [
-                    record({"url": constant(f"{US_CORE}/us-core-race"), "extension": _group(race, race_name)}),
-                    record(
-                        {
-                            "url": constant(f"{US_CORE}/us-core-ethnicity"),
-                            "extension": _group(latin, named + pl.lit("Hispanic or Latino")),
-                        }
-                    ),
-                ]
-            )
-            if "race" in known
-            else empty,
-            "identifier": several(
-                [
-                    record({"system": constant("urn:verosim"), "value": plain("id")}),
-                    _identifier("ssn", "SS", "http://hl7.org/fhir/sid/us-ssn"),
-                    _identifier("drivers", "DL", "urn:oid:2.16.840.1.113883.4.3.25"),
-                    _identifier("passport", "PPN", "http://hl7.org/fhir/sid/passport-USA"),
-                ]
-            ),
-            "name": listed(
-                record(
-                    {
-                        "use": constant("official"),
-                        "family": text("last"),
-                        "given": given,
-                        "prefix": listed(text("prefix")),
-                    }
-                )
-            )
-            if "last" in known
-            else empty,
-            "telecom": listed(only_with("phone", {"system": constant("phone"), "value": text("phone")})),
-            "gender": plain("sex"),
-            "birthDate": plain("birth"),
-            "deceasedDateTime": plain("death"),
-            "address": listed(
-                only_with(
-                    "city",
-                    {
-                        "line": listed(text("address")),
-                        "city": text("city"),
-                        "state": text("state"),
-                        "postalCode": text(pl.col("zip").replace("", None)),
-                        "country": constant("US"),
-                    },
-                    first="city",
-                )
-            ),
-            "maritalStatus": only_with(
-                "marital",
-                {"coding": listed(record({"system": constant(f"{HL7}/v3-MaritalStatus"), "code": plain("marital")}))},
-            ),
-        },
+    return frame.with_columns(pl.lit(None, pl.String).alias(n) for n in FACTS if n not in known)
+
+
+def _race() -> pl.Expr:
+    """US Core's extension, where the race is known."""
+    code, name = (
+        pl.col("race").replace_strict({k: v[i] for k, v in RACES.items()}, default=None, return_dtype=pl.String)
+        for i in (0, 1)
     )
+    return only_with("race", {"url": constant(f"{US_CORE}/us-core-race"), "extension": _group(code, name)})
+
+
+def _ethnicity() -> pl.Expr:
+    """US Core's extension, where the ethnicity is known."""
+    hispanic = pl.col("ethnicity") == "hispanic"
+    code = pl.when(hispanic).then(pl.lit("2135-2")).otherwise(pl.lit("2186-5"))
+    name = pl.when(hispanic).then(pl.lit("")).otherwise(pl.lit("Not ")) + pl.lit("Hispanic or Latino")
+    return only_with("ethnicity", {"url": constant(f"{US_CORE}/us-core-ethnicity"), "extension": _group(code, name)})
 
 
 def _group(code: pl.Expr, display: pl.Expr) -> pl.Expr:

@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 
 from verosim.patients.exports.block import MOMENT, Block
+from verosim.patients.exports.images import instances
 from verosim.patients.names import NONE
 from verosim.patients.population import DAY, Array
 from verosim.patients.record import CODE, FLAG, KINDS, NUMBER, PANEL, TEXT
@@ -341,54 +342,6 @@ def _supplies(block: Block) -> pl.DataFrame:
 
 
 # ------------------------------------------------------------------------------------------------- images
-
-_ROOT: Final = "1.2.840.99999999.1"
-
-
-def instances(block: Block) -> pl.DataFrame:
-    """A row an image: the study's row, its series and number, and the codes of what it shows.
-
-    item, series, instance (numbers), site_code, site, modality_code, modality, title, sop_code, sop.
-    """
-    found = []
-    for number, item in enumerate(block.catalogue.items):
-        for s, series in enumerate(item.spec.get("series") or () if item.table == "imaging" else ()):
-            site, modality = series.get("body_site") or {}, series.get("modality") or {}
-            for i, image in enumerate(series.get("instances") or ()):
-                sop = image.get("sop_class") or {}
-                found.append(
-                    (
-                        number,
-                        s + 1,
-                        i + 1,
-                        site.get("code"),
-                        site.get("display"),
-                        modality.get("code"),
-                        modality.get("display"),
-                        image.get("title"),
-                        sop.get("code"),
-                        sop.get("display"),
-                    )
-                )
-    schema = {"item": pl.Int32, "series": pl.Int64, "instance": pl.Int64} | dict.fromkeys(
-        ("site_code", "site", "modality_code", "modality", "title", "sop_code", "sop"), pl.String
-    )
-    plain = [tuple(v if isinstance(v, int) or v is None else str(v) for v in row) for row in found]
-    images = pl.DataFrame(plain, schema=schema, orient="row")
-    rows = block.rows("imaging")
-    uid = block["imaging"]["uid"][rows]
-    studies = pl.DataFrame(
-        {
-            "row": rows,
-            "item": block["imaging"]["item"][rows],
-            "date": block["imaging"]["start"][rows],
-            "chance": (uid % np.uint64(10**8)).astype(np.int64),
-        }
-    )
-    return studies.join(images, on="item", how="inner", maintain_order="left_right").with_columns(
-        series_uid=pl.format(f"{_ROOT}.{{}}.{{}}.{{}}", "series", "chance", "date"),
-        instance_uid=pl.format(f"{_ROOT}.{{}}.{{}}.{{}}.{{}}", "series", "instance", "chance", "date"),
-    )
 
 
 def _imaging(block: Block) -> pl.DataFrame:

@@ -18,7 +18,7 @@ from verosim.patients.hooks import Builtin, Demographics, Finisher, Vitals
 from verosim.patients.life.bodies import Physique
 from verosim.patients.life.claims import Claims
 from verosim.patients.life.costs import Costs
-from verosim.patients.life.demographics import HARDSHIPS, Demography, burdened, located, of_country, of_file
+from verosim.patients.life.demographics import HARDSHIPS, Demography, burdened, located, of_country, of_file, only_in
 from verosim.patients.life.facilities import Places
 from verosim.patients.life.heart import Heart
 from verosim.patients.life.insurance import Insurance
@@ -88,9 +88,10 @@ class Life:
 def _demography(given: Resources, country: str, state: str | None) -> Demography:
     """The user's places, on the map where their gazetteer has them; else a packed country."""
     path = given.path("geography/demographics.csv")
+    places = of_country(country) if path is None else of_file(path, country)
+    places = places if state is None else only_in(places, state)
     if path is None:
-        return of_country(country)
-    places = of_file(path, country, state)
+        return places
     gazetteer = given.table("geography/zipcodes.csv", ("USPS", "NAME", "ZCTA5", "LAT", "LON"))
     places = places if gazetteer is None else located(places, gazetteer)
     counties = given.table("geography/sdoh.csv", ("COUNTY", "STATE", *(h.upper() for h in HARDSHIPS)))

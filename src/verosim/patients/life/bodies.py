@@ -33,15 +33,15 @@ PERCENTILES: Final = {  # of a child, in %
 PRESSURE_DRUGS: Final[Mapping[str, float]] = dict.fromkeys(
     ("314076", "310798", "308136", "197361", "979492", "197381", "866412", "866514", "313096", "313988"), 10.0
 )
-# % off HbA1c, by RxNorm code (ADA, Standards of Care 2022, 9: by class)
+# % off HbA1c, by RxNorm code (ADA, Standards of Care 2022, 9: by class; of insulin as much as it takes)
 SUGAR_DRUGS: Final[Mapping[str, float]] = {
-    "860975": 1.1, "861007": 1.1,  # metformin
+    "860975": 1.5, "861007": 1.5,  # metformin
     "897122": 1.0,  # a GLP-1 agonist
     "1373463": 0.7,  # an SGLT2 inhibitor
-    "106892": 1.5, "865098": 1.5,  # insulin
+    "106892": 3.0, "865098": 6.0,  # insulin
 }  # fmt: skip
 READS: Final = (  # attributes that modules set and values follow
-    "hypertension", "blood_pressure_controlled", "diabetes", "prediabetes", "diabetes_severity", "ckd",
+    "hypertension", "hypertension_severe", "chf", "diabetes", "prediabetes", "diabetes_severity", "ckd",
     "weight_managed_since", "weight_managed_from", "weight_managed_loss", "weight_managed_kept", "weight_taken_off",
 )  # fmt: skip
 
@@ -83,12 +83,22 @@ class Physique:
 
     def weight(self, world: World, patients: Array, time: Array) -> Floats:
         """kg (k,): as it grows, less what earlier courses took off; the grown put on nothing during a course."""
-        numbers = world.attributes.numbers
-        own = self.bodies(world.people, patients).weight(patients, age_months(world.people, patients, time))
-        own = np.maximum(own - numbers(patients, "weight_taken_off", 0.0), own / 2)
-        share, on = course(world, patients, time)
-        start = numbers(patients, "weight_managed_from", 0.0)
-        return np.where(on & (start > 0), start, own) * share
+        on = world.attributes.known(patients, "weight_managed_since")
+        out = self._own(world, patients, age_months(world.people, patients, time))
+        if on.any():
+            out[on] = self.managed(world, patients[on], time[on])
+        return out
+
+    def managed(self, world: World, patients: Array, time: Array) -> Floats:
+        """kg (k,) of those in a course of weight management: what it leaves of the weight that they had, or grow to."""
+        start = world.attributes.numbers(patients, "weight_managed_from", 0.0)
+        child = self._own(world, patients, np.minimum(age_months(world.people, patients, time), GROWN * 12.0))
+        return np.where(start > 0, start, child) * course(world, patients, time)
+
+    def _own(self, world: World, patients: Array, months: Floats) -> Floats:
+        """kg (k,) outside of courses, at these ages."""
+        own = self.bodies(world.people, patients).weight(patients, months)
+        return np.maximum(own - world.attributes.numbers(patients, "weight_taken_off", 0.0), own / 2)
 
     def percentile(self, people: Population, patients: Array, name: str, value: Array, time: Array) -> Floats:
         """How many % (k,) of children of that sex and age measure less; of the grown, as at twenty."""
@@ -124,9 +134,8 @@ def bodies_of(people: Population, patients: Array, options: Growing) -> Bodies:
     def draw(topic: str, counter: int) -> Array:
         return people.chance(patients, salt(topic), counter)
 
-    normals = np.column_stack([normal(draw("growth", 2 * i), draw("growth", 2 * i + 1)) for i in range(21)])
-    uniforms = np.column_stack([draw("weight", 0), draw("weight", 1)])
-    return grow(~people.male[patients], normals, uniforms, options)
+    normals = np.column_stack([normal(draw("growth", 2 * i), draw("growth", 2 * i + 1)) for i in range(23)])
+    return grow(~people.male[patients], normals, options)
 
 
 def age_months(people: Population, patients: Array, time: Array) -> Floats:
@@ -134,18 +143,15 @@ def age_months(people: Population, patients: Array, time: Array) -> Floats:
     return np.maximum((time - people.birth[patients]) / MONTH, 0.0)
 
 
-def course(world: World, patients: Array, time: Array) -> tuple[Floats, Flags]:
-    """What a course of weight management leaves of the weight (k,), and whether one is under way.
+def course(world: World, patients: Array, time: Array) -> Floats:
+    """The share (k,) of the weight that a course of weight management leaves.
 
-    Less and less over the first year; kept, or regained by the fifth, when the course is over.
+    Less and less over the first year; kept, or regained by the fifth.
     """
-    since = world.attributes.numbers(patients, "weight_managed_since", np.inf)
-    years = (time - since) / YEAR
-    on = (years >= 0) & (years < COURSE)
-    loss = world.attributes.numbers(patients, "weight_managed_loss", 0.0) * np.clip(years, 0, 1)
+    years = np.maximum((time - world.attributes.numbers(patients, "weight_managed_since", np.inf)) / YEAR, 0)
+    loss = world.attributes.numbers(patients, "weight_managed_loss", 0.0) * np.minimum(years, 1)
     kept = world.attributes.flags(patients, "weight_managed_kept")
-    left = np.where(kept, 1.0, np.clip((COURSE - years) / (COURSE - 1), 0, 1))
-    return np.where(on, 1 - loss * left, 1.0), on
+    return 1 - loss * np.where(kept, 1.0, np.clip((COURSE - years) / (COURSE - 1), 0, 1))
 
 
 class Reading:
@@ -170,7 +176,11 @@ class Reading:
 
     @cached_property
     def hypertension(self) -> Flags:
-        return self._flag("hypertension") & ~self._flag("blood_pressure_controlled")
+        return self._flag("hypertension")
+
+    @property
+    def severe(self) -> Flags:
+        return self._flag("hypertension_severe")
 
     @cached_property
     def diabetes(self) -> Flags:
@@ -190,7 +200,7 @@ class Reading:
 
     @property
     def hypoxemia(self) -> Flags:
-        return np.zeros(len(self._patients), bool)  # modules that cause it set the saturation themselves
+        return self._world.attributes.known(self._patients, "chf")
 
     @cached_property
     def pressure_drugs(self) -> Floats:

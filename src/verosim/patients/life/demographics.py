@@ -38,6 +38,7 @@ HARDSHIPS: Final = {  # shares of people (USDA and Census, about 2018), where a 
     "no_vehicle_access": 0.085,
     "unemployed": 0.05,
 }
+LATIN_SPEAKS: Final = 0.4885  # share of the Hispanic people of the US whose language is English (Census, ACS B16006)
 CLASSES: Final = ("Low", "Middle", "High")
 CLASS_EDGES: Final = (0.25, 0.66)
 WEIGHTS: Final = (0.2, 0.7, 0.1)  # of income, schooling and occupation in the socioeconomic score
@@ -106,7 +107,9 @@ class Demography:
         out.setdefault("age", self._age(place, chance("age band"), chance("age")))
         race = out.setdefault("race", pick(self.race[place], chance("race")))
         out.setdefault("hispanic", chance("ethnicity") < self.hispanic[place, race])
-        out.setdefault("language", np.where(chance("language") < self.speaks[race], race, len(self.language)))
+        latin = out["hispanic"] & (self.country == "US")
+        main = chance("language") < np.where(latin, LATIN_SPEAKS, self.speaks[race])
+        out.setdefault("language", np.where(main, race, len(self.language)))
         school = out.setdefault("school", pick(self.school[place], chance("education")))
         income = out.setdefault("income", self._income(place, chance("income")))
         out["occupation"] = chance("occupation")
@@ -222,10 +225,10 @@ def _packed(name: str) -> bytes:
 # --------------------------------------------------------------------------------- the user's own places
 
 
-def of_file(path: Path, country: str = "US", state: str | None = None) -> Demography:
+def of_file(path: Path, country: str = "US") -> Demography:
     """The places of a `demographics.csv`: one line each, with shares of sex, race, age bands, income and schooling.
 
-    state: only places of that state. Raises FileError where columns are missing or no place is left.
+    Raises FileError where columns are missing or there is no place.
     """
     if not path.is_file():
         raise FileError(
@@ -236,10 +239,8 @@ def of_file(path: Path, country: str = "US", state: str | None = None) -> Demogr
     missing = [c for c in wanted if c not in rows.columns]
     if missing:
         raise FileError(f"{path.name} has no column {', '.join(missing)}: see docs/patient-lives.md.")
-    if state is not None:
-        rows = rows.filter(pl.col("STNAME") == state)
     if rows.is_empty():
-        raise FileError(f"{path.name} has no place{'' if state is None else f' in {state!r}'}.")
+        raise FileError(f"{path.name} has no place.")
     packed = of_country(country) if country in countries() else of_country("US")
     return _placed(rows, packed)
 
@@ -249,7 +250,7 @@ def _placed(rows: pl.DataFrame, packed: Demography) -> Demography:
     floats: Callable[[tuple[str, ...]], Floats] = lambda names: rows.select(names).cast(pl.Float64).to_numpy()  # noqa: E731
     sexes = floats(("TOT_MALE", "TOT_FEMALE"))
     spoken = dict(zip(packed.races, zip(packed.language, packed.speaks, strict=True), strict=True))
-    races = tuple(r.lower() for r in RACES)
+    races = (*(r.lower() for r in RACES), "hawaiian")
     spoken_by = [spoken.get(r, ("english", 0.9)) for r in races]
     return Demography(
         packed.country,
@@ -261,7 +262,7 @@ def _placed(rows: pl.DataFrame, packed: Demography) -> Demography:
         female=sexes[:, 1] / sexes.sum(axis=1),
         ages=_cumulative(floats(BANDS)),
         races=races,
-        race=_cumulative(floats(RACES)),
+        race=_cumulative(_races(floats(RACES))),
         hispanic=np.repeat(floats(("HISPANIC",)), len(races), axis=1),
         language=tuple(language for language, _ in spoken_by),
         speaks=np.array([share for _, share in spoken_by]),
@@ -272,6 +273,21 @@ def _placed(rows: pl.DataFrame, packed: Demography) -> Demography:
         comfortable=packed.comfortable,
         other_language=packed.other_language,
     )
+
+
+def _races(shares: Floats) -> Floats:
+    """The shares of RACES and of Hawaiians and other islanders: half of those of whom the file tells no race."""
+    rest = np.maximum(1 - shares.sum(axis=1), 0) / 2
+    return np.column_stack([shares[:, :-1], shares[:, -1] + rest, rest])
+
+
+def only_in(places: Demography, state: str) -> Demography:
+    """The same places, of which only those of a state have people. Raises ArgumentError where there is none."""
+    known = sorted(set(places.state))
+    if state not in known:
+        raise ArgumentError(f"no place in the state {state!r}; {did_you_mean(state, known)}")
+    people = np.diff(places.people, prepend=0.0)
+    return replace(places, people=_cumulative(np.where(np.array(places.state) == state, people, 0.0)))
 
 
 def located(places: Demography, zipcodes: pl.DataFrame) -> Demography:

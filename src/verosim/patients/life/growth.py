@@ -32,15 +32,20 @@ TODDLER: Final = 2  # years: from here on weight follows BMI
 P95: Final = float(normal_quantile(np.array([0.95]))[0])
 
 
+TIES: Final = (0.77, 0.84, 0.87, 0.89, 0.91) + (0.94,) * 13
+HEAVIER: Final = 0.35  # mean z of the BMI: today's children are heavier than the charts' (NHANES)
+
+
 @dataclass(frozen=True, slots=True)
 class Growing:
     """How bodies change, beyond the charts."""
 
     # correlation of the BMI's z with that of the year before, at 3 .. 20 (Freedman and others, 2005: about .9)
-    ties: tuple[float, ...] = (0.77, 0.84, 0.87, 0.89, 0.91) + (0.94,) * 13
-    drift: tuple[float, ...] = (0.0,) * 18  # how the mean z changes in each of those years
-    heavier: float = 0.35  # mean z of the BMI at two years: today's children are heavier than the charts' (NHANES)
-    gain: tuple[float, float] = (0.3, 0.9)  # kg a year from 20 (Hutfless and others, 2013: .5 to 1 kg)
+    ties: tuple[float, ...] = TIES
+    drift: tuple[float, ...] = tuple(HEAVIER * (1 - tie) for tie in TIES)  # what each of those years adds to the z
+    heavier: float = HEAVIER  # mean z of the BMI at two years
+    spread: float = 1.0  # its standard deviation
+    gain: tuple[float, float] = (0.3, 0.9)  # kg in each year from 20 (Hutfless and others, 2013: .5 to 1 kg)
     gain_until: float = 49.0
     loss: tuple[float, float] = (0.2, 0.6)  # kg a year of the old
     loss_from: float = 60.0
@@ -134,8 +139,8 @@ class Bodies:
     height_z: Floats  # (n,) for life
     weight_z: Floats  # (n,) until two years
     bmi_z: Floats  # (n, 19) at each birthday from 2 to 20
-    gain: Floats  # (n,) kg a year while the grown put it on
-    loss: Floats  # (n,) kg a year while the old lose it
+    gain: Floats  # (n,) standard normals: how far the yearly gains of the grown lie above their mean
+    loss: Floats  # (n,) the same of the losses of the old
     options: Growing
 
     def put(self, who: Ints, others: Bodies) -> None:
@@ -184,8 +189,14 @@ class Bodies:
     def _put_on(self, who: Ints, months: Floats) -> Floats:
         """kg (k,) gained since twenty, less what age took."""
         o, years = self.options, months / 12
-        put_on = np.clip(np.minimum(years, o.gain_until) - GROWN, 0, None) * self.gain[who]
-        return put_on - np.clip(years - o.loss_from, 0, None) * self.loss[who]
+        put_on = _yearly(o.gain, np.clip(np.minimum(years, o.gain_until) - GROWN, 0, None), self.gain[who])
+        return put_on - _yearly(o.loss, np.clip(years - o.loss_from, 0, None), self.loss[who])
+
+
+def _yearly(ends: tuple[float, float], years: Floats, normals: Floats) -> Floats:
+    """The sum (k,) of even draws, one a year, to good approximation: its mean and spread are exact."""
+    spread = (ends[1] - ends[0]) * np.sqrt(years / 12)
+    return np.maximum((ends[0] + ends[1]) / 2 * years + spread * normals, 0.0)
 
 
 def no_bodies(n: int, options: Growing) -> Bodies:
@@ -194,20 +205,18 @@ def no_bodies(n: int, options: Growing) -> Bodies:
     return Bodies(np.zeros(n, bool), np.zeros(n), np.zeros(n), z, np.zeros(n), np.zeros(n), options)
 
 
-def grow(girls: Flags, normals: Floats, uniforms: Floats, options: Growing | None = None) -> Bodies:
-    """The growth of n people, from chance: normals (n, 21), uniforms (n, 2).
+def grow(girls: Flags, normals: Floats, options: Growing | None = None) -> Bodies:
+    """The growth of n people, from chance: normals (n, 23).
 
-    The first two normals are the height and the weight at birth, which go together (correlation .6); the others lead
-    the BMI's z from year to year: z' = tie z + sqrt(1 - tie^2) e, so that it spreads no wider.
+    The first two normals are the height and the weight at birth, which go together (correlation .6), the last two the
+    gains and losses of the grown. The others lead the BMI's z from year to year: z' = tie z + drift +
+    sqrt(1 - tie^2) e.
     """
     o = options or Growing()
     height = normals[:, 0]
     weight = 0.6 * height + 0.8 * normals[:, 1]
     z = np.empty((len(girls), GROWN - TODDLER + 1))
-    z[:, 0] = normals[:, 2]
-    for year, tie in enumerate(o.ties, 1):
-        z[:, year] = tie * z[:, year - 1] + np.sqrt(1 - tie**2) * normals[:, 2 + year]
-    z += o.heavier + np.cumsum([0.0, *o.drift])
-    gain = o.gain[0] + (o.gain[1] - o.gain[0]) * uniforms[:, 0]
-    loss = o.loss[0] + (o.loss[1] - o.loss[0]) * uniforms[:, 1]
-    return Bodies(girls, height, weight, z, gain, loss, o)
+    z[:, 0] = o.heavier + o.spread * normals[:, 2]
+    for year, (tie, drift) in enumerate(zip(o.ties, o.drift, strict=True), 1):
+        z[:, year] = tie * z[:, year - 1] + drift + np.sqrt(1 - tie**2) * normals[:, 2 + year]
+    return Bodies(girls, height, weight, z, normals[:, 21], normals[:, 22], o)

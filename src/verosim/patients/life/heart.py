@@ -19,6 +19,8 @@ MONTH: Final = 30 / 3652.5  # of the ten years that the equations look ahead
 WEEK: Final = 7 / 3652.5
 IHD: Final = 5  # ischemic heart disease is found so many times as often as a heart attack strikes
 ADULT: Final = 20  # years
+COHORT: Final = (40, 79)  # years that the pooled cohort equations were made for: nothing is foretold outside of them
+FRAMINGHAM: Final = 55  # years from which on a stroke is foretold by points; before, by how many have had one
 YOUNG_STROKE: Final = {20: (0.002, 0.007), 40: (0.019, 0.022)}  # prevalence to 39 and to 59, men and women (AHA 2014)
 EVERY: Final = 52  # weeks between looks at the risk
 READ: Final = ("Systolic Blood Pressure", "Total Cholesterol", "HDL")
@@ -30,7 +32,7 @@ class Heart:
     name = "Cardiovascular Disease"
     attributes: Sequence[str] = (
         "mi_risk", "ihd_risk", "stroke_risk", "atrial_fibrillation_risk", "smoker", "diabetes", "hypertension",
-        "coronary_heart_disease", "atrial_fibrillation", "race",
+        "blood_pressure_controlled", "coronary_heart_disease", "atrial_fibrillation", "race",
     )  # fmt: skip
 
     def __init__(self, physique: Physique) -> None:
@@ -56,14 +58,15 @@ class Heart:
 
         female, black = ~world.people.male[patients], world.attributes.is_text(patients, "race", "black")
         systolic, total, hdl = self.physique.usual(world, patients, READ)
-        smoker, diabetes, treated = flag("smoker"), flag("diabetes"), flag("hypertension")
-        attack = risks.ascvd(age, female, black, total, np.maximum(hdl, 10), systolic, treated, smoker, diabetes)
-        attack = risks.within(np.where(age < 40, attack * ((age - ADULT + 1) / 21) ** 2, attack), MONTH)
-        ill, flutter = flag("coronary_heart_disease"), flag("atrial_fibrillation")
+        smoker, diabetes, ill = flag("smoker"), flag("diabetes"), flag("coronary_heart_disease")
+        treated, flutter = flag("blood_pressure_controlled"), world.attributes.known(patients, "atrial_fibrillation")
+        hypertension = flag("hypertension")
+        attack = risks.ascvd(age, female, black, total, np.maximum(hdl, 10), systolic, hypertension, smoker, diabetes)
+        attack = risks.within(np.where((age >= COHORT[0]) & (age <= COHORT[1]), attack, 0.0), MONTH)
         stroke = risks.stroke(age, female, systolic, treated, diabetes, smoker, ill, flutter)
-        stroke = np.where(age < 54, _young(age, female), stroke)
+        stroke = np.where(age < FRAMINGHAM, _young(age, female), stroke)
         bmi = self.physique.measure(world, patients, "BMI", world.people.now[patients])
-        fibrillation = risks.atrial_fibrillation(age, female, bmi, systolic, treated)
+        fibrillation = np.where(flutter, 0.0, risks.atrial_fibrillation(age, female, bmi, systolic, treated))
         return {
             "mi_risk": attack,
             "ihd_risk": np.minimum(IHD * attack, 1.0),
@@ -73,7 +76,6 @@ class Heart:
 
 
 def _young(age: Array, female: Array) -> Array:
-    """Ten years' chance (k,) of a stroke before Framingham's 54 years: from the prevalence of the age group."""
+    """Ten years' chance (k,) of a stroke before Framingham's years: as many as have had one at that age."""
     group = np.where(age < 40, 0, 1)
-    share = np.array(list(YOUNG_STROKE.values()))[group, female.astype(np.int64)]
-    return share / 2  # twenty years of it in ten
+    return np.array(list(YOUNG_STROKE.values()))[group, female.astype(np.int64)]

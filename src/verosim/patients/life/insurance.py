@@ -38,6 +38,7 @@ INPUTS: Final = "payers/eligibility_input_files/"
 SENIOR: Final = 65
 COVERAGE: Final = {**COMMON, "plan": int, "secondary": int, "premium": float}
 NOBODY: Final = "NO_INSURANCE"
+STATUS: Final = {"medicare": "medicare", "medicaid": "medicaid", "dual": "dual eligible", "none": "none"}  # or private
 PUBLIC: Final = ("medicare", "medicaid", "dual")
 
 
@@ -162,8 +163,8 @@ class Insurance:
 
     name = "Health Insurance"
     attributes: Sequence[str] = (
-        "insurance_payer", "insurance plan", "state", "income", "occupation_level", "end_stage_renal_disease",
-        "blindness", "pregnant",
+        "insurance_payer", "insurance_status", "insurance plan", "state", "income", "occupation_level",
+        "end_stage_renal_disease", "blindness", "pregnant",
     )  # fmt: skip
 
     def __init__(self, resources: Resources, poverty: float) -> None:
@@ -187,6 +188,8 @@ class Insurance:
         names = np.array([attributes.texts(p) for p in (*self.plans.payers, NOBODY)])
         payer = np.where(plan == NONE, len(self.plans.payers), self.plans.payer[plan])
         attributes.set_texts(patients, "insurance_payer", names[payer])
+        statuses = np.array([attributes.texts(STATUS.get(rule, "private")) for rule in (*self.plans.rule, "none")])
+        attributes.set_texts(patients, "insurance_status", statuses[plan])  # NONE is the last
         birthday = people.birthdays[patients, people.age(patients, now) + 1]
         year = ((birthday - people.birth[patients] + WEEK - 1) // WEEK).astype(np.int32)  # the first step from then on
         yearly = np.where(

@@ -26,6 +26,7 @@ YEAR: Final = 365.25 * 86_400_000  # milliseconds
 ELEVEN: Final = np.uint64(11)  # bits off a hash leave the 53 of a float
 RELAXED: Final = 10  # so many attempts at a patient older than 90 before one of 85 to 90 will do
 ORIENTATIONS: Final = (("heterosexual", 0.966), ("homosexual", 0.016), ("bisexual", 0.018))
+ABROAD: Final = "MX"  # where those of the US were born whose first language is not English
 RH_NEGATIVE: Final = 0.15
 ATTRIBUTES: Final = (
     "gender", "race", "ethnicity", "first_language", "birth_country", "city", "state", "county", "address", "education",
@@ -77,14 +78,15 @@ class Births:
         self, people: Population, patients: Array, d: dict[str, Array]
     ) -> dict[str, tuple[Sequence[str], Array]]:
         """The attributes that are texts: the values they may have, and which one (k,) each patient has."""
-        demography, none = self.demography, np.zeros(len(patients), np.int64)
+        demography = self.demography
+        abroad = (d["language"] == len(demography.language)) & (demography.country == "US")
         loves = np.searchsorted(np.cumsum([s for _, s in ORIENTATIONS])[:-1], people.chance(patients, salt("loves")))
         return {
             "gender": (("F", "M"), people.male[patients].astype(np.int64)),
             "race": (demography.races, d["race"]),
             "ethnicity": (("nonhispanic", "hispanic"), d["hispanic"].astype(np.int64)),
             "first_language": (demography.languages, d["language"]),
-            "birth_country": ((demography.country,), none),
+            "birth_country": ((demography.country, ABROAD), abroad.astype(np.int64)),
             "city": (demography.city, d["place"]),
             "state": (demography.state, d["place"]),
             "county": (demography.county, d["place"]),

@@ -12,11 +12,13 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Final
 
+import numpy as np
 import polars as pl
 import yaml
 
 from verosim.errors import FileError
-from verosim.patients.life.growth import Growing
+from verosim.normal import normal_quantile
+from verosim.patients.life.growth import Growing, bmi_percentile
 from verosim.patients.life.vitals import Ranges
 
 
@@ -72,6 +74,7 @@ _RANGES: Final = {  # field of Ranges: where biometrics.yml has it, as many numb
     "cholesterol": "metabolic.lipid_panel.cholesterol",
     "triglycerides": "metabolic.lipid_panel.triglycerides",
     "hdl": "metabolic.lipid_panel.hdl",
+    "glucose": "metabolic.basic_panel.glucose",
     "urea_nitrogen": "metabolic.basic_panel.normal.urea_nitrogen",
     "carbon_dioxide": "metabolic.basic_panel.normal.carbon_dioxide",
     "chloride": "metabolic.basic_panel.normal.chloride",
@@ -85,6 +88,7 @@ def ranges(resources: Resources) -> Ranges:
     """The ranges of vital signs: `biometrics.yml` over our own."""
     given = resources.mapping("biometrics.yml") or {}
     found = {field: _numbers(given, place) for field, place in _RANGES.items()}
+    found["systolic_severe"] = found["systolic_high"][1:]  # one ladder: high, severe
     sizes = {f.name: len(f.default) for f in fields(Ranges) if isinstance(f.default, tuple)}
     return replace(Ranges(), **{k: tuple(v[: sizes[k]]) for k, v in found.items() if len(v) >= sizes[k]})  # type: ignore[arg-type]
 
@@ -101,7 +105,18 @@ def growing(resources: Resources) -> Growing:
         return own
     rows = [years.get(str(age), {}) for age in range(3, 21)]
     ties = tuple(float(row.get("correlation", own.ties[0])) for row in rows)
-    return replace(own, ties=ties, drift=tuple(float(row.get("diff", 0)) for row in rows), heavier=0.0)
+    own = replace(own, ties=ties, drift=tuple(float(row.get("diff", 0)) for row in rows))
+    toddlers = resources.table("nhanes_two_year_olds_bmi.csv", ("sex", "agem", "bmi", "prob"))
+    heavier, spread = (0.0, 1.0) if toddlers is None else toddlers_z(toddlers)
+    return replace(own, heavier=heavier, spread=spread)
+
+
+def toddlers_z(rows: pl.DataFrame) -> tuple[float, float]:
+    """Mean and standard deviation of the BMI's z of a sample: sex (2: girls), agem (months), bmi, prob (weight)."""
+    sex, months, bmi, weight = rows.select("sex", "agem", "bmi", "prob").cast(pl.Float64).to_numpy().T
+    z = normal_quantile(np.clip(bmi_percentile(sex == 2, np.maximum(months, 24.0), bmi), 1e-6, 1 - 1e-6))
+    mean = np.average(z, weights=weight)
+    return float(mean), float(np.sqrt(np.average((z - mean) ** 2, weights=weight)))
 
 
 def _numbers(given: Mapping[str, Any], place: str) -> list[float]:

@@ -109,7 +109,7 @@ class Sampler(Protocol):
     def sample(self, rows: int, seed: int, /) -> Any: ...
 
 
-def people_of(source: pl.DataFrame | str | Path | Sampler, n: int, seed: int = 0) -> pl.DataFrame:
+def people_of(source: pl.DataFrame | str | Path | Sampler, n: int = 0, seed: int = 0) -> pl.DataFrame:
     """The rows of people: of a frame, of a file with one table, or n that a recipe or a synthesizer makes.
 
     Raises FileError for what cannot be read, ArgumentError where there are several tables.

@@ -28,6 +28,9 @@ Range = tuple[float, float]
 
 OWN: Final = 0.6  # share of a value's variance that is the person's for life, ...
 SEASON: Final = 0.25  # ... that is this month's; the rest is this day's
+PER_PERCENT: Final = 0.85 * 28.7  # mg/dL of fasting glucose for a percent of HbA1c (ADAG: Nathan and others, 2008)
+HIGH_CHOLESTEROL: Final = 0.114  # of adults: 240 mg/dL and more (NCHS Data Brief 363, 2020)
+LOW_HDL: Final = (0.085, 0.266)  # of women and of men: below 40 mg/dL (ibid.)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,18 +39,20 @@ class Ranges:
 
     systolic: Range = (100, 139)  # mmHg
     diastolic: Range = (65, 89)
-    systolic_high: Range = (140, 170)  # of people with hypertension that nothing controls
+    systolic_high: Range = (140, 160)  # of people with hypertension, before what drugs do
+    systolic_severe: Range = (160, 185)  # where it is severe
     diastolic_high: Range = (90, 110)
     heart_rate: Range = (60, 100)  # per minute
     respiration: Range = (12, 16)
     oxygen: Range = (95, 99)  # %
     oxygen_low: Range = (75, 89)  # with hypoxemia
     temperature: Range = (36.5, 37.5)  # degrees Celsius
-    cholesterol: tuple[float, ...] = (160, 200, 239, 259, 279, 300)  # mg/dL; by severity of diabetes
+    cholesterol: tuple[float, ...] = (160, 200, 239, 259, 279, 300)  # mg/dL; by severity of diabetes, from 1 up
     triglycerides: tuple[float, ...] = (100, 150, 199, 499, 550, 600)
     hdl: tuple[float, ...] = (80, 59, 40, 30, 25, 20)  # the more severe, the lower
-    hba1c: tuple[float, ...] = (4.6, 5.6, 6.4, 11.0)  # %: ends of normal, prediabetes and diabetes
-    glucose_spread: float = 0.08  # of fasting glucose about what HbA1c implies, as a share
+    hba1c: tuple[Range, Range, Range] = ((5.0, 5.7), (5.8, 6.4), (6.6, 12.0))  # %: normal, prediabetes and diabetes
+    hba1c_least: float = 4.6  # treatment brings it to normal, not below
+    glucose: tuple[float, ...] = (70, 100, 125, 200)  # mg/dL, fasting: ends of normal, prediabetes and diabetes
     microalbumin: tuple[float, ...] = (2, 17, 30, 300, 600)  # mg/g: normal, controlled, not controlled, proteinuria
     egfr: tuple[float, ...] = (130, 90, 60, 30, 15, 5)  # mL/min: the ends of stages none to 5 of kidney disease
     urea_nitrogen: Range = (7, 20)  # mg/dL
@@ -69,7 +74,9 @@ class Who(Protocol):
     @property
     def bmi(self) -> Floats: ...
     @property
-    def hypertension(self) -> Flags: ...  # that nothing controls
+    def hypertension(self) -> Flags: ...
+    @property
+    def severe(self) -> Flags: ...  # hypertension
     @property
     def diabetes(self) -> Flags: ...
     @property
@@ -115,63 +122,67 @@ def step(ends: tuple[float, ...], which: Ints, u: Floats) -> Floats:
 
 def systolic(who: Who, r: Ranges) -> Floats:
     """Systolic pressure (k,) in mmHg; a child's grows with it (NHBPEP, Pediatrics 2004)."""
-    return _pressure(who, r.systolic, r.systolic_high, quantile(who, "pressure"), 1.0)
+    u = quantile(who, "pressure")
+    high = np.where(who.severe, between(r.systolic_severe, u), between(r.systolic_high, u))
+    return _pressure(who, r.systolic, high, u, 1.0)
 
 
 def diastolic(who: Who, r: Ranges) -> Floats:
     """Diastolic pressure (k,) in mmHg, which rises and falls with the systolic one (correlation about .7)."""
     z = level(who, "pressure")
     u = normal_share(0.7 * z + np.sqrt(1 - 0.49) * who.normals("diastolic:month"))
-    above = _pressure(who, r.systolic, r.systolic_high, normal_share(z), 1.0)
-    return np.minimum(_pressure(who, r.diastolic, r.diastolic_high, u, 0.6), above - 15)
+    return np.minimum(_pressure(who, r.diastolic, between(r.diastolic_high, u), u, 0.6), systolic(who, r) - 15)
 
 
-def _pressure(who: Who, usual: Range, high: Range, u: Floats, drugs: float) -> Floats:
-    """A pressure (k,) at u, less what drugs take off that of people with hypertension."""
+def _pressure(who: Who, usual: Range, high: Floats, u: Floats, drugs: float) -> Floats:
+    """A pressure (k,) at u, or `high` (k,) with hypertension, less what drugs then take off it."""
     young = np.clip(who.age / 18, 0.55, 1)
-    value = np.where(who.hypertension, between(high, u), between(usual, u) * young)
+    value = np.where(who.hypertension, high, between(usual, u) * young)
     return value - np.where(who.female, 1, -1) - np.where(who.hypertension, who.pressure_drugs * drugs, 0)
 
 
 def hba1c(who: Who, r: Ranges) -> Floats:
-    """Glycated haemoglobin (k,) in %: normal, before diabetes, or with it, where it rises with the BMI."""
+    """Glycated haemoglobin (k,) in %: normal, before diabetes, or with it: then about a quarter of the BMI."""
     z = level(who, "sugar")
-    heavy = np.clip((who.bmi - 27) / 22, 0, 1)
-    stage = np.where(who.diabetes, 2, np.where(who.prediabetes, 1, 0))
-    ill = normal_share(0.8 * z + 1.5 * (heavy - 0.5))
-    value = step(r.hba1c, stage, np.where(who.diabetes, ill, normal_share(z)))
-    return np.maximum(value - who.sugar_drugs, r.hba1c[0])  # treatment brings it to normal, not below
+    u, (normal, before, ill) = normal_share(z), r.hba1c
+    with_it = np.clip(who.bmi / 4 + 0.3 * z, *ill)
+    value = np.where(who.diabetes, with_it, np.where(who.prediabetes, between(before, u), between(normal, u)))
+    return np.maximum(value - who.sugar_drugs, r.hba1c_least)
 
 
 def glucose(who: Who, r: Ranges) -> Floats:
-    """Fasting glucose (k,) in mg/dL: what HbA1c implies on average, less what meals add, and the day's own share."""
-    fasting = 0.85 * risks.mean_glucose(hba1c(who, r))
-    return np.maximum(fasting * np.exp(r.glucose_spread * who.normals("glucose:day")), 55.0)
+    """Fasting glucose (k,) in mg/dL, by how far diabetes has come; it goes with HbA1c, of which drugs take a part."""
+    found = np.where(who.diabetes, 2, np.where(who.prediabetes, 1, 0))
+    stage = np.where(who.severity > 0, np.minimum(who.severity, 2), found)
+    u = normal_share(0.9 * level(who, "sugar") + np.sqrt(1 - 0.81) * who.normals("glucose:day"))
+    lower = PER_PERCENT * np.where(stage > 0, who.sugar_drugs, 0.0)
+    return np.maximum(step(r.glucose, stage, u) - lower, r.glucose[0])
 
 
 def cholesterol(who: Who, r: Ranges) -> Floats:
-    """Total cholesterol (k,) in mg/dL."""
-    return step(r.cholesterol, _severity(who), quantile(who, "cholesterol"))
+    """Total cholesterol (k,) in mg/dL: high in some for life; by the severity of diabetes."""
+    z = level(who, "cholesterol")
+    high = normal_share(who.normals("high cholesterol:life")) < HIGH_CHOLESTEROL
+    free = np.where(high, 280 + 20 * z, 170 + 30 * z)
+    return np.where(who.severity == 0, free, step(r.cholesterol, who.severity, normal_share(z)))
 
 
 def triglycerides(who: Who, r: Ranges) -> Floats:
     """Triglycerides (k,) in mg/dL."""
-    return step(r.triglycerides, _severity(who), quantile(who, "fat"))
+    return step(r.triglycerides, who.severity, quantile(who, "fat"))
 
 
 def hdl(who: Who, r: Ranges) -> Floats:
-    """HDL cholesterol (k,) in mg/dL: low where triglycerides are high."""
-    low = normal_share(0.5 * level(who, "fat") + np.sqrt(0.75) * who.normals("hdl:life"))
-    return step(r.hdl, _severity(who), low)  # the ladder leads down
+    """HDL cholesterol (k,) in mg/dL: low in some for life, and where triglycerides are high."""
+    z = 0.5 * level(who, "fat") + np.sqrt(0.75) * who.normals("hdl:life")
+    low = normal_share(who.normals("low hdl:life")) < np.where(who.female, *LOW_HDL)
+    free = np.where(low, 30 - 3 * z, 55 - 5 * z)
+    return np.where(who.severity == 0, free, step(r.hdl, who.severity, normal_share(z)))  # the ladder leads down
 
 
 def ldl(who: Who, r: Ranges) -> Floats:
     """LDL cholesterol (k,) in mg/dL: what the other three leave."""
     return np.maximum(risks.ldl(cholesterol(who, r), hdl(who, r), triglycerides(who, r)), 25.0)
-
-
-def _severity(who: Who) -> Ints:
-    return np.where(who.diabetes | who.prediabetes, who.severity, 0)
 
 
 def filtration(who: Who, r: Ranges) -> Floats:
