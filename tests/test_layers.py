@@ -11,7 +11,7 @@ import pytest
 SRC = Path(__file__).parents[1] / "src" / "verosim"
 
 LAYERS = [  # a package counts as one layer; inside it, modules may import each other
-    "errors", "draws", "normal", "models", "schema", "keys", "forms", "timeline", "providers", "infer", "files",
+    "errors", "draws", "normal", "models", "schema", "keys", "forms", "timeline", "providers", "files", "infer",
     "frames", "expressions", "rules", "databases", "codec", "starting", "archive", "distinct", "table_model",
     "workers", "control", "relational", "faults", "sequences", "synthesizer", "recipe", "pages", "simulation",
     "patients", "evaluation", "compat", "targets", "run", "generating", "augmenting", "comparing", "judging", "cli",

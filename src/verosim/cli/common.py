@@ -163,6 +163,17 @@ def only_one(as_json: bool, out: str | None) -> None:
 
 
 @contextmanager
+def going_on(out: Path) -> Iterator[None]:
+    """Say, where a long run is stopped whose parts are kept, that it can go on."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        if (out / ".parts").is_dir():
+            say_aside(f"note: the parts in {out} are kept; the same command goes on from there.")
+        raise
+
+
+@contextmanager
 def progress_bar(quiet: bool) -> Iterator[Callable[[float, str], None]]:
     """A bar on standard error that appears after a second, on a terminal; nothing otherwise."""
     if quiet or not err.is_terminal:
