@@ -25,19 +25,10 @@ MM3 = {
     "sources": {"people": {"rate": RATE}},
     "stations": {"desk": {"servers": SERVERS, "service": {"exponential": 1}}},
 }
-NETWORK = {
-    "sources": {"orders": {"rate": 1.0, "to": "a"}},
-    "stations": {
-        "a": {"servers": 1, "service": {"exponential": 0.5}, "next": {"b": 0.5, "c": 0.5}},
-        "b": {"servers": 1, "service": {"exponential": 0.8}, "next": {"d": 1.0}},
-        "c": {"servers": 2, "service": {"exponential": 1.5}, "next": "d"},
-        "d": {"servers": 1, "service": {"exponential": 0.4}, "next": {"a": 0.2, "exit": 0.8}},
-    },
-}
+NETWORK = Path(__file__).parents[1] / "examples" / "scenarios" / "network.yaml"
 STREAMED = """
-import json
 from verosim.simulation import Scenario
-done = Scenario(json.loads(a[0])).save(a[1], int(a[2]), format="parquet")
+done = Scenario.load(a[0]).save(a[1], int(a[2]), format="parquet")
 print(done.rows["cases"] + done.rows["log"])
 """
 
@@ -79,7 +70,7 @@ def cpu(work: Callable[[], Any], times: int = 3) -> float:
 
 
 def measured(events: int) -> list[dict[str, Any]]:
-    queue, network = Scenario(MM3), Scenario(NETWORK)
+    queue, network = Scenario(MM3), Scenario.load(NETWORK)
     for scenario in (queue, network):
         scenario.run(50_000, seed=1)
         scenario.run(50_000, seed=1, engine="fast")
@@ -111,9 +102,7 @@ def streamed(events: int) -> dict[str, Any]:
 
     with tempfile.TemporaryDirectory() as folder:
         code = f"import sys; a = sys.argv[1:]\n{STREAMED}"
-        cost = spent(
-            sys.executable, "-c", code, json.dumps(NETWORK), str(Path(folder) / "out"), str(int(events / 4.75))
-        )
+        cost = spent(sys.executable, "-c", code, str(NETWORK), str(Path(folder) / "out"), str(int(events / 4.75)))
     return {
         "what": f"{int(cost.output.split()[-1]):,} events to Parquet",
         "value": cost.peak_mb,

@@ -662,6 +662,13 @@ def test_an_exact_time_is_only_kept_with_a_day_that_many_hold() -> None:
 # ------------------------------------------------------------------------------------------------ forged files
 
 
+DOCUMENTS = (
+    {"size": 1, "to": {"town": "Ulm", "at": [1.5, 2.5]}, "lines": [{"sku": "A", "tags": ["x", "y"]}, {"sku": "B"}]},
+    {"size": 2, "to": None, "lines": []},
+    {"size": 3, "to": {"town": None, "at": []}},
+)
+
+
 def many_kinds() -> pl.DataFrame:
     n = 60
     return pl.DataFrame(
@@ -676,6 +683,7 @@ def many_kinds() -> pl.DataFrame:
             "place": [f"{i % 7}.5, {i % 3}.5" for i in range(n)],
             "key": range(n),
             "mail": ["a@b.example", None] * 30,
+            "noted": [json.dumps(DOCUMENTS[i % len(DOCUMENTS)]) if i % 9 else None for i in range(n)],
         }
     )
 
@@ -683,7 +691,7 @@ def many_kinds() -> pl.DataFrame:
 def many_kinds_codec() -> TableCodec:
     frame = many_kinds()
     kinds = {"rank": ("ordinal", {"levels": ("low", "high")}), "said": ("text", {}), "place": ("geo", {})}
-    kinds |= {"key": ("id", {}), "mail": ("personal", {"provider": "email"})}
+    kinds |= {"key": ("id", {}), "mail": ("personal", {"provider": "email"}), "noted": ("json", {})}
     columns = [column_of(s, *kinds.get(s.name, (None, {}))[:1], **kinds.get(s.name, (None, {}))[1]) for s in frame]
     return TableCodec(Table("t", tuple(columns))).fit(frame)
 

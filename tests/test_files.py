@@ -437,7 +437,14 @@ def test_a_missing_file_names_a_near_one(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        (b"a,b,a,b,c\n1,2,3,4,5\n", "stand twice in the header: 'a', 'b'"),
+        (
+            b"a,b,a,b,c\n1,2,3,4,5\n",
+            "stand twice in the header: 'a', 'b'.*Rename column 3 of the file, which holds some",
+        ),
+        (
+            b'a,b,a\n1,2,1\n"x",4,x\n',
+            "twice in the header: 'a'.*Delete column 3 of the file, which holds what column 1",
+        ),
         (b"a,b\n1,2\n3\n", "row 1: line 3 has 1 cells"),
         (b"a,b\n1,2\n3,4,5\n", "row 1: line 3 has 3 cells"),
         (b"a,b\n1\n1,2,3\n", "row 0: line 2 has 1 cells"),

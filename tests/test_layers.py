@@ -11,10 +11,11 @@ import pytest
 SRC = Path(__file__).parents[1] / "src" / "verosim"
 
 LAYERS = [  # a package counts as one layer; inside it, modules may import each other
-    "errors", "draws", "normal", "models", "schema", "keys", "forms", "timeline", "providers", "infer", "files",
+    "errors", "draws", "normal", "models", "schema", "keys", "forms", "timeline", "providers", "files", "infer",
     "frames", "expressions", "rules", "databases", "codec", "starting", "archive", "distinct", "table_model",
-    "workers", "control", "relational", "sequences", "synthesizer", "recipe", "pages", "simulation", "patients",
-    "evaluation", "compat", "targets", "run", "generating", "augmenting", "comparing", "judging", "cli", "web",
+    "workers", "control", "relational", "faults", "sequences", "synthesizer", "recipe", "pages", "simulation",
+    "patients", "evaluation", "compat", "targets", "run", "generating", "augmenting", "comparing", "judging", "cli",
+    "web",
 ]  # fmt: skip
 DOORS = {"__init__", "__main__"}  # of verosim itself: they may import everything
 UNSAFE = {"pickle", "cPickle", "_pickle", "dill", "cloudpickle", "joblib", "marshal", "shelve"}

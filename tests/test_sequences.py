@@ -296,6 +296,56 @@ def test_a_log_keeps_its_order_of_activities() -> None:
     assert drawn["at"].max() <= log()["at"].max()
 
 
+def working(cases: int = 400) -> pl.DataFrame:
+    """Cases of an office: an answer comes days after an arrival; all happens from 8 to 16, Monday to Friday."""
+    rng = np.random.default_rng(4)
+    days = rng.integers(0, 100, cases)
+    wait = rng.choice([1, 2, 3, 7, 14, 21], cases)
+    day = np.stack([days, days + wait]) // 5 * 7 + np.stack([days, days + wait]) % 5  # working days
+    seconds = day * 86_400 + rng.integers(8 * 3600, 16 * 3600, (2, cases))
+    at = [datetime(2024, 1, 1) + timedelta(seconds=int(s)) for s in seconds.T.ravel()]
+    what = ["ask", "answer"] * cases
+    return pl.DataFrame({"case": np.repeat([f"c{i}" for i in range(cases)], 2), "at": at, "activity": what})
+
+
+def test_a_log_keeps_office_hours_and_cycle_times() -> None:
+    real = working()
+    drawn = vs.fit(real).sample(course=vs.Course(sequences=400))
+    hours, days = drawn["at"].dt.hour(), drawn["at"].dt.weekday()
+    assert ((hours >= 8) & (hours < 16) & (days <= 5)).mean() > 0.9  # of all hours of the week these are a quarter
+    took = [
+        f.group_by("case").agg(pl.col("at").max() - pl.col("at").min())["at"].dt.total_hours() for f in (real, drawn)
+    ]
+    quantiles = [np.quantile(t.to_numpy(), np.linspace(0.05, 0.95, 19)) for t in took]
+    assert np.abs(quantiles[0] - quantiles[1]).mean() < 48
+
+
+def test_what_follows_from_a_sequence_is_made(tmp_path: Path) -> None:
+    """Counts, ends, durations and names of the way that a case goes agree with its rows."""
+    rows = {
+        "n": pl.len(),
+        "works": (pl.col("activity") == "work").sum(),
+        "ended": pl.col("at").max(),
+        "took": ((pl.col("at").max() - pl.col("at").min()).dt.total_seconds() / 3600).round(2),
+        "way": pl.lit("way ") + pl.len().cast(pl.String),
+    }
+    real = log().with_columns(e.over("case").alias(name) for name, e in rows.items())
+    learned = vs.fit(real)
+    drawn = learned.sample(course=vs.Course(sequences=100))
+    wrong = {
+        n
+        for n, e in rows.items()
+        if n not in ("took", "way") and not drawn.select((e.over("case") == pl.col(n)).all()).item()
+    }
+    assert not wrong
+    assert drawn.select(((rows["took"].over("case") - pl.col("took")).abs() < 0.006).all()).item()
+    assert drawn.group_by("n").agg(pl.col("way").n_unique())["way"].max() == 1
+    with pytest.raises(vs.ArgumentError, match="follows from what happens"):
+        learned.sample(course=vs.Course(given=pl.DataFrame({"n": [3]})))
+    learned.save(tmp_path / "log.verosim")
+    assert vs.load(tmp_path / "log.verosim").sample(50).equals(learned.sample(50))
+
+
 def test_a_chain_learns_what_follows() -> None:
     """After 0 always 1, after 1 always the end."""
     rng = np.random.default_rng(0)
@@ -327,11 +377,29 @@ def test_errors_name_the_row() -> None:
         vs.fit(keyed(), said(keyed(), time="room", key="sensor"))
 
 
+@pytest.mark.parametrize(
+    "what", ["one row", "rows of their own", "two cases", "one activity", "no activity twice", "days"]
+)
+def test_small_and_odd_logs(what: str) -> None:
+    rows = log(40)
+    odd = {
+        "one row": rows.head(1),
+        "rows of their own": rows.unique("case", maintain_order=True),
+        "two cases": rows.filter(pl.col("case").rank("dense") <= 2),
+        "one activity": rows.with_columns(activity=pl.lit("a")),
+        "no activity twice": rows.with_columns(activity=pl.int_range(pl.len()).cast(pl.String)),
+        "days": rows.with_columns(pl.col("at").dt.date()),
+    }[what]
+    drawn = vs.fit(odd, said(odd, time="at", key="case", activity="activity")).sample()
+    assert drawn.schema == odd.schema
+    assert drawn.height == odd.height or what == "two cases"  # keys that stay have one sequence each
+
+
 def test_what_cannot_be_asked(one: vs.Synthesizer, many: vs.Synthesizer) -> None:
     with pytest.raises(vs.ArgumentError, match="one long series"):
         one.sample(course=vs.Course(sequences=3))
-    with pytest.raises(vs.ArgumentError, match="single rows"):
-        many.sample(5, where={"room": "bath"})
+    with pytest.raises(vs.ArgumentError, match="one long series"):
+        one.sample(5, where={"state": "on"})
     with pytest.raises(vs.ArgumentError, match="not the same"):
         many.sample(course=vs.Course(given=pl.DataFrame({"temp": [1.0]})))
     with pytest.raises(vs.ArgumentError, match="start"):

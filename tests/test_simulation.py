@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from math import exp, factorial, sqrt
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,8 @@ from hypothesis import strategies as st
 from verosim.simulation import Scenario, Simulated, fast
 
 ENGINES = ["calendar", *(["fast"] if fast.available() else [])]
+EXAMPLES = Path(__file__).parents[1] / "examples" / "scenarios"
+NETWORK, WORKSHOP = (Scenario.load(EXAMPLES / f"{name}.yaml") for name in ("network", "workshop"))
 SIGMAS = 4.5  # of a mean over independent parts: one test in 150,000 fails by chance
 
 
@@ -115,19 +118,8 @@ def test_no_limit_of_servers_is_poisson() -> None:
     assert wait_of(run)[0] == 0
 
 
-NETWORK = {
-    "sources": {"orders": {"rate": 1.0, "to": "a"}},
-    "stations": {
-        "a": {"servers": 1, "service": {"exponential": 0.5}, "next": {"b": 0.5, "c": 0.5}},
-        "b": {"servers": 1, "service": {"exponential": 0.8}, "next": {"d": 1.0}},
-        "c": {"servers": 2, "service": {"exponential": 1.5}, "next": "d"},
-        "d": {"servers": 1, "service": {"exponential": 0.4}, "next": {"a": 0.2, "exit": 0.8}},
-    },
-}
-
-
 def test_jackson_network() -> None:
-    run = Scenario(NETWORK).run(60_000 if "fast" in ENGINES else 15_000, seed=9)
+    run = NETWORK.run(60_000 if "fast" in ENGINES else 15_000, seed=9)
     rates = {"a": 1.25, "b": 0.625, "c": 0.625, "d": 1.25}
     for station, (mean, servers) in {"a": (0.5, 1), "b": (0.8, 1), "c": (1.5, 2), "d": (0.4, 1)}.items():
         load = rates[station] * mean
@@ -189,7 +181,7 @@ def test_breakdowns_take_their_share_of_the_time() -> None:
 @pytest.mark.parametrize("seed", range(3))
 def test_littles_law_is_exact_on_the_log(seed: int) -> None:
     """The time integral of the number inside, counted event by event, is the sum of all stays, to the microsecond."""
-    log = Scenario(NETWORK).run(2_000, seed=seed, engine="calendar").log
+    log = NETWORK.run(2_000, seed=seed, engine="calendar").log
     come, gone = (log[k].to_physical().to_numpy() for k in ("enqueue", "complete"))
     times = np.concatenate([come, gone])
     order = np.argsort(times, kind="stable")
@@ -228,27 +220,9 @@ def test_recursion_and_calendar_agree(servers: int) -> None:
     assert closed.log["resource"].equals(events.log["resource"])
 
 
-RICH = {
-    "until": 3_000,
-    "attributes": {"urgent": {"choice": {1: 0.2, 2: 0.8}}, "size": {"lognormal": [0, 0.5]}},
-    "resources": {"room": 3},
-    "stocks": {"parts": {"start": 20, "at": 5, "upto": 25, "lead": {"uniform": [1, 5]}}},
-    "sources": {"day": {"rate": 1.2, "hours": [0.5] * 8 + [1.5] * 8 + [1] * 8, "to": "in"}},
-    "stations": {
-        "in": {"servers": 2, "service": "size * exponential(0.8)", "queue": "priority", "priority": "urgent",
-               "preempt": "resume", "patience": {"exponential": 20},
-               "next": [{"when": "size > 1", "to": "work"}, {"to": "pack"}]},
-        "work": {"servers": 3, "service": {"gamma": [2, 0.6]}, "needs": {"room": 1}, "takes": {"parts": 1},
-                 "capacity": 8, "full": "wait", "breaks": {"up": {"exponential": 50}, "down": {"exponential": 5}},
-                 "interrupted": "restart", "next": {"pack": 0.7, "in": 0.3}},
-        "pack": {"servers": [{"servers": 2, "hours": [0, 24]}], "batch": {"size": 3, "wait": 4}, "service": 1},
-    },
-}  # fmt: skip
-
-
 @pytest.mark.skipif("fast" not in ENGINES, reason="numba is not installed")
 def test_python_and_compiled_calendars_agree_to_the_last_bit() -> None:
-    plain, compiled = (Scenario(RICH).run(seed=3, engine=e) for e in ("calendar", "fast"))
+    plain, compiled = (WORKSHOP.run(seed=3, engine=e) for e in ("calendar", "fast"))
     assert plain.log.equals(compiled.log)
     assert plain.cases.equals(compiled.cases)
     assert plain.tables["orders"].equals(compiled.tables["orders"])
@@ -256,7 +230,7 @@ def test_python_and_compiled_calendars_agree_to_the_last_bit() -> None:
 
 
 def test_the_same_seed_gives_the_same_rows() -> None:
-    first, again, other = (Scenario(RICH).run(300, seed=s) for s in (1, 1, 2))
+    first, again, other = (WORKSHOP.run(300, seed=s) for s in (1, 1, 2))
     assert first.log.equals(again.log)
     assert not first.log.equals(other.log)
 
@@ -313,6 +287,8 @@ def test_whatever_the_scenario_nobody_is_lost_and_nothing_is_overfull(a: Any, b:
         inside = (v["station"] == i) & (v["outcome"] != 4)  # all but those who found no place
         assert most_at_once(v["enqueue"][inside], v["complete"][inside]) <= (station["capacity"] or 240)
         rooms += [(start, complete)] * station["needs"].get("room", 0)
+    for (_, indicator), values in run.measured().items():
+        assert indicator != "utilisation" or not values[0] > 1 + 1e-9
     if rooms:
         assert most_at_once(*(np.concatenate([r[i] for r in rooms]) for i in (0, 1))) <= 2
 

@@ -13,10 +13,11 @@ import polars as pl
 import pytest
 
 import verosim as vs
-from verosim.errors import ArgumentError, DataError, SchemaError, VerosimError
-from verosim.simulation import ENGINES, Scenario, library
+from verosim.errors import DataError
+from verosim.simulation import Scenario, arrivals, library, saving
 
 START = dt.datetime(2025, 1, 6)
+EXAMPLES = Path(__file__).parents[1] / "examples" / "scenarios"
 
 
 def minutes(series: pl.Series) -> list[float | None]:
@@ -119,6 +120,28 @@ def test_batches_wait_for_each_other_but_not_for_ever() -> None:
     log = played(scenario)
     assert log["start"].to_list() == [2, 2, 2, 14]
     assert log["complete"].to_list() == [7, 7, 7, 19]
+
+
+def utilisation(scenario: dict[str, Any], station: str) -> float:
+    """Of the only run of a scenario with a known end."""
+    return float(Scenario(scenario).run(engine="calendar").measured()[station, "utilisation"][0])
+
+
+def test_servers_are_busy_while_they_serve() -> None:
+    at = {"sources": {"a": {"at": [0, 1, 2, 10]}}, "until": 20}
+    oven = {"servers": 1, "service": 5, "batch": {"size": 3, "wait": 4}}
+    assert utilisation({**at, "stations": {"oven": oven}}, "oven") == pytest.approx(10 / 20)  # of a batch, once
+    desk = {"servers": 1, "service": 4, "queue": "priority", "priority": "rank", "preempt": "restart"}
+    ranks = {"attributes": {"rank": "case when arrival < '2025-01-06 00:01' then 2 else 1 end"}}
+    assert utilisation({**at, **ranks, "stations": {"desk": desk}}, "desk") == pytest.approx(18 / 20)  # two are lost
+    states = Scenario({**at, **ranks, "stations": {"desk": desk}}).run().series(2)
+    assert states["waiting"].to_list() == [0, 2, 2, 1, 1, 1, 1, 0, 0, 0, 0]
+    assert states["in_service"].to_list() == [1] * 9 + [0] * 2
+    long = {"servers": 2, "service": 15}
+    assert utilisation({**at, "stations": {"desk": long}}, "desk") == pytest.approx((15 + 15 + 5 + 4) / 40)
+    shift = {"servers": [{"servers": 2, "hours": [8, 12]}], "service": 120}
+    day = {"sources": {"a": {"at": [0, 0, 540]}}, "until": 1440, "stations": {"desk": shift}}
+    assert utilisation(day, "desk") == pytest.approx(360 / 480)
 
 
 def test_goods_run_out_and_are_ordered() -> None:
@@ -350,6 +373,55 @@ def test_a_broken_run_leaves_no_file(tmp_path: Path) -> None:
     assert list((tmp_path / "out").iterdir()) == []
 
 
+@pytest.mark.parametrize(
+    ("engine", "format"), [("calendar", "csv"), ("calendar", "parquet"), ("recursion", "jsonl"), ("recursion", "xes")]
+)
+def test_a_run_that_was_stopped_goes_on_to_the_same_bytes(
+    engine: str, format: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(saving, "PART", 4_000)
+    monkeypatch.setattr(arrivals, "BATCH", 4_096)
+    workshop = Scenario.load(EXAMPLES / "workshop.yaml").having({"until": 12_000})
+    scenario = workshop if engine == "calendar" else Scenario.load("bank").having({"cases": 14_000})
+
+    def stopped(share: float, done: str) -> None:
+        assert 0 <= share <= 1
+        calls.append(share)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+
+    whole = scenario.save(tmp_path / "whole", engine=engine, format=format)
+    for _ in range(2):
+        calls: list[float] = []
+        with pytest.raises(KeyboardInterrupt):
+            scenario.save(tmp_path / "broken", engine=engine, format=format, progress=stopped)
+    broken = scenario.save(tmp_path / "broken", engine=engine, format=format)
+    assert broken.resumed >= 1
+    assert broken.rows == whole.rows
+    assert broken.indicators.equals(whole.indicators)
+    files = sorted(p.name for p in (tmp_path / "whole").iterdir())
+    assert sorted(p.name for p in (tmp_path / "broken").iterdir()) == files
+    for name in files:
+        assert (tmp_path / "whole" / name).read_bytes() == (tmp_path / "broken" / name).read_bytes()
+
+
+def test_parts_of_another_run_are_not_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(saving, "PART", 1)
+    monkeypatch.setattr(arrivals, "BATCH", 100)
+
+    def stopped(share: float, done: str) -> None:
+        if share > 0.5:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        Scenario.load("bank").save(tmp_path, 400, seed=1, progress=stopped)
+    other = Scenario.load("bank").save(tmp_path, 400, seed=2)
+    assert other.resumed == 0
+    assert pl.read_csv(tmp_path / "cases.csv")["waited"].to_list() == pytest.approx(
+        Scenario.load("bank").run(400, seed=2).cases["waited"].to_list()
+    )
+
+
 def test_what_if_compares_the_same_customers() -> None:
     table = Scenario.load("bank").sweep({"tellers": [3, 4]}, 500, replications=6, seed=1)
     rows = table.filter(indicator="wait").sort("tellers").rows(named=True)
@@ -370,6 +442,7 @@ def test_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: py
         (["simulate"], "call_centre"),
         (["simulate", "bank", "-n", "300", "--set", "tellers=4", "--report", "bank.html"], "wrote 300 rows of cases"),
         (["simulate", "bank", "-n", "50", "--json", "-o", "b"], '"engine": "recursion"'),
+        (["simulate", "bank", "-n", "50", "--replications", "5", "-o", "b", "--report", "five.html"], "wait "),
         (["simulate", "bank", "-n", "50", "--sweep", "tellers=3,4", "--replications", "2"], "tellers=4"),
     ):
         with pytest.raises(SystemExit) as stopped:
@@ -377,7 +450,11 @@ def test_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: py
         assert stopped.value.code == 0
         assert said in capsys.readouterr().out
     assert "4 servers" in Path("bank.html").read_text()
-    assert sorted(p.name for p in Path("bank-simulated").iterdir()) == ["cases.csv", "log.csv"]
+    assert "over 5 independent runs" in Path("five.html").read_text()
+    assert pl.read_csv("b/indicators.csv").equals(Scenario.load("bank").replicated(5, 50), null_equal=True)
+    assert sorted(p.name for p in Path("bank-simulated").iterdir()) == [
+        f"{name}.csv" for name in ("cases", "indicators", "log", "series")
+    ]
 
 
 def test_a_simpy_script_records_its_tables() -> None:
@@ -417,73 +494,3 @@ def test_where_nobody_comes_there_are_tables_without_rows(engine: str) -> None:
         assert frame.is_empty()
         assert frame.schema == some.tables[name].schema
     assert none.indicators.is_empty()
-
-
-# ------------------------------------------------------------------------------------------------ bad input
-
-GOOD = "sources: {a: {every: 1}}\nstations:\n  desk: {servers: 1, service: 0.5"
-
-
-@pytest.mark.parametrize(
-    ("text", "said"),
-    [
-        (GOOD + ", next: dsk}", "line 3: stations.desk.next: no station 'dsk'; did you mean 'desk'"),
-        (GOOD + ", next: {desk: 0.5, exit: 0.4}}", "sum to 0.9, not to 1"),
-        (GOOD + ", next: desk}", "cases never leave desk -> desk"),
-        (
-            "sources: {a: {every: 1}}\nstations: {x: {next: y}, y: {next: x}}",
-            "endless loop that takes no time: x -> y -> x",
-        ),
-        (GOOD + ", serverss: 2}", "unknown key 'serverss'; did you mean 'servers'"),
-        (GOOD + ", queue: random}", "one of 'fifo', 'lifo', 'priority'"),
-        (GOOD + ", queue: priority}", "`priority` is missing"),
-        (GOOD + ", capacity: 0}", "a whole number from 1"),
-        (GOOD + ", needs: {nurse: 1}}", "no resource 'nurse'"),
-        (GOOD + ", full: wait}", "`full: wait` is for stations with a `capacity`"),
-        ("sources: {a: {every: 0}}\nstations: {x: {}}", "a time between arrivals is over 0"),
-        ("sources: {a: {rate: 1, every: 2}}\nstations: {x: {}}", "one of every, rate"),
-        ("sources: {a: {rate: 0}}\nstations: {x: {}}", "a rate is over 0"),
-        ("sources: {a: {every: 1}}\nstations: {x: {service: -2}}", "a time is not negative; its mean is -2"),
-        ("sources: {a: {every: 1}}\nstations: {x: {service: 'ag * 2'}}", "ag"),
-        ("stations: {x: {}}", "nobody comes"),
-        ("unit: weeks\nstations: {x: {}}", "one of 'seconds', 'minutes'"),
-        ("zone: Mars/Base\nsources: {a: {every: 1}}\nstations: {x: {}}", "no time zone 'Mars/Base'"),
-        ("start: soon\nsources: {a: {every: 1}}\nstations: {x: {}}", "a date and time such as"),
-        ("about: nothing", "nothing happens"),
-        ("verosim: scenario 2", "this verosim reads 'scenario 1'"),
-        ("[1, 2]", "a scenario was wanted"),
-        ("stations: {x: [", "not valid YAML"),
-    ],
-)
-def test_what_is_wrong_is_said_with_its_place(text: str, said: str) -> None:
-    with pytest.raises(VerosimError) as error:
-        Scenario.parse(text, "bad.yaml").run(10)
-    assert said in str(error.value)
-    assert "\0" not in str(error.value)
-
-
-def test_an_unstable_queue_is_noted_with_its_load() -> None:
-    scenario = Scenario({"sources": {"a": {"every": 1}}, "stations": {"desk": {"servers": 2, "service": 3}}})
-    (note,) = scenario.notes
-    assert "'desk' is unstable: its load is 1.50" in note
-    assert scenario.run(10).notes == scenario.notes
-
-
-def test_engines_say_what_they_cannot() -> None:
-    scenario = Scenario({"sources": {"a": {"every": 1}}, "stations": {"desk": {"servers": 2, "patience": 3}}})
-    with pytest.raises(ArgumentError, match="station 'desk' has `patience`"):
-        scenario.run(10, engine="recursion")
-    with pytest.raises(ArgumentError, match="did you mean 'fast'"):
-        scenario.run(10, engine="fats")
-    assert scenario.engine(10) == "calendar"
-    assert "recursion" in ENGINES
-
-
-def test_schema_errors_of_steps() -> None:
-    for text, said in (
-        ("populations: {p: {size: 5, until: 3, start: {}, states: {a: [{to: b, rate: 1}]}}}", "no state 'b'"),
-        ("sensors: {s: {count: 1, every: 1, until: 5, channels: {x: {follows: {y: 1}}}}}", "no channel 'y'"),
-        ("ledgers: {l: {accounts: 1, until: 5, balance: 3, payments: {}}}", "two accounts or more"),
-    ):
-        with pytest.raises(SchemaError, match=said):
-            Scenario.parse(text)

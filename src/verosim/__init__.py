@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from verosim.recipe import Recipe
     from verosim.run import fit, inspect, load, synth
     from verosim.schema import Column, ForeignKey, Schema, Sequence, Table
-    from verosim.sequences import Course
+    from verosim.sequences import Anomaly, Course
     from verosim.simulation import Scenario, Simulated, simulate
     from verosim.simulation.processes import Recorder
     from verosim.synthesizer import Synthesizer
@@ -61,12 +61,14 @@ _LAZY = {  # imported when first asked for: `import verosim` is quick
     **dict.fromkeys(("Column", "ForeignKey", "Schema", "Sequence", "Table"), "verosim.schema"),
     **dict.fromkeys(("Scenario", "Simulated", "simulate"), "verosim.simulation"),
     "Recorder": "verosim.simulation.processes",
+    "Anomaly": "verosim.sequences",
     "Course": "verosim.sequences",
     "Options": "verosim.table_model",
     "Synthesizer": "verosim.synthesizer",
 }
 
 __all__ = [
+    "Anomaly",
     "ArgumentError",
     "Column",
     "Course",

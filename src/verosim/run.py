@@ -84,14 +84,15 @@ def synth(
     workers: int = 1,
     pick: Pick | None = None,
     replace_tables: bool = False,
+    course: Course | None = None,
     progress: Progress = silent,
 ) -> Outcome:
     """Learn a file or database and write a synthetic one that looks like it, with a report: the whole path.
 
     rows: for several tables by name, the others in proportion. report: a page (.html, the default) or JSON. keep:
     reference tables whose rows come out as they are. pick: what of a database is read. replace_tables: a database may
-    hold tables of these names, which are made anew. Raises an error of `verosim.errors` before any work where
-    something cannot be done; writes all or nothing.
+    hold tables of these names, which are made anew. course: what is asked of a sequence. Raises an error of
+    `verosim.errors` before any work where something cannot be done; writes all or nothing.
     """
     check_sizes(rows, scale)
     out = out or beside(source, "synthetic")
@@ -104,7 +105,9 @@ def synth(
     synthesizer, found = learn(opened, schema, seed, options, stage(progress, 0.0, 0.8), start, full, keep)
     sizes = synthesizer.sizes(rows, scale)
     part = stage(progress, 0.8, 1.0)
-    lost = write(synthesizer, out, sizes, seed=seed, workers=workers, replace_tables=replace_tables, progress=part)
+    lost = write(
+        synthesizer, out, sizes, seed=seed, workers=workers, replace_tables=replace_tables, course=course, progress=part
+    )
     return _reported(synthesizer, sizes, out, replace(found, notes=(*found.notes, *lost)), report)
 
 
@@ -336,7 +339,9 @@ def write(
 
     if course is not None:
         name = _only(sizes)[0]
-        streams = {name: synthesizer.course(name, course, None, seed, control)}
+        counted_else = any(p is not None for p in (course.sequences, course.length, course.given, course.begin))
+        rows = None if counted_else else sizes[name]
+        streams = {name: synthesizer.course(name, course, rows, seed, control)}
     else:
         streams = synthesizer.streams(sizes, seed, workers or fitting(max(sizes.values())), control, asked)
     frames = {name: counted(blocks) for name, blocks in streams.items()}
@@ -344,11 +349,15 @@ def write(
 
 
 def course_of(
-    sequences: int | None = None, length: int | None = None, start: str | None = None, begin: str | Path | None = None
+    sequences: int | None = None,
+    length: int | None = None,
+    start: str | None = None,
+    begin: str | Path | None = None,
+    anomalies: list[str] | None = None,
 ) -> Course | None:
     """What a command line asks of sequences; None where it is nothing. begin: a file of the rows they go on from."""
     first = None if begin is None else _only(open_data(begin).dataset)[1]
-    course = Course(sequences, length, start, begin=first)
+    course = Course(sequences, length, start, begin=first, anomalies=anomalies or None)
     return course if course.any else None
 
 

@@ -48,6 +48,7 @@ KINDS: Final[dict[str, str]] = {
     "duration": "a length of time",
     "id": "a key that names the row: made anew, never learned",
     "text": "free text",
+    "json": "documents: text of JSON objects or lists, whose parts are columns of their own",
     "geo": "a place: `format` is latitude, longitude, or the text form of a pair",
     "personal": "data about a person, made by `provider`, never learned",
     "constant": "the same value in every row",

@@ -32,7 +32,7 @@ from verosim.errors import (
     did_you_mean,
 )
 from verosim.files import Layout
-from verosim.frames import Shape, enter, leave_completed, loosen
+from verosim.frames import Shape, enter, leave_completed, loosen, with_beside
 from verosim.infer import check_key
 from verosim.models import STARTING, Array, Progress, part, silent
 from verosim.relational import Database, held_out, settled
@@ -172,6 +172,7 @@ class Synthesizer:
         temperature: float = 1.0,
         m: int | None = None,
         course: Course | None = None,
+        anomalies: Any = None,
     ) -> Any:
         """New rows: a frame, or a mapping of them, of the kind that was learned.
 
@@ -182,9 +183,15 @@ class Synthesizer:
         is. fair: {target: [columns that it is made independent of]}. temperature: below 1 more typical rows, above 1
         more variety. m: a list of so many samples, by seeds derived from this one, the first by this one.
         course: what is asked of sequences: how many, how long, from when, going on from what (see `Course`).
+        anomalies: kinds that are put into sequences, such as "spike" or {"spike": 0.01, "stuck": 0.02}, or `Anomaly`s;
+        two more columns, `anomaly` and `anomaly_column`, say where they are.
         """
         course = course or Course()
+        if anomalies is not None:
+            course = replace(course, anomalies=anomalies)
         if course.any:
+            if scale is not None:
+                rows = sum(self.sizes(rows, scale).values())
             return self._courses(course, rows, seed, m, Control(where, balance, edges, fair, temperature))
         sizes, control = self.sizes(rows, scale), Control(where, balance, edges, fair, temperature)
         asked = next(iter(rows)) if isinstance(rows, Mapping) and len(rows) == 1 else None
@@ -211,7 +218,9 @@ class Synthesizer:
         out = []
         for each in self.seeds(m or 1, seed):
             frame = pl.concat(self.course(name, course, rows, each, control))
-            out.append(self.shape.leave_table(name, frame) if self.shape else frame)
+            labels = frame.select(n for n in frame.columns if n not in self.schema_[name].names)
+            left = self.shape.leave_table(name, frame.drop(labels.columns)) if self.shape else frame
+            out.append(with_beside(left, labels) if self.shape and labels.width else left)
         return out if m is not None else out[0]
 
     def course(
@@ -224,16 +233,7 @@ class Synthesizer:
     ) -> Iterator[pl.DataFrame]:
         """Sequences as asked, a block at a time; see `sample`."""
         check_course(course, self.schema_[table])
-        return self._sequence(table, control or Control()).course(course, rows, self._seed(seed))
-
-    def _sequence(self, table: str, control: Control) -> SequenceModel:
-        """The model of a table whose rows follow each other. Raises ArgumentError for what is asked of single rows."""
-        if control.any:
-            raise ArgumentError(
-                f"table {table!r} is a sequence: where, balance, edges and fair are asked of single rows. Give what is "
-                "the same in a sequence with Course(given=...), or its first rows with Course(begin=...)."
-            )
-        return self.sequences_[table].directed(control.temperature)
+        return self.sequences_[table].directed(control or Control()).course(course, rows, self._seed(seed))
 
     def complete(self, frame: Any, *, table: str | None = None, seed: int | None = None) -> Any:
         """The rows of a frame that has some of the columns, in their order and untouched, with the others drawn.
@@ -361,7 +361,7 @@ class Synthesizer:
             return self.streams(sizes, seed, workers, control, table)[table]
         control, seed = control or Control(), self._seed(seed)
         if self._known(table) in self.sequences_:
-            return self._sequence(table, control).blocks(whole("rows", rows, 0), seed)
+            return self.sequences_[table].directed(control).blocks(whole("rows", rows, 0), seed)
         model = self._table(table)
         for column, room in model.codec.rooms.items():
             if whole("rows", rows, 0) > room:
@@ -381,7 +381,8 @@ class Synthesizer:
     @property
     def effects(self) -> tuple[str, ...]:
         """What the last draw that was asked for fairness did, a sentence each."""
-        return tuple(effect for controlled in self._controlled.values() for effect in controlled.effects)
+        asked = [*(c.effects for c in self._controlled.values()), *(s.effects for s in self.sequences_.values())]
+        return tuple(effect for effects in asked for effect in effects)
 
     def __repr__(self) -> str:
         """What was learned, in a line."""

@@ -83,6 +83,10 @@ Workers = Annotated[int, typer.Option(min=0, help="Processes that draw rows; 0: 
 Replicates = Annotated[
     int | None, typer.Option("-m", min=1, help="How many files, drawn apart: out.1.csv, out.2.csv ...")
 ]
+Anomalies = Annotated[
+    list[str] | None,
+    typer.Option("--anomalies", help="Put into sequences, with labels: spike=0.01; may be given several times."),
+]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 ENGINE = Engine["auto"]
@@ -156,6 +160,17 @@ def settings_of(given: list[str] | None) -> dict[str, Any]:
 def only_one(as_json: bool, out: str | None) -> None:
     if as_json and str(out) == "-":
         raise ArgumentError("rows and JSON cannot both go to standard output: give --out a name, or leave out --json.")
+
+
+@contextmanager
+def going_on(out: Path) -> Iterator[None]:
+    """Say, where a long run is stopped whose parts are kept, that it can go on."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        if (out / ".parts").is_dir():
+            say_aside(f"note: the parts in {out} are kept; the same command goes on from there.")
+        raise
 
 
 @contextmanager

@@ -12,6 +12,7 @@ import typer
 from verosim.cli.common import (
     ENGINE,
     ORPHANS,
+    Anomalies,
     AsJson,
     Holdout,
     K,
@@ -95,6 +96,7 @@ def synth(
     schema_name: SchemaName = None,
     tables: Tables = None,
     sample_rows: SampleRows = None,
+    anomalies: Anomalies = None,
     replace_: Replace = False,
     quiet: Quiet = False,
     as_json: AsJson = False,
@@ -108,7 +110,7 @@ def synth(
         done = run.synth(
             source, out, schema=schema, rows=rows_of(rows), scale=scale, seed=seed, options=options, start=start,
             report=report, keep=listed(keep), workers=workers, pick=picked(schema_name, tables, sample_rows),
-            replace_tables=replace_, progress=progress,
+            replace_tables=replace_, course=run.course_of(anomalies=anomalies), progress=progress,
         )  # fmt: skip
     if as_json:
         say_json({**_outcome(done), "rows": dict(done.rows)})
@@ -181,6 +183,7 @@ def sample(
     length: Annotated[int | None, typer.Option(min=1, help="Rows of each sequence, or of a long series.")] = None,
     start: Annotated[str | None, typer.Option(help="When sequences begin: 2025-06-01T00:00.")] = None,
     begin: Annotated[str | None, typer.Option(help="A file of rows that sequences go on from.")] = None,
+    anomalies: Anomalies = None,
     m: Replicates = None,
     replace_: Replace = False,
     quiet: Quiet = False,
@@ -193,7 +196,7 @@ def sample(
     only_one(as_json, out)
     control = Control.of_text(where, balance, edges, fair, temperature)
     synthesizer = run.load(model_file)
-    course = run.course_of(sequences, length, start, begin)
+    course = run.course_of(sequences, length, start, begin, anomalies)
     place = out or targets.default_output(synthesizer.layout, model_file)
     asked = rows_of(rows)
     sizes = synthesizer.sizes(asked, scale)

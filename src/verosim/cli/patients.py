@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from verosim.cli.common import AsJson, Quiet, Seed, app, progress_bar, say, say_aside, say_json
+from verosim.cli.common import AsJson, Quiet, Seed, app, going_on, progress_bar, say, say_aside, say_json
 from verosim.errors import SchemaError
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ def live(
     from verosim.patients.exports.writing import save
 
     found = Patients(modules, only=module, end=end, history=history, resources=resources, country=country)
-    with progress_bar(quiet) as progress:
+    with progress_bar(quiet) as progress, going_on(out):
         done = save(
             found, out, n, seed=seed, forms=[form.strip() for form in format.split(",")], only=only, most=most,
             vocabulary=vocabulary, progress=lambda k, of: progress(k / max(of, 1), "patients"),

@@ -11,6 +11,7 @@ Each kind of column has a class where encode and decode stand side by side; `COD
     times.py           dates and datetimes: day or week, weekday, time of day
     categories.py      categories, truth values, constants
     words.py           free text
+    documents.py       JSON in cells, by its parts
     made.py            ids and personal data, made anew; empty columns
 
 What is learned holds no level that fewer than k people have, no single rare value, and no extreme.
@@ -28,6 +29,7 @@ import polars as pl
 
 from verosim.codec.categories import Category
 from verosim.codec.column import ColumnCodec, Draw, Guard, Kind
+from verosim.codec.documents import Document
 from verosim.codec.grid import Ints
 from verosim.codec.made import Empty, Id, Personal, check_providers, make_personal
 from verosim.codec.ordered import Coordinate, InText, Number, Ordinal, Place
@@ -54,6 +56,7 @@ CODECS: Final[dict[str, type[Kind]]] = {
     "constant": Category,
     "geo": Coordinate,
     "text": Text,
+    "json": Document,
     "id": Id,
     "personal": Personal,
     "empty": Empty,

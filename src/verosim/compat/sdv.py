@@ -336,7 +336,7 @@ def _spec(column: Column) -> dict[str, Any]:
         return {"sdtype": column.format, "pii": False}
     if kind in ("category", "boolean", "constant"):
         return {"sdtype": "boolean" if kind == "boolean" else "categorical"}
-    return {"sdtype": "text"} if kind == "text" else {"sdtype": "unknown", "pii": False}
+    return {"sdtype": "text"} if kind in ("text", "json") else {"sdtype": "unknown", "pii": False}
 
 
 def _faker(provider: str) -> str:

@@ -100,7 +100,7 @@ class Controlled:
 
     def __init__(self, model: TableModel, seed: int) -> None:
         self.model, self.pool = model, Pool(model, seed)
-        self.effects: tuple[str, ...] = ()  # what the last call did, a sentence each
+        self._effects: dict[str, str] = {}  # of the last call: target -> what was done
         self._kept: dict[object, Any] = {}
 
     def _keep(self, key: object, make: Callable[[], T]) -> T:
@@ -109,11 +109,16 @@ class Controlled:
         kept: T = self._kept[key]
         return kept
 
+    @property
+    def effects(self) -> tuple[str, ...]:
+        """What the last call did to the rows drawn so far, a sentence each."""
+        return tuple(self._effects.values())
+
     # ---------------------------------------------------------------------------------------------- drawing rows
 
     def blocks(self, control: Control, rows: int, seed: int) -> Iterator[pl.DataFrame]:
         """The first `rows` rows as asked, block by block; fewer rows are the head of more."""
-        self.effects = ()
+        self._effects = {}
         fair = parity.parse(control.fair, self.model.table) if control.fair is not None else []
         kinds = self._kinds(control) if control.kinds else None
         drawn = self._plain(kinds, control.temperature, rows if not fair else -(-rows // BLOCK) * BLOCK, seed)
@@ -174,8 +179,9 @@ class Controlled:
         made = self._keep(key, lambda: Parity(self.pool, target, sensitive, base()))
         made.before[:], made.after[:] = 0, 0
         for number, frame in enumerate(drawn):
-            yield made.apply(frame, number, seed)
-        self.effects = (*self.effects, made.effect)
+            out = made.apply(frame, number, seed)
+            self._effects[target] = made.effect
+            yield out
 
     # ---------------------------------------------------------------------------------------------- filling cells
 

@@ -182,7 +182,7 @@ def edged(share: float, table: Table, drawn: pl.DataFrame) -> Strata:
     A border is the lowest or highest hundredth of a column's values, its rarest levels, a missing value where few are
     missing. As many borders must meet in a row as leave one row in twenty, or fewer, an edge case.
     """
-    told = [drawn[c.name] for c in table.columns if c.kind not in ("id", "personal", "text", "empty")]
+    told = [drawn[c.name] for c in table.columns if c.kind not in ("id", "personal", "text", "json", "empty")]
     borders = [border for border in map(_border, told) if border is not None]
 
     def score(frame: pl.DataFrame) -> Array:

@@ -28,6 +28,7 @@ LEFT_OUT: Final = {
     "id": "made anew, never learned",
     "personal": "made anew, never learned",
     "text": "free text",
+    "json": "documents",
     "constant": "one value only",
     "empty": "no values",
 }

@@ -135,9 +135,19 @@ def _header(columns: list[Cells], grid: Grid, table: str) -> tuple[list[str], li
         raise DataError(
             f"column names stand twice in the header: {', '.join(map(repr, twice))}.",
             table=table,
-            fix="Rename them; a file without a row of names needs one.",
+            fix=_apart(names, columns) + "; a file without a row of names needs one.",
         )
     return names, [c.quoted is not None and bool(c.quoted[0]) for c in columns]
+
+
+def _apart(names: list[str], columns: list[Cells]) -> str:
+    """What to do with the first column whose name stands before it: it may be the same column again."""
+    again = next(i for i, name in enumerate(names) if name in names[:i])
+    first = names.index(names[again])
+    same = columns[again].text.equals(columns[first].text, null_equal=True)
+    if same:
+        return f"Delete column {again + 1} of the file, which holds what column {first + 1} holds"
+    return f"Rename column {again + 1} of the file, which holds something else than column {first + 1}"
 
 
 def _line_end(text: bytes) -> tuple[str, list[str]]:

@@ -52,9 +52,15 @@ class Field:
         try:
             parts = {name: cls.from_dict(part) for name, part in data.get("fields", {}).items()}
             item = cls.from_dict(data["item"]) if "item" in data else None
-            return cls(**{**data, "fields": parts, "item": item})
+            shape = cls(**{**data, "fields": parts, "item": item})
+            names = (shape.column, shape.state, shape.table, shape.key, shape.position)
+            if any(name is not None and not isinstance(name, str) for name in names):
+                raise ValueError("a name is no text")
+            if shape.kind not in ("value", "object", "list") or shape.missing not in ("null", "absent", "empty"):
+                raise ValueError(f"{shape.kind!r}, {shape.missing!r}")
         except (TypeError, AttributeError, ValueError, RecursionError) as error:
             raise ArgumentError(f"the shape of nested JSON is damaged ({error}).") from error
+        return shape
 
     def tables(self) -> list[str]:
         """The tables of all lists within, parents first."""
@@ -93,7 +99,7 @@ def split(documents: list[Any], table: str, make: Make) -> tuple[dict[str, pl.Da
     tables = {table: _Table(table, len(documents))}
     shape = _split(documents, "", tables[table], tables)
     frames = {
-        t.name: pl.DataFrame([make(name, values, t.name) for name, values in t.columns.items()], height=t.rows)
+        t.name: pl.DataFrame(height=t.rows).with_columns(make(n, v, t.name) for n, v in t.columns.items())
         for t in tables.values()
     }
     return frames, shape, {"dialect": "", "tables": [_keys(t) for t in tables.values()]}

@@ -119,12 +119,29 @@ def _tables(
     return frames, Layout(format, tables=wrapped, nested=shapes, structure=known), notes
 
 
-def _documents(items: list[Any], table: str) -> tuple[dict[str, pl.DataFrame], nested.Field, dict[str, Any]]:
-    _check_objects(items, table, 0)
+def in_cells(series: pl.Series) -> tuple[dict[str, pl.DataFrame], nested.Field]:
+    """The documents in the cells (n,) of a column, as tables by name, the first called like it; and their shape.
+
+    A missing cell is a document that is not there. Raises FileError for text that is no JSON, DataError for what is of
+    several kinds.
+    """
+    decoder, name = _decoder(series.name), series.name
+    cells = enumerate(series.cast(pl.String).to_list())
+    items = [nested.ABSENT if text is None else _decode(decoder, text, f"column {name!r}", i) for i, text in cells]
+    frames, shape, _ = _split(items, name)
+    return frames, shape
+
+
+def _split(items: list[Any], table: str) -> tuple[dict[str, pl.DataFrame], nested.Field, dict[str, Any]]:
     try:
         return nested.split(items, table, lambda name, values, of: _join(name, [_series(name, values, of, 0)], of))
     except RecursionError:
         raise DataError("its objects are nested too deep.", table=table) from None
+
+
+def _documents(items: list[Any], table: str) -> tuple[dict[str, pl.DataFrame], nested.Field, dict[str, Any]]:
+    _check_objects(items, table, 0)
+    return _split(items, table)
 
 
 def _check_objects(batch: list[Any], table: str, start: int) -> None:

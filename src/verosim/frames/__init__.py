@@ -194,6 +194,17 @@ def leave_completed(frame: pl.DataFrame, given: TableShape, learned: TableShape 
     return Shape({table: shape}, True).leave_table(table, frame)
 
 
+def with_beside(frame: Any, columns: pl.DataFrame) -> Any:
+    """A frame of any kind that we take, with more columns of text behind its own."""
+    if isinstance(frame, pl.DataFrame | pl.LazyFrame):
+        return frame.with_columns(columns.get_columns())
+    if hasattr(frame, "append_column"):  # of pyarrow
+        for series in columns.get_columns():
+            frame = frame.append_column(series.name, [series.to_arrow().cast("string")])
+        return frame
+    return frame.assign(**{series.name: series.to_list() for series in columns.get_columns()})
+
+
 def leave(dataset: Mapping[str, pl.DataFrame], shape: Shape) -> Any:
     """The tables as what came in: one frame, or a dict of them, with the same labels, types and order of columns."""
     for name in shape.tables:

@@ -10,6 +10,7 @@ import polars as pl
 from verosim.errors import DataError, SchemaError
 from verosim.forms import Form
 from verosim.infer import personal
+from verosim.infer.documents import documents_in
 from verosim.infer.looks import is_email, share_of
 from verosim.infer.measures import Facts, decimals, pair_format, spaced, time_step, whole_step
 from verosim.infer.personal import WORDS
@@ -206,8 +207,10 @@ def _personal(blank: Column, found: personal.Found, facts: Facts) -> Column:
 
 
 def _text(blank: Column, series: pl.Series, facts: Facts) -> Column:
-    """Personal, constant, key, number or time held in text, place, scale; else category or free text: in this order."""
+    """Documents, personal, constant, key, number or time held in text, place, scale; else category or free text."""
     sample = spaced(series, SAMPLE)
+    if why := documents_in(series, sample):
+        return replace(blank, kind="json", reason=why)
     if found := personal.detect(series.name, sample, facts.values, facts.levels):
         return _personal(blank, found, facts)
     if facts.unique and (found_id := _plain_id(blank, series, facts, sample)):

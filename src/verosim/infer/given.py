@@ -22,6 +22,7 @@ _HOLDERS: Final[dict[str, tuple[tuple[type[pl.DataType], ...], str]]] = {  # kin
     "time": ((pl.Time, pl.String), "times, or text with a `format`"),
     "duration": ((pl.Duration, pl.String), "durations, or text with a `format`"),
     "text": ((pl.String, pl.Categorical), "text"),
+    "json": ((pl.String,), "text of JSON"),
 }
 _FORMED: Final = {"number", "boolean", "date", "datetime", "time", "duration"}  # text of these kinds has a `format`
 

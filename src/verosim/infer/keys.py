@@ -28,7 +28,17 @@ _LEAST: Final = 4  # letters that the beginnings of two words must share to be t
 FULL: Final = 3  # the likeness of names that say a key in full
 FOUND: Final = 0.5  # share of the values that must be keys of the other table where names say so in full
 SOUND: Final = 0.9  # share of a table's rows that a damaged key must tell apart
-_NEVER: Final = ("personal", "empty", "boolean", "geo", "date", "datetime", "time", "duration")  # kinds of no key
+_NEVER: Final = (
+    "personal",
+    "json",
+    "empty",
+    "boolean",
+    "geo",
+    "date",
+    "datetime",
+    "time",
+    "duration",
+)  # kinds of no key
 
 
 @dataclass(frozen=True, slots=True)

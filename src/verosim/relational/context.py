@@ -27,7 +27,7 @@ from verosim.relational.signals import (
 )
 from verosim.schema import Column, Schema, Table
 
-SILENT: Final = frozenset({"id", "personal", "text", "empty", "constant"})  # kinds that tell nothing of a row
+SILENT: Final = frozenset({"id", "personal", "text", "json", "empty", "constant"})  # kinds that tell nothing of a row
 SUMMARIES: Final = 6  # things that the children of one parent may have in common, of one key
 ALIKE: Final = 0.02  # correlation within a family from which a thing is held in common
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import date, datetime
 from typing import Any
 
@@ -13,7 +13,9 @@ from verosim.draws import stream
 from verosim.errors import ArgumentError, DataError, did_you_mean
 from verosim.forms import Form
 from verosim.schema import Table, parse_dtype
-from verosim.sequences.keyed import LENGTH, Keyed
+from verosim.sequences.anomalies import anomalies_of
+from verosim.sequences.cases import LENGTH
+from verosim.sequences.keyed import Keyed
 from verosim.sequences.long import Long
 from verosim.sequences.order import Clock, Runs, sequence_of
 from verosim.sequences.walk import Asked
@@ -30,11 +32,13 @@ class Course:
     start: Any = None  # when they begin: a time, or ISO text
     given: pl.DataFrame | None = None  # keyed: a row a sequence, of columns that stay the same, such as the key
     begin: pl.DataFrame | None = None  # rows that they go on from; those are not given back
+    anomalies: Any = None  # kinds of anomalies that are put in, with labels: text, a list, {kind: rate} or `Anomaly`
 
     def __post_init__(self) -> None:
         for name in ("sequences", "length"):
             if getattr(self, name) is not None:
                 whole(name, getattr(self, name), 1)
+        anomalies_of(self.anomalies)
         if self.given is not None and self.begin is not None:
             raise ArgumentError("give the statics of sequences (`given`) or their beginnings (`begin`), not both.")
         if self.begin is not None and self.start is not None:
@@ -42,7 +46,7 @@ class Course:
 
     @property
     def any(self) -> bool:
-        return any(v is not None for v in (self.sequences, self.length, self.start, self.given, self.begin))
+        return any(getattr(self, f.name) is not None for f in fields(self))
 
 
 def begun(course: Course, form: Long) -> tuple[int, int | None, pl.DataFrame | None]:
@@ -93,6 +97,8 @@ def _cases(given: pl.DataFrame, form: Keyed, seed: int) -> pl.DataFrame:
     for name in given.columns:
         if name not in known:
             raise ArgumentError(f"given: {name!r} is not the same in a whole sequence; {did_you_mean(name, known)}")
+        if name in form.derived.columns:
+            raise ArgumentError(f"given: {name!r} follows from what happens in a sequence: it cannot be given.")
     if not given.height:
         raise DataError("there is nothing given.", table=form.table.name, fix="Give a row for each sequence.")
     given = conformed(given, form.table)
@@ -178,6 +184,7 @@ def check_course(course: Course, table: Table) -> None:
     """Raise ArgumentError where a table that is no sequence is asked for a course."""
     if course.any and table.sequence is None:
         raise ArgumentError(
-            f"table {table.name!r} is no sequence, which `sequences`, `length`, `start`, `given` and `begin` are of. "
+            f"table {table.name!r} is no sequence, which `sequences`, `length`, `start`, `given`, `begin` and "
+            "`anomalies` are of. "
             "Say in its schema what its `sequence` is."
         )

@@ -1,13 +1,15 @@
 """Many sequences, learned and drawn anew: `Keyed`.
 
-A row a key says what is the same in the whole sequence, when it begins and how long it is, and is learned as any table.
-Then all sequences go on together, step by step: for event logs a chain of activities says what happens next, or that it
-is over; the other columns of a step are drawn by trees given all that came before (steps.py).
+A row a key says what is the same in the whole sequence, when it begins and how long it is, and is learned as any table
+(cases.py). Then all sequences go on together, step by step (walk.py): for event logs a chain of activities says what
+happens next, or that it is over (activities.py); how long that takes is drawn (timing.py), then the other columns of
+the step, by trees given all that came before (steps.py, parts.py).
 """
 
 from __future__ import annotations
 
 import json
+from collections import deque
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any, Final, Self
@@ -16,31 +18,35 @@ import numpy as np
 import polars as pl
 
 from verosim.codec import TableCodec
-from verosim.draws import BLOCK, scattered, stream
+from verosim.control import derived
+from verosim.draws import BLOCK, stream
 from verosim.errors import ModelFileError
 from verosim.keys import Ints
-from verosim.models import Array, Codes, Field, Floats, Progress, State, part, saved_array, silent, stage
+from verosim.models import Array, Codes, Floats, Progress, State, part, silent, stage
 from verosim.models.chain import Chain
 from verosim.models.chain import Options as Chained
-from verosim.models.features import to_codes
-from verosim.models.markov import Markov
-from verosim.models.trees import Tree, grow, pack, unpack
-from verosim.schema import Column, Table, parse_dtype
+from verosim.schema import Table, parse_dtype
+from verosim.sequences.activities import Activities, activity_codec, encoded, field_of, traces
+from verosim.sequences.cases import LENGTH, case_table, cases_of, labelled, told_codec
+from verosim.sequences.derived import Derived, Happened
 from verosim.sequences.long import restored_clock, saved_clock
 from verosim.sequences.order import FEW, Clock, Runs, held_out, sequence_of
-from verosim.sequences.steps import Gap, Moving, Parts, Stepper, gaps_of, moving_of, rest_of
-from verosim.sequences.walk import PLAIN, Asked, Lead, Walk
-from verosim.table_model import Options, TableModel, rules_of
+from verosim.sequences.parts import Moving, Parts, gaps_of, moving_of, rest_of
+from verosim.sequences.rows import rows_of
+from verosim.sequences.steps import Calendar, Stepper
+from verosim.sequences.timing import ASKED, Times, Timing
+from verosim.sequences.walk import PLAIN, Asked, Walk
+from verosim.sequences.wholes import Whole, Wholes
+from verosim.table_model import Options, TableModel
 
-LENGTH: Final = "steps"
 TOGETHER: Final = 4 * BLOCK  # steps, about, of the sequences that advance together
-NAMED: Final = 0.95  # share of the cases of a level that go alike, from which it is but a name of what happened
-ASKED: Final = 24  # columns that a column of a step may depend on
-GROUPS: Final = 24  # levels of a column that may tell groups apart
-GROUPED: Final = 50  # cases in a group by which what happens next is told, at least
 SELDOM: Final = 0.5  # share of rows without a value, from which a column is not remembered
 LEARNED: Final = 150_000  # steps that the trees learn from, at most
+LEAST: Final = 100  # sequences: of fewer it is not told how whole ones are
+PILOT: Final = 10_000  # sequences that are drawn to see how those are, at most ...
+STEPS: Final = 100_000  # ... with so many steps, about
 LONGEST: Final = 1_000_000  # steps after which any sequence ends
+DAMAGED: Final = "the parts of the sequences do not fit each other."
 
 
 class Keyed:
@@ -49,48 +55,56 @@ class Keyed:
     clock: Clock | None
     first: int  # the first time that there was ...
     end: int  # ... and the last
-    moving: tuple[Moving, ...]  # columns drawn by their change
+    pace: float  # the mean time from a step to the next
     parts: Parts  # the columns of a step
     told: TableCodec  # what is the same in a whole sequence
     kept: list[int]  # fields of a step that are remembered
-    stepper: Stepper
-    chain: Chain
-    acts: TableCodec  # of logs: the activities ...
-    markov: Markov  # ... how they follow each other ...
-    groups: Tree  # ... in which groups of cases ...
-    telling: list[int]  # ... told by these of `told`
+    activities: Activities | None  # of logs
+    timing: Timing | None  # where the steps are not regular
+    chain: Chain  # the columns of a step, once its time is known
+    stepper: Stepper  # what they are drawn given
 
     def __init__(self, table: Table, cases: TableModel | None, rows: int, sequences: int) -> None:
         self.table, self.cases, self.rows, self.sequences = table, cases, rows, sequences
         self.roster: pl.DataFrame | None = None
-        self.pace = 1.0  # the mean time from a step to the next
+        self.derived = Derived()  # what is the same in a whole sequence, and follows from its rows
+        self.wholes: Wholes | None = None  # which sequences stay
+
+    @property
+    def moving(self) -> tuple[Moving, ...]:
+        """The columns that are drawn by their change."""
+        return self.parts.moving
 
     # ---------------------------------------------------------------------------------------------- learning
 
     @classmethod
     def fit(cls, frame: pl.DataFrame, table: Table, options: Options, seed: int, progress: Progress = silent) -> Self:
         """frame: all rows of the real sequences; those held out are left out here."""
-        said = sequence_of(table)
-        kept = frame.filter(pl.Series(held_out(frame, table, options.holdout, seed) == 0))
-        runs = Runs.of(kept, table)
         whole = Runs.of(frame, table)
-        clock = Clock.of(whole.frame[said.time], table[said.time], said.step) if said.time else None
+        runs = Runs.of(frame.filter(pl.Series(held_out(frame, table, options.holdout, seed) == 0)), table)
         new = cls(table, None, frame.height, int(whole.new.sum()))
-        new.clock = clock
-        timed = gaps_of(runs, clock, said.time)
-        ends = clock.ticks(whole.frame[said.time]) if clock and said.time else np.zeros(1, np.int64)
-        new.first, new.end = int(ends.min()), int(ends.max())
-        apart = new._apart(runs, timed)
+        timed = new._fit_clock(whole, runs)
+        said = sequence_of(table)
         steps = [c for c in table.columns if c.name not in (said.key, said.time, said.activity, *said.statics)]
-        new.moving = tuple(moving_of(runs.frame, steps, runs.new))
-        cases = new._case_table(runs)
-        new._fit_cases(Runs.of(frame, table) if new._labelled(frame) else runs, cases, options, seed, progress)
-        new._fit_steps(replace(runs, new=runs.new | apart), timed, options, seed, stage(progress, 0.3, 1.0))
+        moving = tuple(moving_of(runs.frame, steps, runs.new))
+        new._fit_cases(whole, runs, moving, options, seed, stage(progress, 0.0, 0.3))
+        apart = replace(runs, new=runs.new | new._apart(runs, timed))
+        new._fit_steps(apart, timed, moving, options, seed, stage(progress, 0.3, 1.0))
+        if timed is not None and new.timing is not None and new.cases is not None and len(runs.lengths) >= LEAST:
+            new._fit_wholes(runs, timed[1], options.k, seed)
         return new
 
-    def _labelled(self, frame: pl.DataFrame) -> bool:
-        """Whether the keys are few names, such as those of sensors, that stay."""
-        return self.sequences < FEW and self.table[str(sequence_of(self.table).key)].kind != "id"
+    def _fit_clock(self, whole: Runs, runs: Runs) -> tuple[Ints, Ints] | None:
+        """(n,) the times of the learned rows, and the gaps before them."""
+        said, ends = sequence_of(self.table), np.zeros(1, np.int64)
+        self.clock = Clock.of(whole.frame[said.time], self.table[said.time], said.step) if said.time else None
+        if self.clock and said.time:
+            ends = self.clock.ticks(whole.frame[said.time])
+        self.first, self.end, self.pace = int(ends.min()), int(ends.max()), 1.0
+        timed = gaps_of(runs, self.clock, said.time)
+        if timed is not None and (~runs.new).any():
+            self.pace = max(1.0, float(timed[1][~runs.new].mean()))
+        return timed
 
     def _apart(self, runs: Runs, timed: tuple[Ints, Ints] | None) -> Array:
         """(n,) where held-out rows stood before a row: it does not follow the row before. Of few keys only."""
@@ -99,153 +113,146 @@ class Keyed:
         usual = np.median(timed[1][~runs.new]) if (~runs.new).any() else 0
         return timed[1] > 20 * max(usual, 1)
 
-    def _case_table(self, runs: Runs) -> Table:
-        """What a row a key is about."""
-        said = sequence_of(self.table)
-        chosen = [
-            str(said.key),
-            *([said.time] if said.time else []),
-            *said.statics,
-            *(m.column.name for m in self.moving),
-        ]
-        own = rest_of(self.table, [n for n in self.table.names if n in chosen])
-        columns = list(own.columns)
-        key = self.table[str(said.key)]
-        columns = [
-            replace(c, unique=True, kind="id") if c.name == key.name and key.kind == "id" else c for c in columns
-        ]
-        if not said.activity:
-            columns.append(Column(LENGTH, "number", "int64", minimum=1))
-        names = {c.name for c in columns}
-        told = tuple(
-            r.spec() for r in rules_of(replace(self.table, primary_key=())) if {*r.columns} <= names & {*said.statics}
-        )
-        return Table(self.table.name, tuple(columns), rules=told)
-
-    def _fit_cases(self, runs: Runs, cases: Table, options: Options, seed: int, progress: Progress) -> None:
-        said = sequence_of(self.table)
-        frame = runs.frame.filter(pl.Series(runs.new))
-        if not said.activity:
-            frame = frame.with_columns(pl.Series(LENGTH, runs.lengths))
-        frame = frame.select(cases.names)
-        if self._labelled(frame):
-            self.roster = frame
+    def _fit_cases(
+        self, whole: Runs, runs: Runs, moving: tuple[Moving, ...], options: Options, seed: int, progress: Progress
+    ) -> None:
+        table = case_table(self.table, moving)
+        if labelled(self.table, self.sequences):
+            self.roster = cases_of(whole, table)
             return
         known = options.model if options.model not in ("auto",) else "chain"
         plain = replace(options, model=known, settings=options.settings if known == options.model else {}, unit=None)
-        self.cases = TableModel.fit(frame, cases, plain, seed, frame.height, stage(progress, 0.0, 0.3))
+        frame = cases_of(runs, table)
+        self.cases = TableModel.fit(frame, table, plain, seed, frame.height, progress)
 
     def _fit_steps(
-        self, runs: Runs, timed: tuple[Ints, Ints] | None, options: Options, seed: int, progress: Progress
-    ) -> None:
-        said, frame = sequence_of(self.table), runs.frame
-        people = pl.Series(runs.number)
-        if timed is not None and (~runs.new).any():
-            self.pace = max(1.0, float(timed[1][~runs.new].mean()))
-        regular = timed is not None and self.clock is not None and self.clock.grid is not None
-        even = regular and timed is not None and (timed[1][~runs.new] == 1).all()
-        gaps = None if timed is None or even else timed[1]
-        moved = {m.column.name for m in self.moving}
-        out = {said.key, said.time, said.activity, *said.statics} | moved
+        self, runs: Runs, timed: tuple[Ints, Ints] | None, moving: tuple[Moving, ...], options: Options, seed: int,
+        progress: Progress,
+    ) -> None:  # fmt: skip
+        said, people = sequence_of(self.table), pl.Series(runs.number)
+        regular = self.clock is not None and self.clock.grid is not None
+        even = timed is not None and regular and (timed[1][~runs.new] == 1).all()
+        out = {said.key, said.time, said.activity, *said.statics, *(m.column.name for m in moving)}
         still = rest_of(self.table, [n for n in self.table.names if n not in out])
-        self.parts = Parts.fit(runs, still, gaps, self.moving, options.k, people)
-        cases = frame.filter(pl.Series(runs.new))
-        self.told = self._told_codec(cases, options)
-        told = self._tell(cases)
-        activity = self._fit_activity(runs, told, options, seed, people) if said.activity else None
+        self.parts = Parts.fit(runs, still, None if timed is None or even else timed[1], moving, options.k, people)
+        codec = activity_codec(self.table[said.activity], runs, people, options.k) if said.activity else None
+        cases = runs.frame.filter(pl.Series(runs.new))
+        if self.roster is None:
+            activity, kinds = (encoded(codec, runs), field_of(codec).levels) if codec else (None, 0)
+            ticks = None if timed is None else timed[0]
+            happened = Happened(runs.number, runs.place, ticks, activity, kinds, self.clock)
+            self.derived = Derived.of(cases, happened, self.table, options.k)
+        self.told = told_codec(self.table, runs, self.derived.columns, self.roster is not None, options.k)
+        told, rng = self.tell(cases), stream(seed, self.table.name, "activities")
+        self.activities = Activities.fit(codec, runs, told, options.k, rng) if codec else None
         some = _some(runs, stream(seed, self.table.name, "some"))
         told = told.take(runs.number[some])
-        runs = Runs(frame[some], runs.order[some], runs.new[some])
+        runs = Runs(runs.frame[some], runs.order[some], runs.new[some])
         timed = None if timed is None else (timed[0][some], timed[1][some])
-        self._fit_chain(
-            runs,
-            timed,
-            None if gaps is None else gaps[some],
-            told,
-            None if activity is None else activity[some],
-            seed,
-            progress,
-        )
+        self._fit_chains(runs, timed, told, options.k, seed, progress)
 
-    def _fit_chain(
-        self, runs: Runs, timed: tuple[Ints, Ints] | None, gaps: Ints | None, told: Codes, activity: Array | None,
-        seed: int, progress: Progress,
-    ) -> None:  # fmt: skip
-        """The columns of a step given what came before. told, activity: of each row."""
-        codes, hours = self.parts.encode(runs, gaps), None
+    def _fit_chains(
+        self, runs: Runs, timed: tuple[Ints, Ints] | None, told: Codes, k: int, seed: int, progress: Progress
+    ) -> None:
+        """The time and the columns of a step given what came before. told: of each row."""
+        ticks, gaps = (np.zeros(len(runs.new), np.int64), None) if timed is None else timed
+        codes = self.parts.encode(runs, gaps)
         self.kept = [i for i, a in enumerate(codes.arrays) if np.mean(a < 0) < SELDOM]
-        self.stepper = Stepper(self.parts.fields, told.fields, len(self.moving), self._activity_field, self.kept)
-        since: Floats = np.zeros(len(runs.new))
-        if timed is not None and self.clock is not None:
-            before = np.where(runs.new, timed[0], timed[0] - timed[1])
-            hours = self.clock.hours(before)
-            since = self.elapsed(before - timed[0][np.flatnonzero(runs.new)][runs.number])
+        self._set_stepper()
+        activity = self.activities.encode(runs) if self.activities else None
         left = None if activity is not None else (runs.lengths[runs.number] - runs.place).astype(float)
         values = [runs.frame[m.column.name].cast(pl.Float64).to_numpy() for m in self.moving]
         levels = [m.scaled(np.where(runs.new, v, np.roll(v, 1))) for m, v in zip(self.moving, values, strict=True)]
-        given = self.stepper.history(codes, activity, told.arrays, runs, hours, since, left, levels)
+        past = self.stepper.history(codes, activity, told.arrays, runs, left, levels)
+        born = ticks[np.flatnonzero(runs.new)][runs.number]
+        self.timing, gap = None, None
+        if self.clock is not None and self.parts.gap is not None and gaps is not None:
+            self._fit_timing(runs, ticks, gaps, past, activity, k, seed, stage(progress, 0.0, 0.4))
+            gap = codes.arrays[0]
+        rest = Codes(codes.fields[gap is not None :], codes.arrays[gap is not None :], codes.n)
         chain = Chain(Chained(judged=False, max_features=ASKED))
-        self.chain = chain.fit(codes, given, stream(seed, self.table.name, "steps"), progress)
+        given = self._with(self.stepper.at(past, ticks, ticks - born), gap)
+        self.chain = chain.fit(rest, given, stream(seed, self.table.name, "steps"), stage(progress, 0.4, 1.0))
 
-    def elapsed(self, ticks: Ints) -> Floats:
-        """(n,) how long a sequence has gone on, on a scale from 0 to 1."""
-        return np.maximum(ticks, 0) / (np.maximum(ticks, 0) + 8.0 * self.pace)
+    def _fit_timing(
+        self, runs: Runs, ticks: Ints, gaps: Ints, past: Codes, activity: Array | None, k: int, seed: int,
+        progress: Progress,
+    ) -> None:  # fmt: skip
+        """Of rows that have one before."""
+        assert self.clock is not None
+        assert self.parts.gap is not None
+        later = np.flatnonzero(~runs.new) if (~runs.new).any() else np.arange(len(runs.new))
+        born = ticks[np.flatnonzero(runs.new)][runs.number]
+        times = Times(born[later], (ticks - gaps)[later], ticks[later])
+        given = self.stepper.at(past.take(later), times.before, times.before - times.born)
+        what, kinds = np.zeros(len(later), np.int64), 1
+        if activity is not None and self.activities is not None:
+            what, kinds = activity[later], self.activities.field.levels
+        rng = stream(seed, self.table.name, "times")
+        self.timing = Timing.fit(self.parts.gap, self.clock, times, given, what, kinds, k, rng, progress)
 
-    def _told_codec(self, cases: pl.DataFrame, options: Options) -> TableCodec:
-        """What steps know of their sequence."""
-        said = sequence_of(self.table)
-        names = [*said.statics, *([str(said.key)] if self.roster is not None else [])]
-        table = rest_of(self.table, names)
-        plain = tuple(replace(c, protect=False) if self.roster is not None else c for c in table.columns)
-        k = 1 if self.roster is not None else options.k
-        return TableCodec(replace(table, columns=plain), k).fit(cases.select(table.names))
-
-    def _fit_activity(self, runs: Runs, told: Codes, options: Options, seed: int, people: pl.Series) -> Array:
-        said = sequence_of(self.table)
-        column = replace(self.table[str(said.activity)], kind="category", unique=False)
-        self.acts = TableCodec(Table(self.table.name, (column,)), options.k).fit(runs.frame.select(column.name), people)
-        activity = self.acts.encode(runs.frame.select(column.name)).arrays[0].astype(np.int64)
-        n, first = self.acts.fields[0].levels, np.flatnonzero(runs.new)
-        lengths = runs.lengths
-        counts = np.zeros((len(first), n))
-        np.add.at(counts, (runs.number, activity), 1.0)
-        ends = np.eye(n)[activity[first + lengths - 1]]
-        about = np.concatenate([np.minimum(counts, 5) / 2, ends], 1)
-        trace = np.zeros(len(first), np.uint64)
-        np.add.at(trace, runs.number, scattered(activity * 1_000_003 + runs.place))
-        self.telling = [i for i, a in enumerate(told.arrays) if not _named_by(a, trace)]
-        X = self._told_features(told)
-        tree, group = grow(
-            X, about - about.mean(0), min_leaf=max(GROUPED, 4 * options.k), max_depth=4, min_gain=float(n)
+    def _fit_wholes(self, runs: Runs, gaps: Ints, k: int, seed: int) -> None:
+        """How whole sequences are, beside some that are drawn."""
+        seed, size = derived(seed, "wholes"), min(PILOT, int(STEPS / runs.lengths.mean()))
+        drawn = list[Whole]()
+        for cases in self.cases_of(seed):
+            cases = cases.head(size)
+            walk = Walk(self, cases, self._lengths(cases), PLAIN, np.arange(cases.height))
+            deque(walk.all(LONGEST, stream(seed, self.table.name, len(drawn)), seed), 0)
+            drawn.append(walk.whole)
+            size -= cases.height
+            if size <= 0:
+                break
+        trace = (
+            traces(runs, self.activities.encode(runs)) if self.activities else np.zeros(len(runs.lengths), np.uint64)
         )
-        self.groups = tree
-        rng = stream(seed, self.table.name, "activities")
-        self.markov = Markov().fit(activity, lengths, n, group, options.k, rng)
-        return activity
+        real = Whole(np.add.reduceat(gaps, np.flatnonzero(runs.new)), runs.lengths, trace)
+        parts = ([getattr(d, name) for d in drawn] for name in ("lasted", "lengths", "traces"))
+        self.wholes = Wholes.of(real, Whole(*(np.concatenate(p) for p in parts)), k)
 
-    def _tell(self, cases: pl.DataFrame) -> Codes:
+    def _lengths(self, cases: pl.DataFrame) -> Ints:
+        """(s,) steps after which sequences end; of logs, activities say so."""
+        if self.activities:
+            return np.full(cases.height, LONGEST)
+        return np.minimum(cases[LENGTH].to_numpy().astype(np.int64), LONGEST)
+
+    def _set_stepper(self) -> None:
+        """What steps see, from what is the same in all of them."""
+        calendar = Calendar(self.clock, self.first, self.end, self.pace, self.parts.gap is not None)
+        activity = self.activities.field if self.activities else None
+        self.stepper = Stepper(self.parts.fields, self.told.fields, len(self.moving), activity, self.kept, calendar)
+
+    def _with(self, given: Codes, gap: Floats | None) -> Codes:
+        """What a step is drawn given, once its time is known: the gap before it too."""
+        if gap is None or self.parts.gap is None:
+            return given
+        return given.beside(Codes((self.parts.gap.field,), (gap,), given.n))
+
+    # ---------------------------------------------------------------------------------------------- what a walk asks
+
+    def tell(self, cases: pl.DataFrame) -> Codes:
         """What the steps of these sequences (s,) know of them."""
         if not self.told.table.columns:
             return Codes((), (), cases.height)
         return self.told.encode(cases.select(self.told.table.names))
 
-    def _told_features(self, told: Codes) -> Array:
-        """(F, s) uint16 of what is the same in a whole sequence. Levels past `GROUPS` tell too few cases apart."""
-        rows = [
-            to_codes(a, f) if f.ordered else a.astype(np.uint16)
-            for a, f in ((told.arrays[i], told.fields[i]) for i in self.telling)
-            if f.ordered or f.levels <= GROUPS
-        ]
-        return np.stack(rows) if rows else np.zeros((1, told.n), np.uint16)
+    def begins(self, cases: pl.DataFrame) -> Ints:
+        """(s,) when they begin."""
+        said = sequence_of(self.table)
+        if self.clock is None or said.time is None:
+            return np.zeros(cases.height, np.int64)
+        return self.clock.ticks(cases[said.time]).copy()
 
-    @property
-    def _activity_field(self) -> Field | None:
-        return self.acts.fields[0] if sequence_of(self.table).activity else None
+    def draw(self, given: Codes, gap: Floats | None, rng: np.random.Generator, temperature: float) -> list[Array]:
+        """The codes of a step, its gap first; given what is known at its time."""
+        codes = self.chain.sample(given.n, self._with(given, gap), rng, temperature)
+        return [*([] if gap is None else [gap]), *codes.arrays]
 
     @property
     def notes(self) -> list[str]:
         """What was protected or made up."""
-        models = [self.cases, self.parts.still, self.parts.moved, *([self.acts] if hasattr(self, "acts") else [])]
+        acts = [self.activities.codec] if self.activities else []
+        models = [self.cases, self.parts.still, self.parts.moved, *acts]
         out = [note for model in models if model is not None for note in model.notes]
         if self.roster is not None:
             out.append(f"the {self.roster.height:,} keys stay as they are, with what is the same in each")
@@ -254,18 +261,17 @@ class Keyed:
     def explain(self) -> dict[str, str]:
         """For each field, how it is drawn."""
         said, out = sequence_of(self.table), dict[str, str]()
-        if said.activity:
-            deep = self.markov.depth_
-            out[said.activity] = (
-                f"a chain that remembers up to {deep} activities, in {self.groups.n_leaves} groups of cases"
-            )
-        return out | self.chain.explain()
+        if said.activity and self.activities:
+            out[said.activity] = self.activities.explained
+        return (
+            out | self.derived.explain() | (self.timing.chain.explain() if self.timing else {}) | self.chain.explain()
+        )
+
+    # ---------------------------------------------------------------------------------------------- drawing
 
     def cases_of(self, seed: int) -> Iterator[pl.DataFrame]:
         """Rows a key, as drawn, without end."""
         return self._cases(None, seed, PLAIN, 0)
-
-    # ---------------------------------------------------------------------------------------------- drawing
 
     def blocks(self, rows: int, seed: int, asked: Asked = PLAIN) -> Iterator[pl.DataFrame]:
         """The first `rows` rows; the last sequence may be cut."""
@@ -294,8 +300,8 @@ class Keyed:
                     some = some.head(sequences - done)
                 if not some.height:
                     return
-                frame = self._advance(some, made, seed, (number, begin), asked)
-                done, made = done + some.height, made + frame.height
+                frame, n = self._advance(some, made, seed, (number, begin), asked)
+                done, made = done + n, made + frame.height
                 yield frame
                 if sequences is not None and done >= sequences:
                     return
@@ -304,6 +310,9 @@ class Keyed:
         """Rows a key, block by block."""
         if asked.cases is not None:
             yield asked.cases
+            return
+        if asked.source is not None:
+            yield from asked.source(seed)
             return
         if self.roster is not None:
             factor = rows / max(self.rows, 1) if rows else 1.0
@@ -319,118 +328,44 @@ class Keyed:
             yield model.without_repeats(frame, number, seen, seed, None) if seen else frame
             number += 1
 
-    def _advance(self, cases: pl.DataFrame, made: int, seed: int, key: tuple[int, int], asked: Asked) -> pl.DataFrame:
-        """All steps of these sequences, sequence by sequence. made: rows drawn before."""
-        said, rng = sequence_of(self.table), stream(seed, self.table.name, *key, "steps")
-        s = cases.height
-        lengths = np.full(s, LONGEST)
-        if not said.activity:
-            lengths = cases[LENGTH].to_numpy().astype(np.int64) if asked.length is None else np.full(s, asked.length)
-        elif asked.length is not None:
-            lengths = np.full(s, asked.length)
-        before = asked.begin.lengths if asked.begin is not None else np.zeros(s, np.int64)
-        lengths = np.minimum(lengths + (before if asked.length is not None else 0), LONGEST)
+    def _advance(
+        self, cases: pl.DataFrame, made: int, seed: int, key: tuple[int, int], asked: Asked
+    ) -> tuple[pl.DataFrame, int]:
+        """All steps of these sequences, sequence by sequence, and how many there are: some that take a time which few
+        real ones do are left out. made: rows drawn before."""
+        rng, s = stream(seed, self.table.name, *key, "steps"), cases.height
+        before = np.zeros(s, np.int64) if asked.begin is None else asked.begin.lengths
+        if asked.length is not None:
+            lengths = np.minimum(asked.length + before, LONGEST)
+        else:
+            lengths = self._lengths(cases)
         order = np.argsort(-lengths, kind="stable")
         cases, lengths, before = cases[order], lengths[order], before[order]
-        lead = Lead.of(self, asked.begin, order) if asked.begin is not None else None
-        told = self._tell(cases)
-        walk = Walk.begin(self, cases, told, asked)
-        t, alive = 0, np.arange(s)
-        parts = list[tuple[Array, int, Any]]()
-        while len(alive):
-            alive = alive[lengths[alive] > t]
-            if not len(alive):
-                break
-            alive, codes, acts, values = walk.step(alive, t, lengths, rng, seed, asked, lead)
-            new = t >= before[alive]
-            if new.any():
-                own = [c[new] for c in codes], None if acts is None else acts[new]
-                parts.append((alive[new], t, (*own, walk.ticks[alive[new]].copy(), [v[new] for v in values])))
-            t += 1
-        return self._assembled(cases, parts, order, made, rng, seed, asked)
-
-    def _assembled(
-        self, cases: pl.DataFrame, parts: list[tuple[Array, int, Any]], order: Array, made: int,
-        rng: np.random.Generator, seed: int, asked: Asked,
-    ) -> pl.DataFrame:  # fmt: skip
-        """The rows of all steps, in the order of the sequences."""
-        said = sequence_of(self.table)
-        who = np.concatenate([p[0] for p in parts]) if parts else np.zeros(0, np.int64)
-        when = np.repeat([p[1] for p in parts], [len(p[0]) for p in parts]) if parts else who
-        sort = np.lexsort((when, order[who]))
-        owner = who[sort]
-        n_moved = self.parts.n_moved
-        still = self.parts.still
-        arrays = [np.concatenate([p[2][0][n_moved + i] for p in parts])[sort] for i in range(len(still.fields))]
-        rows = made + np.arange(len(owner))
-        columns = {
-            c.name: c
-            for c in still.decode(Codes(still.fields, tuple(arrays), len(owner)), rows, rng, seed).get_columns()
-        }
-        if said.activity:
-            acts = np.concatenate([p[2][1] for p in parts])[sort].astype(np.int32)
-            columns |= {
-                c.name: c
-                for c in self.acts.decode(Codes(self.acts.fields, (acts,), len(owner)), rows, rng, seed).get_columns()
-            }
-        if self.clock is not None and said.time:
-            ticks = np.concatenate([p[2][2] for p in parts])[sort]
-            bound = asked.ticks is None and asked.length is None and asked.begin is None
-            columns[said.time] = self.clock.series(self._inside(ticks, owner) if bound else ticks)
-        for j, m in enumerate(self.moving):
-            values = np.concatenate([p[2][3][j] for p in parts])[sort] if parts else np.zeros(0)
-            columns[m.column.name] = pl.Series(m.column.name, values).cast(cases[m.column.name].dtype)
-        for name in (str(said.key), *said.statics):
-            columns[name] = cases[name][owner]
-        return pl.DataFrame([columns[name].alias(name) for name in self.table.names])
-
-    def _inside(self, ticks: Ints, owner: Array) -> Ints:
-        """The times of whole sequences, of which those past the end of what was observed came weeks before."""
-        assert self.clock is not None
-        last = np.full(int(owner.max(initial=-1)) + 1, self.first)
-        np.maximum.at(last, owner, ticks)
-        hours = self.clock.hours(np.arange(2))
-        week = 1 if hours is None else max(1, round(168 / max(float(hours[1] - hours[0]), 1e-12)))
-        week = week if week * 8 <= self.end - self.first else 1
-        late = np.maximum(last - self.end, 0)
-        earlier = ticks - (-(-late // week) * week)[owner]
-        begin = np.full(len(last), self.end)
-        np.minimum.at(begin, owner, earlier)
-        return earlier + np.maximum(self.first - begin, 0)[owner]  # as long as all there was: from its beginning on
+        walk = Walk(self, cases, lengths.copy(), asked, order)
+        steps, stays = list(walk.all(LONGEST, rng, seed)), np.ones(s, bool)
+        if self.wholes is not None and walk.bound and asked.cases is None:
+            stays = self.wholes.stay(walk.whole, rng)
+        chosen = [step.take(stays[step.who] & (step.number >= before[step.who])) for step in steps]
+        return rows_of(self, cases, chosen, order, made, rng, seed, asked, walk.bound), int(stays.sum())
 
     # ---------------------------------------------------------------------------------------------- model file
 
     def state(self) -> State:
-        meta: dict[str, Any] = {
-            "rows": self.rows,
-            "sequences": self.sequences,
-            "first": self.first,
-            "end": self.end,
-            "pace": self.pace,
-        }
+        meta: dict[str, Any] = {name: getattr(self, name) for name in ("rows", "sequences", "first", "end", "pace")}
+        meta["kept"] = self.kept
+        models: dict[str, Any] = {
+            "chain": self.chain, "still": self.parts.still, "moved": self.parts.moved, "told": self.told,
+            "cases": self.cases, "activities": self.activities, "timing": self.timing, "wholes": self.wholes,
+            "derived": self.derived,
+        }  # fmt: skip
         arrays = dict[str, Array]()
-        said = sequence_of(self.table)
-        models: list[tuple[str, Any]] = [
-            ("chain", self.chain),
-            ("still", self.parts.still),
-            ("moved", self.parts.moved),
-            ("told", self.told),
-        ]
-        models += [("cases", self.cases)] if self.cases else []
-        models += [("acts", self.acts), ("markov", self.markov)] if said.activity else []
-        for name, model in models:
-            meta[name], own = model.state()
-            arrays |= {f"{name}/{n}": a for n, a in own.items()}
-        if said.activity:
-            arrays |= {f"groups/{n}": a for n, a in pack([self.groups]).items()}
-            meta["telling"] = self.telling
+        for name, model in models.items():
+            if model is not None:
+                meta[name], own = model.state()
+                arrays |= {f"{name}/{n}": a for n, a in own.items()}
         if self.clock:
             meta["clock"] = saved_clock(self.clock)
-        meta["kept"] = self.kept
         meta["moving"] = [[m.column.name, m.low, m.high, m.digits] for m in self.moving]
-        if self.parts.gap:
-            gap = self.parts.gap
-            meta["gap"], arrays["often"] = [gap.low, gap.high, gap.step], gap.often
         if self.roster is not None:
             meta["roster"] = self.roster.with_columns(pl.selectors.temporal().to_physical()).write_json()
         return meta, arrays
@@ -438,36 +373,45 @@ class Keyed:
     @classmethod
     def restore(cls, engine: str, table: Table, meta: Mapping[str, Any], arrays: Mapping[str, Array]) -> Self:
         """What `state` gave, checked. Raises ModelFileError."""
-        said = sequence_of(table)
         known = "chain" if engine == "auto" else engine
         cases = TableModel.restore(known, meta["cases"], part(arrays, "cases/")) if "cases" in meta else None
         new = cls(table, cases, int(meta["rows"]), int(meta["sequences"]))
-        new.pace = max(1.0, float(meta["pace"]))
-        new.first, new.end, new.clock = int(meta["first"]), int(meta["end"]), restored_clock(table, meta.get("clock"))
-        new.moving = tuple(
+        new.first, new.end = int(meta["first"]), int(meta["end"])
+        new.pace, new.kept = max(1.0, float(meta["pace"])), [int(i) for i in meta["kept"]]
+        new.clock, new.timing, new.activities = restored_clock(table, meta.get("clock")), None, None
+        if "timing" in meta and new.clock is not None:
+            new.timing = Timing.restore(new.clock, meta["timing"], part(arrays, "timing/"))
+        moving = tuple(
             Moving(table[str(n)], float(a), float(b), None if d is None else int(d)) for n, a, b, d in meta["moving"]
         )
         still, moved, told = (TableCodec.restore(meta[n], part(arrays, f"{n}/")) for n in ("still", "moved", "told"))
-        gap = _gap(meta["gap"], saved_array(arrays, "often", np.int64)) if "gap" in meta else None
-        new.parts, new.told = Parts(still, moved, gap, new.moving), told
-        if said.activity:
-            new.acts = TableCodec.restore(meta["acts"], part(arrays, "acts/"))
-            new.telling = [int(i) for i in meta["telling"]]
-            new.markov = Markov.restore(meta["markov"], part(arrays, "markov/"))
-            (new.groups,) = unpack(part(arrays, "groups/"), [max(1, len(told.fields))])
-            if new.markov.n_symbols_ != new.acts.fields[0].levels:
-                raise ModelFileError("the parts of the sequences do not fit each other.")
+        new.parts, new.told = Parts(still, moved, new.timing.gap if new.timing else None, moving), told
+        if sequence_of(table).activity:
+            new.activities = Activities.restore(meta["activities"], part(arrays, "activities/"), len(told.fields))
         new.chain = Chain.restore(meta["chain"], part(arrays, "chain/"))
-        new.kept = [int(i) for i in meta["kept"]]
-        new.stepper = Stepper(new.parts.fields, told.fields, len(new.moving), new._activity_field, new.kept)
-        wanted = [*(f.name for f in new.stepper.given), *(f.name for f in new.parts.fields)]
-        if [f.name for f in new.chain.fields_] != wanted:
-            raise ModelFileError("the parts of the sequences do not fit each other.")
-        if "roster" in meta:
-            types = {c.name: parse_dtype(c.dtype, c.levels) for c in table.columns} | {LENGTH: pl.Int64()}
-            rows = pl.DataFrame(json.loads(str(meta["roster"])), infer_schema_length=None)
-            new.roster = rows.with_columns(pl.col(n).cast(types[n]) for n in rows.columns)
+        new._set_stepper()
+        new._check()
+        new.wholes = Wholes.restore(part(arrays, "wholes/")) if "wholes" in meta else None
+        new.derived = Derived.restore(table, meta["derived"], part(arrays, "derived/"))
+        new.roster = _roster(table, str(meta["roster"])) if "roster" in meta else None
         return new
+
+    def _check(self) -> None:
+        """Raise ModelFileError where the parts of a model file do not fit each other."""
+        gap = [self.parts.gap.field] if self.parts.gap else []
+        wanted = [*self.stepper.given, *gap, *self.parts.fields[len(gap) :]]
+        fit = [f.name for f in self.chain.fields_] == [f.name for f in wanted]
+        if self.timing is not None:
+            fit &= len(self.timing.spans) == (self.activities.field.levels if self.activities else 1)
+            fit &= [f.name for f in self.timing.chain.fields_] == [f.name for f in (*self.stepper.given, *gap)]
+        if not fit:
+            raise ModelFileError(DAMAGED)
+
+
+def _roster(table: Table, saved: str) -> pl.DataFrame:
+    types = {c.name: parse_dtype(c.dtype, c.levels) for c in table.columns} | {LENGTH: pl.Int64()}
+    rows = pl.DataFrame(json.loads(saved), infer_schema_length=None)
+    return rows.with_columns(pl.col(n).cast(types[n]) for n in rows.columns)
 
 
 def _some(runs: Runs, rng: np.random.Generator) -> Array:
@@ -477,23 +421,3 @@ def _some(runs: Runs, rng: np.random.Generator) -> Array:
     chosen = np.zeros(len(lengths), bool)
     chosen[order[: max(1, int(np.searchsorted(np.cumsum(lengths[order]), LEARNED, "right")))]] = True
     return np.flatnonzero(chosen[runs.number])
-
-
-def _named_by(values: Array, trace: Array) -> bool:
-    """Whether a column (s,) but names what happened, as a number of the variant does: it is no cause of it."""
-    _, value = np.unique(values, return_inverse=True)
-    _, kind = np.unique(trace, return_inverse=True)
-    pairs, counts = np.unique(value * (int(kind.max()) + 1) + kind, return_counts=True)
-    cases = np.bincount(value)
-    most = np.zeros(len(cases), np.int64)
-    np.maximum.at(most, pairs // (int(kind.max()) + 1), counts)
-    several = cases >= 2
-    told, usual = most[several].sum() / max(cases[several].sum(), 1), np.bincount(kind).max() / len(kind)
-    return bool(several.any() and told > NAMED and usual < NAMED)
-
-
-def _gap(said: Any, often: Array) -> Gap:
-    low, high, step = map(int, said)
-    if not low < high or step < 1:
-        raise ModelFileError("the saved gaps in time are damaged.")
-    return Gap(low, high, step, often)

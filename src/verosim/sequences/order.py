@@ -23,6 +23,8 @@ FEW: Final = 20  # keys: of fewer, stretches of time are held out, not keys
 BLOCKS: Final = 10  # stretches of a long series that are held out
 GAP: Final = 24  # rows on each side of them that are not learned either
 LEAST: Final = 200  # rows of a series: of fewer none are held out
+FIRST_MONDAY: Final = 96.0  # hours from 1970-01-01 to the first Monday
+_PER_HOUR: Final = {"d": 1 / 24, "ms": 3.6e6, "us": 3.6e9, "ns": 3.6e12}
 
 
 def sequence_of(table: Table) -> Sequence:
@@ -120,13 +122,12 @@ class Clock:
         """(n,) hours since a Monday at midnight by the clock on the wall; None where there is no calendar."""
         if not isinstance(self.dtype, pl.Date | pl.Datetime):
             return None
+        per = _PER_HOUR["d" if isinstance(self.dtype, pl.Date) else self.dtype.time_unit]
+        if self.grid is None and getattr(self.dtype, "time_zone", None) is None:
+            return ticks / per - FIRST_MONDAY
         times = self.times(ticks)
-        wall = (
-            times.dt.replace_time_zone(None) if isinstance(self.dtype, pl.Datetime) else times.cast(pl.Datetime("us"))
-        )
-        unit = wall.dtype.time_unit  # type: ignore[attr-defined]
-        per = {"ms": 3.6e6, "us": 3.6e9, "ns": 3.6e12}[unit]
-        return np.asarray(wall.to_physical().to_numpy() / per - 96.0)  # 1970-01-05 was a Monday
+        wall = times.dt.replace_time_zone(None) if isinstance(self.dtype, pl.Datetime) else times
+        return np.asarray(wall.to_physical().to_numpy() / per - FIRST_MONDAY)
 
 
 def held_out(frame: pl.DataFrame, table: Table, share: float, seed: int) -> Array:

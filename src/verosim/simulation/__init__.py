@@ -7,16 +7,19 @@
     file.py          the file: YAML to dataclasses; values put in from outside
     nouns.py         what a scenario is made of
     clock.py         numbers to dates, hours and weekdays
-    plan.py          names resolved, expressions typed, loads and endless loops found
+    plan.py          names resolved, expressions typed; checks.py: what contradicts itself; loads.py: what is too much
     arrivals.py      when cases come
     paths.py         where each goes, and all that is drawn for it there
-    kernel.py        the event calendar, over state.py and queues.py; windows.py: shifts and breakdowns
+    kernel.py        the event calendar, over moves.py (cases from station to station), service.py (at one), queues.py
+                     and state.py; windows.py: shifts and breakdowns
     calendar.py      the kernel over a whole run: batches of cases in and out
     recursion.py     stations in the order of arrival, without a calendar
     fast.py          the door to compiled.py: both, compiled
     population.py    states that change step by step; sensors.py: readings; ledger.py: payments
     processes.py     Python generator functions on SimPy
     outputs.py       tables and files; xes.py: event logs for other tools; page.py: a picture of the run
+    saving.py        a run into files, part by part, which goes on where it was broken off; memory.py: the calendar put
+                     down and taken up again; visits.py: what indicators are made of
     indicators.py    numbers with intervals; whatif.py: side by side
 
 All chance is keyed: the same seed gives the same rows, with every engine that can run the scenario.
@@ -35,30 +38,29 @@ import numpy as np
 import polars as pl
 
 from verosim.errors import ArgumentError, SchemaError, did_you_mean
-from verosim.files.disk import atomic, check_writable
+from verosim.models import Progress, silent
 from verosim.recipe import reading
 from verosim.recipe.nouns import PlacedError
 from verosim.recipe.running import Run
-from verosim.simulation import fast, file, indicators, outputs, recursion, whatif, xes
+from verosim.simulation import fast, file, indicators, loads, outputs, recursion, saving, whatif
 from verosim.simulation.arrivals import replayed
 from verosim.simulation.calendar import Calendar, Done
+from verosim.simulation.checks import check
 from verosim.simulation.file import library
 from verosim.simulation.ledger import Accounts
 from verosim.simulation.nouns import ScenarioFile
 from verosim.simulation.paths import nobody
 from verosim.simulation.plan import CASES, Model
 from verosim.simulation.population import Populations
+from verosim.simulation.recursion import Recursion
 from verosim.simulation.sensors import SensorField
+from verosim.simulation.visits import Kept
 
 __all__ = ["ENGINES", "Scenario", "Simulated", "library", "simulate"]
 
-FORMATS: Final = ("csv", "tsv", "parquet", "arrow", "jsonl", "xes")
 ENGINES: Final = ("auto", "recursion", "calendar", "fast")
 USUAL_CASES: Final = 1000
-MEASURED: Final = 5_000_000  # visits that are kept in memory for indicators
 PAYS: Final = 20_000  # cases from which on compiled code is worth its start
-
-_KEPT: Final = ("station", "enqueue", "start", "complete", "outcome")
 
 
 @dataclass
@@ -73,6 +75,8 @@ class Simulated:
     visits: dict[str, np.ndarray] = field(default_factory=dict, repr=False)
     end: float = 0.0  # when the last thing happened
     rows: dict[str, int] = field(default_factory=dict)  # of tables that were written, not kept
+    resumed: int = 0  # parts that an earlier run had written
+    replications: int = 1  # runs that the intervals of the indicators are over; 1: parts of this one
 
     @property
     def cases(self) -> pl.DataFrame:
@@ -85,9 +89,16 @@ class Simulated:
         return self.tables["log"]
 
     def save(self, out: str | Path, format: str = "csv") -> None:
-        """Write the tables, and `indicators`, into a folder."""
-        extra = {"indicators": self.indicators} if "log" in self.tables else {}
-        outputs.save([{**self.tables, **extra}], outputs.made(out), format)
+        """Write the tables, `indicators` and `series` into a folder."""
+        folder = outputs.made(out)
+        outputs.save([self.tables], folder, format)
+        self.save_measures(folder, format)
+
+    def save_measures(self, folder: Path, format: str = "csv") -> None:
+        """Write `indicators` and `series`, where visits were kept."""
+        if len(self.visits.get("station", ())):
+            measures = {"indicators": self.indicators, "series": self.series()}
+            outputs.save([measures], folder, "csv" if format == "xes" else format)
 
     @cached_property
     def indicators(self) -> pl.DataFrame:
@@ -159,6 +170,7 @@ class Scenario:
                 if source.file is not None:
                     columns |= dict(replayed(self.folder, name, source).drop("time").schema)
             model = Model(found, self.folder, columns)
+            check(model)
             self.stepwise = _stepwise(model)
             return model
         except PlacedError as error:
@@ -167,10 +179,10 @@ class Scenario:
             place = f"{self.name}, line {line}" if line else f"{self.name}"
             raise SchemaError(f"{place}: {where}: {error}" if where else f"{place}: {error}") from error
 
-    @property
+    @cached_property
     def notes(self) -> tuple[str, ...]:
         """What to know before the run: stations that are unstable, with their load."""
-        return self.model.notes
+        return loads.notes(self.model)
 
     def engine(self, cases: int, wanted: str = "auto") -> str:
         """The engine that a run of so many cases takes. Raises ArgumentError where the wanted one cannot."""
@@ -188,14 +200,15 @@ class Scenario:
     def blocks(self, cases: int | None = None, seed: int | None = None, engine: str = "auto") -> Iterator[Done]:
         """What is known of the cases, once they have left, in parts: memory stays bounded."""
         limit = self._limit(cases)
-        run = Run(self.model.plan, {CASES: min(limit, 2**60)}, self._seed(seed))
-        return self._flow(run, limit, self.engine(limit, engine))
+        return chain.from_iterable(self.player(limit, self._seed(seed), self.engine(limit, engine)).go(limit))
 
-    def _flow(self, run: Run, limit: int, engine: str) -> Iterator[Done]:
+    def player(self, limit: int, seed: int, engine: str) -> Calendar | Recursion:
+        """What plays a run of at most so many cases. engine: as `engine` chose it."""
+        run = Run(self.model.plan, {CASES: min(limit, 2**60)}, seed)
         if engine == "recursion":
             compiled = fast.workload() if limit >= PAYS and fast.available() and self._has_pools() else None
-            return recursion.go(self.model, run, limit, compiled)
-        return Calendar(self.model, run, fast.calendar() if engine == "fast" else None).go(limit)
+            return Recursion(self.model, run, compiled)
+        return Calendar(self.model, run, fast.calendar() if engine == "fast" else None)
 
     def _has_pools(self) -> bool:
         return any(self.model.servers(name) > 1 for name in self.model.names)
@@ -227,60 +240,33 @@ class Scenario:
         """
         limit, seed = self._limit(cases), self._seed(seed)
         chosen = self.engine(limit, engine)
-        tables = {n: pl.concat(frames) for n, frames in _by_table(self._stepped(seed)).items()}
-        kept = _Kept(limit=None)
+        stepped = (part.block(seed, i) for part in self.stepwise for i in range(part.blocks))
+        tables = {n: pl.concat(frames) for n, frames in _by_table(stepped).items()}
+        kept = Kept(limit=None)
         if self.model.file.stations:
             parts = kept.through(self.blocks(cases, seed, chosen))
             tables |= {n: _in_order(pl.concat(frames)) for n, frames in _by_table(self.frames(parts)).items()}
         visits = kept.visits()
-        return Simulated(tables, chosen, seed, self.notes, self.model, visits, self._end(visits))
-
-    def _stepped(self, seed: int) -> Iterator[dict[str, pl.DataFrame]]:
-        """The tables of populations, sensors and ledgers, part by part."""
-        for part in self.stepwise:
-            yield from part.blocks(seed)
+        return Simulated(tables, chosen, seed, self.notes, self.model, visits, self.end(visits))
 
     def save(
         self, out: str | Path, cases: int | None = None, *,
-        seed: int | None = None, engine: str = "auto", format: str = "csv",
+        seed: int | None = None, engine: str = "auto", format: str = "csv", replications: int = 1,
+        progress: Progress = silent,
     ) -> Simulated:  # fmt: skip
-        """Play it through and write the tables into a folder, a file each, as cases leave.
+        """Play it through and write the tables into a folder, a file each: see `saving.save`.
 
-        Memory is bounded, whatever the number of cases: the log is in the order in which cases leave, by parts; and
-        indicators are there only for runs of up to `MEASURED` visits. format: csv, parquet, ... or xes (the log alone).
+        replications: runs that the intervals of the indicators are over; the first is the one that is written.
         """
-        if format not in FORMATS:
-            raise ArgumentError(f"format {format!r}: {did_you_mean(format, FORMATS)}")
-        limit, seed = self._limit(cases), self._seed(seed)
-        check_writable(Path(out) / "any" if Path(out).is_dir() else out)
-        found = Simulated({}, self.engine(limit, engine), seed, self.notes, self.model)
-        folder, kept = outputs.made(out), _Kept()
-        parts = kept.through(self.blocks(cases, seed, found.engine)) if self.model.file.stations else iter(())
-        if format == "xes":
-            found.rows = self._save_xes(folder, parts)
-        else:
-            found.rows = outputs.save(chain(self._stepped(seed), self.frames(parts)), folder, format)
-        found.visits = kept.visits()
-        found.end = self._end(found.visits)
+        found = saving.save(self, Path(out), self._limit(cases), self._seed(seed), engine, format, progress)
+        if replications > 1:
+            found.indicators = self.replicated(replications, cases, seed, engine)
+            found.replications = replications
+        found.save_measures(Path(out), format)
         return found
 
-    def _save_xes(self, folder: Path, parts: Iterator[Done]) -> dict[str, int]:
-        if not self.model.file.stations:
-            raise ArgumentError("XES holds event logs: this scenario has no stations. Use csv or parquet.")
-        rows = {"cases": 0, "log": 0}
-
-        def tables() -> Iterator[tuple[pl.DataFrame, pl.DataFrame]]:
-            for found in self.frames(parts):
-                for name in rows:
-                    rows[name] += found[name].height
-                yield found["cases"], found["log"]
-
-        with atomic(folder / "log.xes") as sink:
-            for text in xes.document(tables()):
-                sink.write(text.encode())
-        return rows
-
-    def _end(self, visits: Mapping[str, np.ndarray]) -> float:
+    def end(self, visits: Mapping[str, np.ndarray]) -> float:
+        """When a run with these visits is over."""
         if self.model.file.until is not None:
             return self.model.file.until
         return float(np.nanmax(visits["complete"])) if len(visits.get("complete", ())) else 0.0
@@ -322,33 +308,6 @@ def _stepwise(model: Model) -> list[Populations | SensorField | Accounts]:
         *(SensorField(n, s, clock, folder) for n, s in found.sensors.items()),
         *(Accounts(n, a, clock, folder, found.locale) for n, a in found.ledgers.items()),
     ]
-
-
-class _Kept:
-    """What indicators are made of, while parts go by; nothing once it would be too much."""
-
-    def __init__(self, limit: int | None = MEASURED) -> None:
-        self.parts: list[dict[str, np.ndarray]] = []
-        self.n, self.limit = 0, limit
-
-    def through(self, parts: Iterable[Done]) -> Iterator[Done]:
-        for part in parts:
-            self.n += len(part.case)
-            if self.limit is None or self.n <= self.limit:
-                case = part.batch.rows[part.case] + 1
-                self.parts.append({"case": case, **{k: getattr(part, k) for k in _KEPT}})
-            else:
-                self.parts.clear()
-            yield part
-
-    def visits(self) -> dict[str, np.ndarray]:
-        """Arrays (m,), those of a case together."""
-        if not self.parts:
-            return {
-                k: np.zeros(0, np.int64 if k in ("case", "station", "outcome") else np.float64)
-                for k in ("case", *_KEPT)
-            }
-        return {k: np.concatenate([p[k] for p in self.parts]) for k in self.parts[0]}
 
 
 def _in_order(frame: pl.DataFrame) -> pl.DataFrame:

@@ -12,11 +12,11 @@ import polars as pl
 
 from verosim import files
 from verosim.draws import BLOCK, stream
-from verosim.errors import DataError, SchemaError
+from verosim.errors import DataError
 from verosim.recipe.nouns import Floats, Ints, PlacedError
 from verosim.recipe.running import Block, Run
 from verosim.simulation.clock import Clock
-from verosim.simulation.nouns import Source
+from verosim.simulation.nouns import MOST_ROWS, Source
 from verosim.simulation.plan import CASES, Model, term
 
 BATCH: Final = 8 * BLOCK  # cases that are drawn together
@@ -126,15 +126,9 @@ def _limited(blocks: Blocks, source: Source, until: float | None) -> Blocks:
 
 
 def _of(model: Model, run: Run, name: str, source: Source) -> Blocks:
-    ways = {k: getattr(source, k) for k in ("every", "rate", "at", "file", "population")}
-    given = [k for k, v in ways.items() if v is not None and v != ()]
-    if len(given) != 1:
-        raise PlacedError(
-            f"one of every, rate, at, file and population was wanted, not {' and '.join(given) or 'none'}.",
-            ("sources", name),
-        )
-    times = _WAYS[given[0]](model, run, name, source)
-    if source.batch is None or given[0] == "file":
+    (way,) = (k for k in _WAYS if getattr(source, k) is not None and getattr(source, k) != ())
+    times = _WAYS[way](model, run, name, source)
+    if source.batch is None or way == "file":
         return times
     return _in_batches(times, run, name)
 
@@ -142,8 +136,13 @@ def _of(model: Model, run: Run, name: str, source: Source) -> Blocks:
 def _in_batches(blocks: Blocks, run: Run, name: str) -> Blocks:
     for number, (times, rows) in enumerate(blocks):
         sizes = Rows(run, number, 0, np.arange(len(times))).numbers(term(name, "batch"))
-        if not (np.isfinite(sizes) & (sizes >= 0)).all():
-            raise DataError(f"source {name!r}: a batch has 0 cases or more.", fix="Correct `batch`.")
+        wrong = sizes[~(np.isfinite(sizes) & (sizes >= 0) & (sizes % 1 == 0))]
+        if len(wrong) or sizes.sum() > MOST_ROWS:
+            said = f"not {wrong[0]:g}" if len(wrong) else f"and not over {MOST_ROWS:,} in {len(sizes):,} batches"
+            raise DataError(
+                f"source {name!r}: a batch has a whole number of cases from 0 up, {said}.",
+                fix="Correct `batch`, for example by `digits: 0`.",
+            )
         counts = sizes.astype(np.int64)
         yield np.repeat(times, counts), np.repeat(rows, counts)
 
@@ -170,12 +169,6 @@ def _by_rate(model: Model, run: Run, name: str, source: Source) -> Blocks:
     Exact for rates that are constant within each quarter of an hour (Cinlar, Introduction to Stochastic Processes,
     1975).
     """
-    if source.rate is None or not 0 < source.rate < inf:
-        raise PlacedError(f"a rate is over 0, not {source.rate}.", ("sources", name, "rate"))
-    for key, n in (("hours", 24), ("weekdays", 7)):
-        factors = getattr(source, key)
-        if factors and (len(factors) != n or min(factors) < 0 or max(factors) == 0):
-            raise PlacedError(f"`{key}` are {n} factors from 0 up, not all 0.", ("sources", name, key))
     profile = _Profile(model.clock, source)
     due, number = 0.0, 0
     while True:
@@ -217,19 +210,12 @@ class _Profile:
 
 
 def _by_schedule(model: Model, run: Run, name: str, source: Source) -> Blocks:
-    try:
-        times = np.array([model.clock.time_of(t) if isinstance(t, str) else float(t) for t in source.at])
-    except SchemaError as error:
-        raise PlacedError(str(error), ("sources", name, "at")) from error
-    if (times < 0).any():
-        raise PlacedError(f"a time is not negative: {times.min():g}.", ("sources", name, "at"))
+    times = np.array([model.clock.time_of(t) if isinstance(t, str) else float(t) for t in source.at])
     yield np.sort(times), np.zeros(len(times), np.int64)
 
 
 def _at_start(model: Model, run: Run, name: str, source: Source) -> Blocks:
     n = source.population or 0
-    if n < 1:
-        raise PlacedError(f"a population has one or more, not {n}.", ("sources", name, "population"))
     yield np.full(n, source.start), np.zeros(n, np.int64)
 
 
@@ -249,7 +235,7 @@ def _from_file(model: Model, run: Run, name: str, source: Source) -> Blocks:
     column = replayed(model.folder, name, source)["time"]
     times = model.clock.times_of(column) if column.dtype.is_temporal() else column.cast(pl.Float64).to_numpy()
     if (times < 0).any():
-        raise PlacedError(f"{source.file} begins before the scenario does: move `start`.", ("sources", name, "file"))
+        raise DataError(f"source {name!r}: {source.file} begins before the scenario does.", fix="Move `start`.")
     yield times, np.arange(len(times))
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields
 from math import inf, nan
+from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
@@ -16,26 +17,14 @@ import numpy as np
 from verosim.errors import DataError
 from verosim.recipe.nouns import Floats, Ints
 from verosim.recipe.running import Run
-from verosim.simulation import kernel
+from verosim.simulation import kernel, memory
 from verosim.simulation import state as marks
+from verosim.simulation.layout import NEVER, at_start
 from verosim.simulation.paths import Batch, Visits, batches
 from verosim.simulation.plan import Model
 from verosim.simulation.state import NOBODY, State
 from verosim.simulation.windows import Windows
 
-NEVER: Final = 1e308  # stands for a time that does not come: numba and lists compare it as they do other numbers
-CODES: Final = {
-    "fifo": 0,
-    "lifo": 1,
-    "priority": 2,
-    "no": 0,
-    "finish": 0,
-    "resume": 1,
-    "restart": 2,
-    "leave": 0,
-    "skip": 1,
-    "wait": 2,
-}
 OUTCOMES: Final = ("open", "served", "balked", "reneged", "full", "short")
 SPANS: Final = 60  # weeks, or other spans, without any event, after which whoever waits waits for ever
 GROWTH: Final = 2
@@ -59,6 +48,7 @@ class Done:
     order: Floats
     arrives: Floats
     on_hand: Floats
+    worked: Floats
 
     @classmethod
     def nothing(cls, batch: Batch) -> Done:
@@ -72,7 +62,7 @@ _CASE: Final = {"at": NOBODY, "end": 0, "more": 0, "left": nan, "blocked_in": NO
 _VISIT: Final = {  # with what a visit begins
     "remaining": nan, "until": nan, "enqueue": nan, "start": nan, "complete": nan, "server": NOBODY, "outcome": 0,
     "where": 0, "stamp": NOBODY, "before": NOBODY, "after": NOBODY, "order": 0.0, "arrives": nan, "on_hand": nan,
-    "stops": 0,
+    "stops": 0, "worked": 0.0,
 }  # fmt: skip
 _DRAWN: Final = tuple(f.name for f in fields(Visits) if f.name != "case")
 _HEAP: Final = ("heap_time", "heap_seq", "heap_kind", "heap_ref", "heap_value")
@@ -83,7 +73,7 @@ class Calendar:
 
     def __init__(self, model: Model, run: Run, kernel_run: Callable[[State, float], int] | None = None) -> None:
         self.model, self.run, self.compiled = model, run, kernel_run
-        self.fixed = _fixed(model)
+        self.fixed = at_start(model)
         self.resources = len(self.fixed["free"])
         self.cases = {k: np.zeros(0, np.asarray(v).dtype) for k, v in _CASE.items()}
         self.cases |= {"held": np.zeros(0, np.int64), "batch": np.zeros(0, np.int64), "row": np.zeros(0, np.int64)}
@@ -97,28 +87,30 @@ class Calendar:
         self.batches: dict[int, Batch] = {}
         self.windows = Windows(model, run, self.fixed["first_server"])
         self.feed = (np.zeros(0), np.zeros(0, np.int64), np.zeros(0, np.int64))
+        self.taken = 0  # batches that have come in
 
     @property
     def events(self) -> int:
         return int(self.count[marks.N_EVENTS])
 
-    def go(self, limit: int) -> Iterator[Done]:
-        """Run up to the end, or to the scenario's `until`: what is known of each case, once it has left."""
-        until = inf if self.model.file.until is None else self.model.file.until
-        waiting = batches(self.model, self.run, limit)
+    def go(self, limit: int) -> Iterator[list[Done]]:
+        """Run up to the end, or to the scenario's `until`: what is known of each case, once it has left.
+
+        Between two lists the calendar can be put down, and taken up again: see memory.py.
+        """
+        until = self._end()
+        waiting = batches(self.model, self.run, limit, self.taken)
         batch = next(waiting, None)
         while batch is not None:
             following = next(waiting, None)
             self._take_in(batch)
-            horizon = min(float(batch.arrivals.times[-1]), until)
             if following is not None:
-                self._until(horizon)
+                self._until(min(float(batch.arrivals.times[-1]), until))
+                yield list(self._let_out(self._gone()))
             batch = following
-            if batch is not None:
-                yield from self._let_out(self._gone())
-        yield from self._to_the_end(until)
+        yield self._to_the_end(until)
 
-    def _to_the_end(self, until: float) -> Iterator[Done]:
+    def _to_the_end(self, until: float) -> list[Done]:
         if not self.windows:
             self._until(until)
         else:
@@ -127,7 +119,9 @@ class Calendar:
             raise DataError(
                 f"deadlock: {self._who_waits()}.", fix="Add places or resources, or let cases `leave` or `skip`."
             )
-        yield from self._let_out(np.ones(len(self.cases["at"]), bool))
+        busy = (self.visits["where"] == marks.SERVED_NOW) & (self.visits["stamp"] >= 0)
+        self.visits["worked"][busy] += until if until < inf else float(self.clock[0])
+        return list(self._let_out(np.ones(len(self.cases["at"]), bool)))
 
     def _until_all_gone(self, until: float) -> None:
         """Servers come and go for ever: as long as anybody is there, or comes, their next week is asked for."""
@@ -141,6 +135,14 @@ class Calendar:
                 return
             same = before == (self.count[marks.ACTIVE], self.count[marks.HEAP])
             idle = idle + 1 if same and until == inf else 0
+
+    def put_down(self, folder: Path) -> None:
+        """Write all that is known between two lists."""
+        memory.put_down(self, folder)
+
+    def take_up(self, folder: Path) -> None:
+        """Know what another one of the same run knew."""
+        memory.take_up(self, folder)
 
     # ------------------------------------------------------------------------------------- the kernel
 
@@ -201,6 +203,7 @@ class Calendar:
         visits, before = batch.walk(), len(self.cases["at"])
         counts = np.bincount(visits.case, minlength=batch.n)
         self.batches[batch.number] = batch
+        self.taken += 1
         first = len(self.visits["case"]) + np.cumsum(counts) - counts
         for name, value in _CASE.items():
             self.cases[name] = np.concatenate([self.cases[name], np.full(batch.n, value)])
@@ -314,57 +317,13 @@ class Calendar:
             blocked = np.flatnonzero(self.cases["blocked_in"] >= 0)
             of = blocked[self.visits["station"][self.cases["blocked_in"][blocked]] == i] if len(blocked) else blocked
             if self.fixed["waiting"][i]:
-                needs = ", ".join(self.model.file.stations[name].needs) or ", ".join(
-                    self.model.file.stations[name].takes
-                )
-                said.append(f"{self.fixed['waiting'][i]} wait at {name!r}" + (f" for {needs}" if needs else ""))
+                said.append(f"{self.fixed['waiting'][i]} wait at {name!r}{self._for_what(name)}")
             if len(of):
                 said.append(f"{len(of)} are done at {name!r} and wait for a place behind it")
         return "; ".join(said) or f"{self.count[marks.ACTIVE]} cases wait"
 
-
-def _fixed(model: Model) -> dict[str, Any]:
-    """The arrays of stations, servers, resources and stocks, as they are at the start."""
-    stations = list(model.file.stations.values())
-    n, slots = len(stations), np.array([model.servers(name) for name in model.names], dtype=np.int64)
-    ends = np.cumsum(slots)
-    resources, stocks = list(model.file.resources), model.file.stocks
-
-    def codes(part: str) -> Ints:
-        return np.array([CODES[getattr(s, part)] for s in stations], dtype=np.int64)
-
-    def pointers(lists: list[list[int]]) -> tuple[Ints, Ints, Ints]:
-        lengths = np.array([len(x) for x in lists], dtype=np.int64)
-        stops = np.cumsum(lengths)
-        return stops - lengths, stops, np.array([v for x in lists for v in x], dtype=np.int64)
-
-    needs_from, needs_to, needs = pointers([[resources.index(r) for r in s.needs] for s in stations])
-    _, _, amounts = pointers([list(s.needs.values()) for s in stations])
-    frees_from, frees_to, frees = pointers([[resources.index(r) for r in s.frees] for s in stations])
-    users = np.array([[int(r in s.needs) for s in stations] for r in resources], dtype=np.int64).ravel()
-    empty, zero = np.full(n, NOBODY), np.zeros(n, np.int64)
-    stock = np.array([list(stocks).index(next(iter(s.takes))) if s.takes else NOBODY for s in stations], dtype=np.int64)
-    of_stocks = {
-        "level": [s.start for s in stocks.values()], "ordered": [0.0] * len(stocks), "backlog": [0.0] * len(stocks),
-        "order_at": [s.at for s in stocks.values()],
-        "order_upto": [nan if s.upto is None else s.upto for s in stocks.values()],
-        "order_quantity": [nan if s.quantity is None else s.quantity for s in stocks.values()],
-    }  # fmt: skip
-    return {
-        "first_server": ends - slots, "end_server": ends, "discipline": codes("queue"), "preempt": codes("preempt"),
-        "interrupted": codes("interrupted"), "full": codes("full"), "lost": codes("lost"),
-        "capacity": np.array([model.capacity(name) for name in model.names], dtype=np.int64),
-        "batch_size": np.array([s.batch.size if s.batch else 1 for s in stations], dtype=np.int64),
-        "batch_wait": np.array([s.batch.wait if s.batch and s.batch.wait is not None else NEVER for s in stations]),
-        "rush": zero.copy(), "needs_from": needs_from, "needs_to": needs_to, "needs": needs, "amounts": amounts,
-        "holds": np.array([int(s.holds) for s in stations], dtype=np.int64),
-        "frees_from": frees_from, "frees_to": frees_to, "frees": frees, "stock": stock,
-        "inside": zero.copy(), "waiting": zero.copy(), "head": empty.copy(), "tail": empty.copy(),
-        "blocked_head": empty.copy(), "blocked_tail": empty.copy(), "asked": zero.copy(),
-        "station_of": np.repeat(np.arange(n), slots), "busy_with": np.full(int(slots.sum()), NOBODY),
-        "off": np.zeros(int(slots.sum()), np.int64), "idle_since": np.arange(int(slots.sum())) * 1e-300 - 1.0,
-        "stuck": np.zeros(int(slots.sum()), np.int64),
-        "free": np.array([model.count_of(n, ("resources", r)) for r, n in model.file.resources.items()], np.int64),
-        "users": users, "short": np.array([CODES[s.short] for s in stocks.values()], dtype=np.int64),
-        **{k: np.array(v, dtype=np.float64) for k, v in of_stocks.items()},
-    }  # fmt: skip
+    def _for_what(self, name: str) -> str:
+        station = self.model.file.stations[name]
+        if station.batch is not None and station.batch.size > 1 and station.batch.wait is None:
+            return f" for a batch of {station.batch.size} (give `batch` a `wait`)"
+        return f" for {', '.join([*station.needs, *station.takes])}" if station.needs or station.takes else ""

@@ -5,14 +5,16 @@ from __future__ import annotations
 import datetime as dt
 from dataclasses import dataclass
 from typing import Final
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, available_timezones
 
 import numpy as np
 import polars as pl
 
-from verosim.errors import SchemaError
+from verosim.errors import DataError, SchemaError, did_you_mean
 from verosim.recipe.nouns import Floats, Ints
 
+YEARS: Final = 7000  # after the start, that dates reach
+LONGEST: Final = YEARS * 365.25 * 86_400.0  # seconds
 SECONDS: Final = {"seconds": 1.0, "minutes": 60.0, "hours": 3600.0, "days": 86_400.0}
 
 
@@ -45,7 +47,9 @@ class Clock:
             if zone is not None:
                 ZoneInfo(zone)
         except (KeyError, ValueError, OSError) as error:
-            raise SchemaError(f"`zone`: there is no time zone {zone!r}; one is Europe/Berlin.") from error
+            raise SchemaError(
+                f"`zone`: no time zone {zone!r}; {did_you_mean(zone, sorted(available_timezones()))}"
+            ) from error
         return cls(SECONDS[unit], moment, zone)
 
     @property
@@ -55,6 +59,8 @@ class Clock:
     def dates(self, times: Floats) -> pl.Series:
         """Times (n,) as dates, to the microsecond; nan as null."""
         known = np.isfinite(times)
+        if len(times) and (latest := np.where(known, times, 0.0).max()) * self.seconds > LONGEST:
+            raise DataError(f"time {latest:g}: over {YEARS:,} years from the start.", fix="Choose a smaller `unit`.")
         micro = np.rint(np.where(known, times, 0.0) * (self.seconds * 1e6)).astype(np.int64)
         series = pl.Series(micro) + self._origin
         if not known.all():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from inspect import getsource
+from inspect import getmembers, getsource, isfunction
 from typing import Any
 from zlib import crc32
 
@@ -11,7 +11,7 @@ from numba.core import types
 from numba.experimental import structref
 from numba.extending import register_jitable
 
-from verosim.simulation import kernel, queues, recursion
+from verosim.simulation import kernel, moves, queues, recursion, service
 from verosim.simulation import state as marks
 from verosim.simulation.state import State
 
@@ -31,9 +31,11 @@ class Proxy(structref.StructRefProxy):
 
 
 structref.define_proxy(Proxy, Reference, list(State._fields))
-for helper in kernel.HELPERS:
-    register_jitable(helper)
-_run = register_jitable(kernel.run)
+PARTS = (queues, moves, service, kernel)
+for part in PARTS:
+    for _, helper in getmembers(part, isfunction):
+        if helper.__module__ == part.__name__:
+            register_jitable(helper)
 
 
 def _compiled(version: int) -> Any:
@@ -44,10 +46,10 @@ def _compiled(version: int) -> Any:
     @numba.njit(cache=True)
     def run(state: State, horizon: float) -> int:
         reference: Any = Proxy(*state)
-        return _run(reference, horizon) if version else 0
+        return kernel.run(reference, horizon) if version else 0
 
     return run
 
 
-run = _compiled(crc32((getsource(kernel) + getsource(queues) + getsource(marks)).encode()) | 1)
+run = _compiled(crc32("".join(map(getsource, (*PARTS, marks))).encode()) | 1)
 several = numba.njit(cache=True)(recursion.several)

@@ -13,6 +13,7 @@ from verosim.recipe.nouns import Floats
 from verosim.recipe.quantiles import FAMILIES
 from verosim.simulation.plan import Model
 from verosim.simulation.state import BALKED, FULL, RENEGED, SERVED, SHORT
+from verosim.simulation.windows import on_shift
 
 GROUPS: Final = 20  # parts of one run, in the order of time, whose differences give the interval
 ABOUT: Final = {
@@ -26,7 +27,7 @@ ABOUT: Final = {
     "service": "mean time of service",
     "queue": "mean number that wait",
     "inside": "mean number that wait or are served",
-    "utilisation": "share of the servers' time that they are busy",
+    "utilisation": "share of the time that servers are there, in which they are busy",
     "service_level": "share of those who came that were served within the time `within`",
 }
 
@@ -50,9 +51,20 @@ def measured(model: Model, visits: Arrays, begin: float, end: float, groups: int
     found = {}
     for i, name in enumerate(model.names):
         of = {k: v[i * groups : (i + 1) * groups] for k, v in sums.items()}
-        for indicator, values in _indicators(of, length, model.servers(name), model.file.within is not None).items():
+        duty = _duty(model, name, np.linspace(begin, begin + length * groups, groups + 1))
+        for indicator, values in _indicators(of, length, duty, model.file.within is not None).items():
             found[name, indicator] = values
     return found
+
+
+def _duty(model: Model, name: str, edges: Floats) -> Floats | None:
+    """The time of all servers that are there between edges (groups + 1,); None where there is no limit."""
+    servers = model.file.stations[name].servers
+    if not isinstance(servers, tuple):
+        return model.servers(name) * np.diff(edges) if servers is not None else None
+    starts, there = on_shift(model.clock, servers, float(edges[0]), float(edges[-1]))
+    sums = np.concatenate([[0.0], np.cumsum(there * np.diff(starts))])
+    return np.diff(np.interp(edges, starts, sums)).astype(np.float64)
 
 
 def _sums(model: Model, visits: Arrays, key: npt.NDArray[np.int64], n: int) -> dict[str, Floats]:
@@ -69,12 +81,12 @@ def _sums(model: Model, visits: Arrays, key: npt.NDArray[np.int64], n: int) -> d
     return {
         "n": total(np.ones(len(key))), "served": total(outcome == SERVED), "balked": total(outcome == BALKED),
         "reneged": total(outcome == RENEGED), "turned_away": total((outcome == FULL) | (outcome == SHORT)),
-        "wait": total(wait), "waited": total(wait > 0), "busy": total(busy), "begun": total(begun),
-        "within": total(begun & (wait <= within)),
+        "worked": total(visits["worked"]), "wait": total(wait), "waited": total(wait > 0), "busy": total(busy),
+        "begun": total(begun), "within": total(begun & (wait <= within)),
     }  # fmt: skip
 
 
-def _indicators(of: Mapping[str, Floats], length: float, servers: int, level: bool) -> dict[str, Floats]:
+def _indicators(of: Mapping[str, Floats], length: float, duty: Floats | None, level: bool) -> dict[str, Floats]:
     with np.errstate(all="ignore"):
         n = of["n"]
         found = {
@@ -85,8 +97,8 @@ def _indicators(of: Mapping[str, Floats], length: float, servers: int, level: bo
             "queue": of["wait"] / length,
             "inside": (of["wait"] + of["busy"]) / length,
         }  # fmt: skip
-        if servers:
-            found["utilisation"] = of["busy"] / (servers * length)
+        if duty is not None:
+            found["utilisation"] = of["worked"] / duty
         if level:
             found["service_level"] = of["within"] / n
     return found

@@ -7,7 +7,7 @@ transactions, NeurIPS 2023), and the takeover of an account (PaySim: Lopez-Rojas
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -23,7 +23,7 @@ from verosim.recipe.planning import Plan
 from verosim.recipe.running import Run
 from verosim.simulation.arrivals import Rows
 from verosim.simulation.clock import Clock
-from verosim.simulation.nouns import Ledger
+from verosim.simulation.nouns import MOST_ROWS, Ledger
 
 OUTSIDE: Final = -1  # where cash comes from, and goes to
 ALL: Final = -1  # an amount: whatever is there
@@ -52,11 +52,15 @@ class Accounts:
             raise PlacedError("two accounts or more were wanted, and `until` over 0.", where)
         if any(p.rate < 0 for p in noun.payments.values()):
             raise PlacedError("a rate is 0 or more.", (*where, "payments"))
+        expected = noun.accounts * (1 + noun.until * sum(p.rate for p in noun.payments.values()))
+        if expected > MOST_ROWS:
+            raise PlacedError(f"at most {MOST_ROWS:,} accounts and payments, not {expected:,.0f}.", where)
         if any(p.to == "merchant" for p in noun.payments.values()) and not noun.merchants:
             raise PlacedError("payments to merchants need `merchants`: how many are there?", (*where, "payments"))
+        said = f"`accounts` are two numbers from 2 to {noun.accounts:,}, `count` is 0 or more, `lasts` over 0."
         for i, crime in enumerate(noun.crimes):
             if not 2 <= crime.accounts[0] <= crime.accounts[1] <= noun.accounts or crime.count < 0 or crime.lasts <= 0:
-                raise PlacedError("`accounts` are two numbers from 2 up, `lasts` is over 0.", (*where, "crimes", i))
+                raise PlacedError(said, (*where, "crimes", i))
         columns = {**noun.columns, "\0balance": Column(noun.balance.kind)}
         columns |= {f"\0pays {k}": Column(p.amount.kind, hidden=True) for k, p in noun.payments.items()}
         columns |= {f"\0crime {i}": Column(c.amount.kind, hidden=True) for i, c in enumerate(noun.crimes) if c.amount}
@@ -66,7 +70,9 @@ class Accounts:
             raise PlacedError(str(error).partition(": ")[2] or str(error), where) from error
         self.kinds = [*noun.payments, *(["transfer", "cash out"] if noun.crimes else [])]
 
-    def blocks(self, seed: int) -> Iterator[dict[str, pl.DataFrame]]:
+    blocks = 1  # whose payments depend on all accounts
+
+    def block(self, seed: int, number: int) -> dict[str, pl.DataFrame]:
         """Payments in the order of time, and accounts."""
         run = Run(self.plan, {self.name: self.noun.accounts}, seed)
         blocks = [
@@ -84,7 +90,7 @@ class Accounts:
         paid = _in_order(drawn)
         balance, moved = opening.copy(), np.empty((4, len(paid.time)), np.int64)
         settled = settle(paid.payer, paid.payee, paid.cents, balance, moved)
-        yield self._tables(paid, settled, moved, opening, balance, values, schemes)
+        return self._tables(paid, settled, moved, opening, balance, values, schemes)
 
     def _usual(self, run: Run, number: int, values: dict[str, pl.Series]) -> Payments:
         """All payments of one kind."""

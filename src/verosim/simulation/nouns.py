@@ -20,6 +20,7 @@ from verosim.recipe.nouns import Column
 
 VERSION: Final = "scenario 1"
 EXIT: Final = "exit"  # where a case goes that leaves
+MOST_ROWS: Final = 100_000_000  # that are held in memory at once
 
 Unit = Literal["seconds", "minutes", "hours", "days"]
 Chance = float | str  # a probability, or an expression that gives one

@@ -14,6 +14,7 @@ import polars as pl
 from verosim import files
 from verosim.files import disk
 from verosim.recipe.nouns import Floats
+from verosim.simulation import xes
 from verosim.simulation.calendar import OUTCOMES, Done
 from verosim.simulation.plan import Model
 
@@ -88,24 +89,27 @@ def series(model: Model, visits: Mapping[str, np.ndarray], every: float, end: fl
     """
     grid = np.arange(0.0, end + every / 2, every)
     parts = []
-    for i, name in enumerate(model.names):
+    for i, (name, station) in enumerate(model.file.stations.items()):
         mine = visits["station"] == i
         enqueue, start, complete = (visits[k][mine] for k in ("enqueue", "start", "complete"))
         served = ~np.isnan(start)
         begun = np.where(served, start, complete)
-        waiting = _count(grid, enqueue) - _count(grid, begun)
-        busy = _count(grid, start[served]) - _count(grid, complete[served])
+        services = np.stack([start[served], complete[served]])
+        busy = in_service = _count(grid, services[0]) - _count(grid, services[1])
+        if station.batch is not None:  # one service for all of a batch
+            services = np.unique(services, axis=1)
+            busy = _count(grid, services[0]) - _count(grid, services[1])
         slots = model.servers(name)
+        paused = np.maximum(busy - slots, 0) if slots else np.zeros(len(grid), np.int64)  # interrupted: they wait
+        busy, in_service = busy - paused, in_service - paused
         columns = {
             "time": model.clock.dates(grid),
-            "station": [name] * len(grid),
-            "waiting": waiting,
-            "in_service": busy,
+            "station": pl.Series([name]).new_from_index(0, len(grid)),
+            "waiting": _count(grid, enqueue) - _count(grid, begun) + paused,
+            "in_service": in_service,
+            "utilisation": pl.Series(busy / slots if slots else np.full(len(grid), np.nan)).fill_nan(None),
         }
-        frame = pl.DataFrame(columns)
-        parts.append(
-            frame.with_columns(utilisation=pl.col("in_service") / slots if slots else pl.lit(None, pl.Float64))
-        )
+        parts.append(pl.DataFrame(columns))
     return pl.concat(parts)
 
 
@@ -118,27 +122,32 @@ def _count(grid: Floats, times: Floats) -> np.ndarray:
 
 
 class _Writer(Thread):
-    """Writes one table, chunk by chunk, while others are made."""
+    """Writes one table, chunk by chunk, while others are made; None is its end, and an exception that of the run."""
 
     def __init__(self, path: Path, table: str) -> None:
         super().__init__(daemon=True)
         self.path, self.table = path, table
         self.chunks: Queue[pl.DataFrame | BaseException | None] = Queue(QUEUED)
         self.error: BaseException | None = None
+        self.ended = False
 
     def run(self) -> None:
         try:
             files.write(self._given(), self.path, table=self.table)
         except BaseException as error:
             self.error = error
-            while isinstance(self.chunks.get(), pl.DataFrame):
+            for _ in self._given():
                 pass  # whoever puts chunks in must not wait for ever
 
     def _given(self) -> Iterator[pl.DataFrame]:
-        while (chunk := self.chunks.get()) is not None:
-            if isinstance(chunk, BaseException):
+        while not self.ended:
+            chunk = self.chunks.get()
+            if isinstance(chunk, pl.DataFrame):
+                yield chunk
+                continue
+            self.ended = True
+            if chunk is not None and self.error is None:
                 raise chunk  # the run broke off: so does the file, which does not appear then
-            yield chunk
 
 
 def made(folder: str | Path) -> Path:
@@ -154,6 +163,8 @@ def save(chunks: Iterable[Mapping[str, pl.DataFrame]], folder: Path, suffix: str
 
     A few chunks are in memory at a time, never a whole table. A file appears when it is whole.
     """
+    if suffix == "xes":
+        return _save_xes(chunks, folder / "log.xes")
     writers: dict[str, _Writer] = {}
     rows: dict[str, int] = {}
     end: BaseException | None = None
@@ -171,10 +182,25 @@ def save(chunks: Iterable[Mapping[str, pl.DataFrame]], folder: Path, suffix: str
         raise
     finally:
         for writer in writers.values():
-            if writer.error is None:
-                writer.chunks.put(end)
+            writer.chunks.put(end)
             writer.join()
     for writer in writers.values():
         if writer.error is not None:
             raise writer.error
+    return rows
+
+
+def _save_xes(chunks: Iterable[Mapping[str, pl.DataFrame]], path: Path) -> dict[str, int]:
+    """The log alone, a trace a case."""
+    rows = {"cases": 0, "log": 0}
+
+    def counted() -> Iterator[tuple[pl.DataFrame, pl.DataFrame]]:
+        for tables in chunks:
+            for name in rows:
+                rows[name] += tables[name].height
+            yield tables["cases"], tables["log"]
+
+    with disk.atomic(path) as sink:
+        for text in xes.document(counted()):
+            sink.write(text.encode())
     return rows

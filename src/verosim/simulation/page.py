@@ -15,15 +15,19 @@ from verosim.errors import ArgumentError
 from verosim.files.disk import atomic
 from verosim.pages import render
 from verosim.pages.charts import Series, histogram
+from verosim.pages.layers import Box, Way, layered
 from verosim.pages.svg import Scale, at, clipped, drawn, path, short, text, ticks
 from verosim.recipe.nouns import Floats, Ints
-from verosim.simulation.plan import OUT, Model
+from verosim.simulation.plan import Model
 
 if TYPE_CHECKING:
     from verosim.simulation import Simulated
 
 SHOWN: Final = ("arrivals", "wait", "waiting_share", "queue", "utilisation", "served", "service_level")
-BOX, GAP, HIGH, ROW = 128.0, 74.0, 46.0, 84.0  # a station's box and the room between, in the picture's units
+BOX, HIGH = 136.0, 46.0  # a station's box, in the picture's units
+MOST_WIDE: Final = 1000.0  # that a page is
+ROOM: Final = 12.0  # around the picture
+IN, OUTSIDE = "in", "out"
 BINS: Final = 24
 POINTS: Final = 240
 
@@ -56,7 +60,7 @@ def page(found: Simulated, title: str) -> str:
         title=title, about=model.file.about, facts=facts, notes=found.notes, flow=_flow(model, found), columns=columns,
         rows=[(name, _cells(found.indicators, name, columns)) for name in model.names],
         stations=[_station(found, model, i) for i in range(len(model.names))],
-        unit=model.file.unit, seed=found.seed, engine=found.engine,
+        unit=model.file.unit, replications=found.replications, seed=found.seed, engine=found.engine,
     )  # fmt: skip
 
 
@@ -80,69 +84,50 @@ def _of(table: pl.DataFrame, station: str) -> list[str]:
 
 
 def _flow(model: Model, found: Simulated) -> Markup:
-    """Stations from left to right by how far they are from the sources, with the ways that cases took."""
-    places = _places(model)
-    counts = _counts(found.visits["case"], found.visits["station"], len(model.names))
+    """Stations in layers, from left to right or, where there are many, downwards, with the ways that cases took."""
+    counts = _counts(found.visits["case"], found.visits["station"], model.names)
+    sizes = {IN: (28.0, HIGH), **dict.fromkeys(model.names, (BOX, HIGH)), OUTSIDE: (28.0, HIGH)}
+    layout = layered(sizes, list(counts), across=True, gap=34.0, between=84.0)
+    across = layout.width <= MOST_WIDE
+    if not across:
+        layout = layered(sizes, list(counts), gap=34.0, between=54.0)
     most = max(counts.values(), default=1)
-    parts = [
-        _way(places[a], places[b], n / most, n) for (a, b), n in sorted(counts.items()) if a in places and b in places
-    ]
-    for i, name in enumerate(model.names):
+    parts = [_way(way, n, n / most, across) for way, n in zip(layout.ways, counts.values(), strict=True)]
+    for name in model.names:
         busy = found.indicators.filter(station=name, indicator="utilisation")["value"]
-        parts.append(_box(places[i], name, model.servers(name), busy[0] if len(busy) else None))
-    parts.append(text(places[OUT][0], places[OUT][1] + HIGH / 2 + 4, "out", kind="tick"))
-    width = max(x for x, _ in places.values()) + BOX + 10
-    high = max(y for _, y in places.values()) + HIGH + 44
-    said = ", ".join(f"{_name(model, a)} to {_name(model, b)}: {n:,}" for (a, b), n in sorted(counts.items()))
-    return drawn(parts, width, high, "The flow between stations", said)
+        parts.append(_box(layout.boxes[name], name, model.servers(name), busy[0] if len(busy) else None))
+    for name in (IN, OUTSIDE):
+        box = layout.boxes[name]
+        parts.append(text(box.x + box.width / 2, box.y + HIGH / 2 + 4, name, "middle", "tick"))
+    said = ", ".join(f"{a} to {b}: {n:,}" for (a, b), n in counts.items())
+    parts = [f'<g transform="translate({ROOM:g} {ROOM:g})">', *parts, "</g>"]
+    width, high = layout.width + 2 * ROOM, layout.height + 2 * ROOM
+    return drawn(parts, width, high, "The flow between stations", said, "flow", f' width="{at(width)}"')
 
 
-def _name(model: Model, i: int) -> str:
-    return "out" if i == OUT else model.names[i]
+def _counts(case: Ints, station: Ints, names: Sequence[str]) -> dict[tuple[str, str], int]:
+    """How many cases went from where to where."""
+    known = pl.Series([*names, IN, OUTSIDE])
+    first = np.append(True, case[1:] != case[:-1])[: len(case)]
+    last = np.append(first[1:], True)[: len(case)]
+    comes = pl.DataFrame({"from": np.full(int(first.sum()), len(names)), "to": station[first]})
+    to = np.where(last, len(names) + 1, np.append(station[1:], 0)[: len(case)])
+    goes = pl.DataFrame({"from": station, "to": to})
+    ways = pl.concat([comes, goes]).group_by("from", "to").len().sort("from", "to")
+    pairs = zip(known.gather(ways["from"]).to_list(), known.gather(ways["to"]).to_list(), strict=True)
+    return dict(zip(pairs, ways["len"].to_list(), strict=True))
 
 
-def _places(model: Model) -> dict[int, tuple[float, float]]:
-    """Where each station's box stands, and the way out, on the far right."""
-    depth: dict[int, int] = {}
-    edge = {model.number.get(s.to or model.names[0], 0) for s in model.file.sources.values()}
-    while edge:
-        depth |= dict.fromkeys(edge, max(depth.values(), default=-1) + 1)
-        edge = {t for i in edge for t in model.routes[i].targets if t != OUT and t not in depth}
-    depth |= {i: 0 for i in range(len(model.names)) if i not in depth}
-    rows: dict[int, int] = {}
-    places = {}
-    for i, d in depth.items():
-        places[i] = (10 + d * (BOX + GAP), 30 + rows.get(d, 0) * ROW)
-        rows[d] = rows.get(d, 0) + 1
-    return places | {OUT: (10 + (max(depth.values()) + 1) * (BOX + GAP), 30.0)}
+def _way(way: Way, n: int, share: float, across: bool) -> str:
+    told = f"<title>{escape(f'{way.source} to {way.target}: {n:,}')}</title>"
+    line = f'<path class="line synthetic" style="stroke-width:{at(1 + 9 * share)};opacity:.45" d="{way.line}"/>'
+    x, y, away = *way.label, 5 + 4.5 * share
+    words = text(x, y - away, short(n), "middle", "tick") if across else text(x + away, y + 4, short(n), kind="tick")
+    return f'<g>{told}{line}<path class="head" d="{way.head}"/>{words}</g>'
 
 
-def _counts(case: Ints, station: Ints, n: int) -> dict[tuple[int, int], int]:
-    """How many cases went from where to where; the last way of each leads out."""
-    last = np.append(case[1:] != case[:-1], True)
-    to = np.where(last, OUT, np.append(station[1:], OUT))
-    keys, counts = np.unique(station * (n + 1) + to + 1, return_counts=True)
-    return {(int(k) // (n + 1), int(k) % (n + 1) - 1): int(c) for k, c in zip(keys, counts, strict=True)}
-
-
-def _way(a: tuple[float, float], b: tuple[float, float], share: float, n: int) -> str:
-    """A curve from one box to another; backwards ways bend below."""
-    x0, y0, x1, y1 = a[0] + BOX, a[1] + HIGH / 2, b[0], b[1] + HIGH / 2
-    wide = at(1 + 9 * share)
-    if x1 > x0:
-        bend = (x1 - x0) / 2
-        d = f"M{at(x0)} {at(y0)}C{at(x0 + bend)} {at(y0)} {at(x1 - bend)} {at(y1)} {at(x1)} {at(y1)}"
-        label = text((x0 + x1) / 2, (y0 + y1) / 2 - 6, short(n), "middle", "tick")
-    else:
-        x0, y0, x1, y1 = a[0] + BOX / 2 + 12, a[1] + HIGH, b[0] + BOX / 2 - 12, b[1] + HIGH
-        low = max(y0, y1) + 30
-        d = f"M{at(x0)} {at(y0)}C{at(x0)} {at(low)} {at(x1)} {at(low)} {at(x1)} {at(y1)}"
-        label = text((x0 + x1) / 2, low - 2, short(n), "middle", "tick")
-    return f'<path class="line synthetic" style="stroke-width:{wide};opacity:.45" d="{d}"/>{label}'
-
-
-def _box(place: tuple[float, float], name: str, servers: int, busy: float | None) -> str:
-    x, y = place
+def _box(place: Box, name: str, servers: int, busy: float | None) -> str:
+    x, y = place.x, place.y
     frame = f'<rect class="plane" x="{at(x)}" y="{at(y)}" width="{at(BOX)}" height="{at(HIGH)}" rx="6"/>'
     filled = BOX * min(max(busy or 0.0, 0.0), 1.0)
     bar = f'<rect class="bar synthetic" x="{at(x)}" y="{at(y + HIGH - 5)}" width="{at(filled)}" height="5" rx="1"/>'

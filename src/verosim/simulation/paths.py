@@ -24,6 +24,7 @@ from verosim.simulation.arrivals import Arrivals, Rows, merged, replayed
 from verosim.simulation.plan import CASES, OUT, Model, term
 
 STEPS: Final = 64  # of a path that are drawn at a time
+ENDLESS: Final = 1_000  # steps without any service, one after the other, that no case takes who gets anywhere
 NO_LIMIT: Final = 2**62
 
 
@@ -47,17 +48,22 @@ OPTIONAL: Final = {"patience": inf, "balk": float(NO_LIMIT), "priority": 0.0, "t
 class Batch:
     """Cases that come one after the other, with their attributes and, as far as it is drawn, their paths."""
 
-    def __init__(self, model: Model, run: Run, number: int, first: int, arrivals: Arrivals) -> None:
+    def __init__(
+        self, model: Model, run: Run, number: int, first: int, arrivals: Arrivals,
+        values: dict[str, pl.Series] | None = None,
+    ) -> None:  # fmt: skip
+        """values: the attributes (n,), where they are known already."""
         self.model, self.run, self.number, self.first, self.arrivals = model, run, number, first, arrivals
         self.n = len(arrivals.times)
         self.rows: Ints = first + np.arange(self.n)
-        self.values = self._attributes()
+        self.values = self._attributes() if values is None else values
         targets = [
             model.target(s.to or (model.names[0] if model.names else None), ("sources", n, "to"))
             for n, s in model.file.sources.items()
         ]
         self.at: Ints = np.array(targets, dtype=np.int64)[arrivals.source]  # where each case goes next (n,)
         self.step = 0
+        self.idle: Ints = np.zeros(self.n, np.int64)  # steps without service, of late (n,)
 
     def _attributes(self) -> dict[str, pl.Series]:
         """Columns (n,) of the cases, drawn by blocks as those of a recipe are."""
@@ -109,7 +115,24 @@ class Batch:
             active = active[self.at[active] != OUT]
             self.step += 1
         self.step = before + STEPS
-        return _assembled(chunks, self.n)
+        found = _assembled(chunks, self.n)
+        if len(active):
+            self._check_loops(found, active)
+        return found
+
+    def _check_loops(self, visits: Visits, active: Ints) -> None:
+        """Raises DataError where a case goes on and on in no time at all. active: who is not at the end (n,)."""
+        busy = np.bincount(visits.case, weights=visits.service > 0, minlength=self.n) > 0
+        self.idle[busy] = 0
+        self.idle[active[~busy[active]]] += STEPS
+        if self.idle.max() > ENDLESS:
+            case = int(self.idle.argmax())
+            path = visits.station[visits.case == case].tolist()
+            circle = [self.model.names[i] for i in path[: path.index(path[0], 1) + 1]]
+            raise DataError(
+                f"an endless loop that takes no time: {' -> '.join(circle)}; over {ENDLESS:,} steps.",
+                table=CASES, row=int(self.rows[case]), fix="Let a station take time, or a way lead to `exit`.",
+            )  # fmt: skip
 
     def _visit(self, rows: Ints, station: int) -> Visits:
         """One visit of each of these cases to one station, and where they go from there."""
@@ -121,7 +144,8 @@ class Batch:
         stock = next(iter(noun.takes), None)
         visits = Visits(
             rows, np.full(len(rows), station), self._duration(block, name, "service", 0.0), **optional,
-            take=self._drawn(block, name, f"takes {stock}"), lead=self._duration(block, str(stock), "lead", 0.0),
+            take=self._duration(block, name, f"takes {stock}", 0.0),
+            lead=self._duration(block, str(stock), "lead", 0.0),
         )  # fmt: skip
         if noun.patience is not None:
             visits.patience = self._duration(block, name, "patience", inf)
@@ -148,7 +172,7 @@ class Batch:
                 what = f"{bad[0]:g}" if len(bad) else "missing"
                 at = int(block.rows[np.flatnonzero(missing | (values < 0) | np.isinf(values))[0]])
                 raise DataError(
-                    f"{name!r}: `{part}` is {what}; a time from 0 up was wanted.",
+                    f"{name!r}: `{part}` is {what}; a number from 0 up was wanted.",
                     table=CASES,
                     row=at,
                     fix="Correct the expression, or give it a `min`.",
@@ -209,9 +233,10 @@ def nobody(model: Model, run: Run) -> Batch:
     return Batch(model, run, 0, 0, Arrivals(np.zeros(0), np.zeros(0, np.int64), np.zeros(0, np.int64)))
 
 
-def batches(model: Model, run: Run, limit: int) -> Iterator[Batch]:
-    """All cases, in batches, at most `limit`."""
+def batches(model: Model, run: Run, limit: int, begin: int = 0) -> Iterator[Batch]:
+    """All cases, at most `limit`, in batches, from that of the number `begin` on."""
     first = 0
     for number, arrivals in enumerate(merged(model, run, limit)):
-        yield Batch(model, run, number, first, arrivals)
+        if number >= begin:
+            yield Batch(model, run, number, first, arrivals)
         first += len(arrivals.times)

@@ -8,16 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
 
-import numpy as np
 import polars as pl
 
 from verosim.errors import SchemaError, did_you_mean
 from verosim.recipe.kinds import Constant, Formula
-from verosim.recipe.nouns import Column, Floats, Kind, Maker, PlacedError, Table, Where
+from verosim.recipe.nouns import Column, Kind, Maker, PlacedError, Table, Where
 from verosim.recipe.planning import Plan
 from verosim.simulation.clock import Clock
 from verosim.simulation.nouns import EXIT, Branch, ScenarioFile, Station
@@ -59,7 +57,7 @@ class Model:
 
     def __post_init__(self) -> None:
         """Raises PlacedError."""
-        self.clock = self._placed(("start",), lambda: Clock.of(self.file.unit, self.file.start, self.file.zone))
+        self.clock = self._placed((), lambda: Clock.of(self.file.unit, self.file.start, self.file.zone))
         self.names = list(self.file.stations)
         self.number = {name: i for i, name in enumerate(self.names)}
         self._columns: dict[str, Column] = {}
@@ -67,24 +65,6 @@ class Model:
         self._own_columns()
         self.routes = [self._route(name, station) for name, station in self.file.stations.items()]
         self.plan = self._planned()
-        for name, station in self.file.stations.items():
-            self._check(name, station)
-        for name, stock in self.file.stocks.items():
-            if (stock.upto is None) == (stock.quantity is None):
-                raise PlacedError("`upto` or `quantity` was wanted: how much is ordered?", ("stocks", name))
-            if (stock.quantity is not None and stock.quantity <= 0) or (
-                stock.upto is not None and stock.upto <= stock.at
-            ):
-                raise PlacedError("an order is over 0: `quantity` over 0, `upto` over `at`.", ("stocks", name))
-        for name, source in self.file.sources.items():
-            self.target(source.to, ("sources", name, "to"))
-            if (mean := self.mean(name, "every")) is not None and mean <= 0:
-                raise PlacedError(
-                    f"a time between arrivals is over 0; its mean is {mean:g}.", ("sources", name, "every")
-                )
-        if self.file.stations and not self.file.sources:
-            raise PlacedError("there are no sources: nobody comes.", ("sources",))
-        self._check_ends()
 
     def _placed(self, where: Where, make: Any) -> Any:
         try:
@@ -152,6 +132,14 @@ class Model:
     def has(self, owner: str, part: str) -> bool:
         return term(owner, part) in self._columns
 
+    def dtype(self, name: str) -> pl.DataType:
+        """The type of a column of the cases."""
+        return self.plan[CASES].makers[name].dtype
+
+    def names_of_cases(self) -> list[str]:
+        """What is written of a case, besides what each has."""
+        return [*self.file.attributes, *self.replayed]
+
     def mean(self, owner: str, part: str) -> float | None:
         """The mean of a term, where it is known without drawing."""
         name = term(owner, part)
@@ -217,13 +205,12 @@ class Model:
 
     def count_of(self, value: int | str, where: Where) -> int:
         """A whole number, or the parameter of that name."""
-        if isinstance(value, str):
-            if value not in self.file.parameters:
-                raise PlacedError(f"no parameter {value!r}; {did_you_mean(value, self.file.parameters)}", where)
-            value = int(self.file.parameters[value])
-        if not 0 < value <= MOST_SERVERS:
-            raise PlacedError(f"a whole number from 1 to {MOST_SERVERS:,} was wanted, not {value}.", where)
-        return value
+        found: float | str | None = self.file.parameters.get(value) if isinstance(value, str) else value
+        if found is None:
+            raise PlacedError(f"no parameter {value!r}; {did_you_mean(str(value), self.file.parameters)}", where)
+        if not 0 < float(found) <= MOST_SERVERS or float(found) % 1:
+            raise PlacedError(f"a whole number from 1 to {MOST_SERVERS:,} was wanted, not {found}.", where)
+        return int(found)
 
     def servers(self, name: str) -> int:
         """The server slots of a station; 0 where there is no limit."""
@@ -238,151 +225,6 @@ class Model:
     def capacity(self, name: str) -> int:
         given = self.file.stations[name].capacity
         return -1 if given is None else self.count_of(given, ("stations", name, "capacity"))
-
-    def _check(self, name: str, station: Station) -> None:
-        """What contradicts itself in a station."""
-        where: Where = ("stations", name)
-        servers, capacity = self.servers(name), self.capacity(name)
-        if 0 <= capacity < servers:
-            raise PlacedError(
-                f"it has {servers} servers and {capacity} places: each server is a place.", (*where, "capacity")
-            )
-        if station.full == "wait" and capacity < 0:
-            raise PlacedError("`full: wait` is for stations with a `capacity`.", (*where, "full"))
-        if (station.queue == "priority" or station.preempt != "no") and station.priority is None:
-            raise PlacedError("`priority` is missing: which cases go first?", where)
-        if station.preempt != "no" and station.queue != "priority":
-            raise PlacedError("only a better priority interrupts: give `queue: priority` too.", (*where, "preempt"))
-        if not servers and (station.breaks or station.preempt != "no"):
-            raise PlacedError("without `servers` nobody waits, and nothing is interrupted.", where)
-        for part, known in (
-            ("needs", self.file.resources),
-            ("frees", self.file.resources),
-            ("takes", self.file.stocks),
-        ):
-            for key in getattr(station, part):
-                if key not in known:
-                    raise PlacedError(
-                        f"no {'stock' if part == 'takes' else 'resource'} {key!r}; {did_you_mean(key, known)}",
-                        (*where, part),
-                    )
-        for key, amount in station.needs.items():
-            if not 0 < amount <= self.count_of(self.file.resources[key], ("resources", key)):
-                raise PlacedError(f"{amount} of {key!r} will never be free together.", (*where, "needs", key))
-        if len(station.takes) > 1:
-            raise PlacedError("a station takes from one stock; put a second station behind it.", (*where, "takes"))
-        for key in station.sets:
-            if key not in self.file.attributes:
-                raise PlacedError(f"no attribute {key!r}; {did_you_mean(key, self.file.attributes)}", (*where, "sets"))
-        self._check_batch(station, where)
-        for part in ("service", "patience"):
-            self._check_mean(name, part, (*where, part))
-
-    def _check_batch(self, station: Station, where: Where) -> None:
-        if station.batch is None:
-            return
-        if station.batch.size < 1:
-            raise PlacedError(f"a batch has one case or more, not {station.batch.size}.", (*where, "batch"))
-        if station.preempt != "no" or station.interrupted != "finish" or station.takes or station.holds:
-            raise PlacedError(
-                "batches go with neither `preempt`, `interrupted`, `takes` nor `holds`.", (*where, "batch")
-            )
-
-    def _check_mean(self, owner: str, part: str, where: Where) -> None:
-        mean = self.mean(owner, part)
-        if mean is not None and mean < 0:
-            raise PlacedError(f"a time is not negative; its mean is {mean:g}.", where)
-
-    def _check_ends(self) -> None:
-        """Each case can leave, or else the end of time is known; and no circle takes no time."""
-        stuck = self._without_exit()
-        timeless = [s for s in stuck if self.file.stations[s].service is None]
-        if stuck and len(timeless) == len(stuck):
-            path = self._circle(stuck[0])
-            raise PlacedError(
-                f"an endless loop that takes no time: {' -> '.join(path)}.", ("stations", stuck[0], "next")
-            )
-        if stuck and self.file.until is None:
-            path = self._circle(stuck[0])
-            raise PlacedError(
-                f"cases never leave {' -> '.join(path)}: say `until` when to stop, or add a way to {EXIT}.",
-                ("stations", stuck[0], "next"),
-            )
-
-    def _ways(self, i: int) -> list[int]:
-        route = self.routes[i]
-        return [t for t, c in zip(route.targets, route.terms or (1.0,) * len(route.targets), strict=True) if c != 0]
-
-    def _without_exit(self) -> list[str]:
-        ends = {OUT}
-        while True:
-            more = {i for i in range(len(self.names)) if i not in ends and any(t in ends for t in self._ways(i))}
-            if not more:
-                return [n for i, n in enumerate(self.names) if i not in ends]
-            ends |= more
-
-    def _circle(self, name: str) -> list[str]:
-        path = [self.number[name]]
-        while path[-1] not in path[:-1]:
-            path.append(self._ways(path[-1])[0])
-        return [self.names[i] for i in path[path.index(path[-1]) :]]
-
-    # ------------------------------------------------------------------------------------- loads
-
-    @cached_property
-    def loads(self) -> dict[str, float]:
-        """The share of time that each station's servers would be busy, where means are known: over 1 is too much."""
-        n = len(self.names)
-        into, ways = np.zeros(n), np.zeros((n, n))
-        for name, source in self.file.sources.items():
-            to = self.number.get(source.to or "", 0)
-            into[to] += self._rate(name)
-        for i, route in enumerate(self.routes):
-            terms = route.terms or (1.0,)
-            if any(isinstance(t, str) for t in terms):
-                return {}
-            for target, chance in zip(route.targets, terms, strict=True):
-                if target != OUT:
-                    ways[i, target] += float(chance)
-        try:
-            rates: Floats = np.linalg.solve(np.eye(n) - ways.T, into).astype(np.float64)
-        except np.linalg.LinAlgError:
-            return {}
-        return {
-            name: load for i, name in enumerate(self.names) if (load := self._load(name, float(rates[i]))) is not None
-        }
-
-    def _rate(self, name: str) -> float:
-        source, batch = self.file.sources[name], self.mean(name, "batch")
-        rate = source.rate or 0.0
-        for factors in (source.hours, source.weekdays):
-            rate *= float(np.mean(factors)) if factors else 1.0
-        every = self.mean(name, "every")
-        if source.population:
-            return float("nan")
-        return (rate + (1 / every if every else 0.0)) * (1.0 if batch is None else batch)
-
-    def _load(self, name: str, rate: float) -> float | None:
-        mean, servers = self.mean(name, "service"), self.servers(name)
-        given, station = self.file.stations[name].servers, self.file.stations[name]
-        if mean is None or not servers or isinstance(given, tuple) or not np.isfinite(rate):
-            return None
-        up, down = self.mean(name, "up"), self.mean(name, "down")
-        there = up / (up + down) if up and down is not None else 1.0
-        return rate * mean / (servers * there * (station.batch.size if station.batch else 1))
-
-    @property
-    def notes(self) -> tuple[str, ...]:
-        """What the user should know before the run: queues that grow without end."""
-        found = []
-        for name, load in self.loads.items():
-            station = self.file.stations[name]
-            if load >= 1 and station.capacity is None and station.patience is None and station.balk is None:
-                found.append(
-                    f"station {name!r} is unstable: its load is {load:.2f} of what its servers can do, so its queue "
-                    "grows without end. Add servers, or give `capacity`, `patience` or `balk`."
-                )
-        return tuple(found)
 
 
 def term(owner: str, part: str) -> str:

@@ -7,7 +7,6 @@ step see the same counts, those at its start.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
@@ -22,7 +21,7 @@ from verosim.recipe.planning import Plan
 from verosim.recipe.running import Run
 from verosim.simulation.arrivals import Rows
 from verosim.simulation.clock import Clock
-from verosim.simulation.nouns import Population
+from verosim.simulation.nouns import MOST_ROWS, Population
 from verosim.simulation.plan import Given
 
 MOST_STEPS: Final = 10_000_000
@@ -58,6 +57,8 @@ class Populations:
         noun = self.noun
         if noun.size < 1 or noun.step <= 0 or noun.until <= 0 or noun.until / noun.step > MOST_STEPS:
             raise PlacedError("`size`, `step` and `until` are over 0.", self.where)
+        if noun.size > MOST_ROWS:
+            raise PlacedError(f"at most {MOST_ROWS:,} entities, not {noun.size:,}.", (*self.where, "size"))
         if not self.states:
             raise PlacedError("there are no states.", (*self.where, "states"))
         for state, moves in noun.states.items():
@@ -74,8 +75,23 @@ class Populations:
                 raise PlacedError(
                     f"no state {state!r}; {did_you_mean(state, self.states)}", (*self.where, "start", state)
                 )
+        self._check_start()
 
-    def blocks(self, seed: int) -> Iterator[dict[str, pl.DataFrame]]:
+    def _check_start(self) -> None:
+        """Shares that sum to 1 or less, or whole numbers that are there."""
+        values, where = list(self.noun.start.values()), (*self.where, "start")
+        if any(v < 0 for v in values):
+            raise PlacedError(f"{min(values):g} cannot start in a state.", where)
+        if any(v > 1 for v in values):
+            if any(v % 1 for v in values) or sum(values) > self.noun.size:
+                said = f"whole numbers of the {self.noun.size:,} entities, or shares, were wanted; these sum to"
+                raise PlacedError(f"{said} {sum(values):g}.", where)
+        elif any(v % 1 for v in values) and sum(values) > 1 + 1e-9:
+            raise PlacedError(f"the shares sum to {sum(values):g}, which is over 1.", where)
+
+    blocks = 1  # whose steps depend on all entities
+
+    def block(self, seed: int, number: int) -> dict[str, pl.DataFrame]:
         """The entities with their last states, their moves, and how many were in each state, step by step."""
         run = Run(self.plan, {self.name: self.noun.size}, seed)
         names = list(self.noun.columns)
@@ -90,7 +106,7 @@ class Populations:
             moves.append((np.full(len(who), now + self.noun.step, dtype=np.float64), who, state[who], to))
             state[who] = to
         counts.append(np.bincount(state, minlength=len(self.states)))
-        yield self._tables(values, state, counts, moves)
+        return self._tables(values, state, counts, moves)
 
     def _blocks(self, run: Run) -> list[Rows]:
         starts = range(0, self.noun.size, BLOCK)
@@ -100,10 +116,8 @@ class Populations:
 
     def _begin(self, seed: int) -> Ints:
         """The first states (n,): shares or numbers of entities, drawn without order."""
-        whole = sum(self.noun.start.values()) > 1
+        whole = any(v > 1 for v in self.noun.start.values()) or sum(self.noun.start.values()) > 1 + 1e-9
         numbers = [round(v if whole else v * self.noun.size) for v in self.noun.start.values()]
-        if sum(numbers) > self.noun.size or min(numbers, default=0) < 0:
-            raise PlacedError(f"{sum(numbers)} start in a state, of {self.noun.size} entities.", (*self.where, "start"))
         state = np.zeros(self.noun.size, np.int64)
         order = np.argsort(stream(seed, "population", self.name, "start").random(self.noun.size))
         ends = np.cumsum([0, *numbers])

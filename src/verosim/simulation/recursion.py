@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from heapq import heapify, heapreplace
+from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
@@ -15,8 +16,9 @@ import numpy as np
 from verosim.recipe.nouns import Floats, Ints
 from verosim.recipe.running import Run
 from verosim.simulation.calendar import Done
-from verosim.simulation.paths import Batch, batches
+from verosim.simulation.paths import Batch, Visits, batches
 from verosim.simulation.plan import OUT, Model
+from verosim.simulation.state import SERVED
 
 MOST: Final = 4_000_000  # cases that are held in memory at once
 
@@ -114,50 +116,77 @@ def several_plain(arrive: Floats, service: Floats, free: Floats, start: Floats, 
         free[k] = t
 
 
-def go(model: Model, run: Run, limit: int, queue: Callable[..., None] | None) -> Iterator[Done]:
-    """All cases, station by station. queue: `several`, compiled; else plain Python."""
-    free = [np.zeros(model.servers(name)) for name in model.names]
-    if len(model.names) == 1:  # batches come in the order of time: each is done when it comes
-        for batch in batches(model, run, limit):
-            yield from _through(model, [batch], free, queue)
-    else:
-        yield from _through(model, list(batches(model, run, limit)), free, queue)
+class Recursion:
+    """One run. queue: `several`, compiled; else plain Python."""
+
+    def __init__(self, model: Model, run: Run, queue: Callable[..., None] | None = None) -> None:
+        self.model, self.run, self.queue = model, run, queue or several_plain
+        self.free = [np.zeros(model.servers(name)) for name in model.names]
+        self.taken = 0  # batches that are done
+
+    def go(self, limit: int) -> Iterator[list[Done]]:
+        """All cases, station by station; between two lists it can be put down, and taken up again."""
+        found = batches(self.model, self.run, limit, self.taken)
+        if len(self.model.names) > 1:
+            yield self._through(list(found))
+            return
+        for batch in found:  # batches come in the order of time: each is done when it comes
+            self.taken += 1
+            yield self._through([batch])
+
+    def put_down(self, folder: Path) -> None:
+        """Write all that is known between two lists."""
+        arrays: dict[str, Any] = {"taken": self.taken, **{f"free {i}": f for i, f in enumerate(self.free)}}
+        np.savez(folder / "recursion.npz", **arrays)
+
+    def take_up(self, folder: Path) -> None:
+        """Know what another one of the same run knew."""
+        with np.load(folder / "recursion.npz") as found:
+            self.taken, self.free = int(found["taken"]), [found[f"free {i}"] for i in range(len(self.free))]
+
+    def _through(self, all_batches: list[Batch]) -> list[Done]:
+        walks = [b.walk() for b in all_batches]
+        ints = np.zeros(0, np.int64)
+        rows, station = (np.concatenate([ints, *(getattr(w, k) for w in walks)]) for k in ("case", "station"))
+        service = np.concatenate([np.zeros(0), *(w.service for w in walks)])
+        first = np.concatenate([np.zeros(0, bool), *(np.diff(w.case, prepend=-1) != 0 for w in walks)])
+        times = np.concatenate(
+            [np.zeros(0), *(b.arrivals.times[w.case] for b, w in zip(all_batches, walks, strict=True))]
+        )
+        enqueue, start, complete = np.where(first, times, np.nan), np.empty(len(station)), np.empty(len(station))
+        server = np.full(len(station), -1)
+        for i in in_order(self.model) or ():
+            mine = np.flatnonzero(station == i)
+            order = mine[np.argsort(enqueue[mine], kind="stable")] if len(self.model.names) > 1 else mine
+            start[order], complete[order], server[order] = _served(
+                enqueue[order], service[order], self.free[i], self.queue
+            )
+            server[order] += sum(len(f) for f in self.free[:i]) if len(self.free[i]) else 0
+            follows = mine[mine + 1 < len(station)] + 1
+            follows = follows[~first[follows]]
+            enqueue[follows] = complete[follows - 1]
+        ends = np.cumsum([len(w.case) for w in walks])
+        return [
+            _done(b, w, rows[part], enqueue[part], start[part], complete[part], server[part])
+            for b, w, end in zip(all_batches, walks, ends.tolist(), strict=True)
+            for part in (slice(end - len(w.case), end),)
+        ]
 
 
-def _through(
-    model: Model, all_batches: list[Batch], free: list[Floats], queue: Callable[..., None] | None
-) -> Iterator[Done]:
-    walks = [b.walk() for b in all_batches]
-    offsets = np.cumsum([0, *(len(w.case) for w in walks)])
-    station, service = (np.concatenate([getattr(w, k) for w in walks]) for k in ("station", "service"))
-    rows = np.concatenate([w.case for w in walks])
-    times = np.concatenate([b.arrivals.times[w.case] for b, w in zip(all_batches, walks, strict=True)])
-    first = np.concatenate([np.diff(w.case, prepend=-1) != 0 for w in walks])
-    enqueue, start, complete = np.where(first, times, np.nan), np.empty(len(station)), np.empty(len(station))
-    server = np.full(len(station), -1)
-    for i in in_order(model) or ():
-        mine = np.flatnonzero(station == i) if len(model.names) > 1 else np.arange(len(station))
-        order = mine if len(model.names) == 1 else mine[np.argsort(enqueue[mine], kind="stable")]
-        start[order], complete[order], server[order] = _served(enqueue[order], service[order], free[i], queue)
-        server[order] += sum(len(f) for f in free[:i]) if len(free[i]) else 0
-        follows = mine + 1
-        follows = follows[(follows < len(station))]
-        follows = follows[~first[follows]]
-        enqueue[follows] = complete[follows - 1]
-    for b, low, high in zip(all_batches, offsets[:-1], offsets[1:], strict=True):
-        part = slice(int(low), int(high))
-        last = np.append(np.flatnonzero(first[part])[1:] - 1, high - low - 1) if high > low else np.zeros(0, np.int64)
-        n = high - low
-        none = np.full(n, np.nan)
-        yield Done(
-            b, np.arange(b.n), complete[part][last], rows[part], station[part], enqueue[part], start[part],
-            complete[part], server[part], np.ones(n, np.int64), np.zeros(n, np.int64), np.zeros(n), none, none,
-        )  # fmt: skip
+def _done(
+    batch: Batch, walk: Visits, rows: Ints, enqueue: Floats, start: Floats, complete: Floats, server: Ints
+) -> Done:
+    """All cases of a batch, which are served whatever happens: visits (m,), those of a case together."""
+    n = len(rows)
+    last = np.flatnonzero(np.diff(rows, append=-1) != 0)
+    none, zero = np.full(n, np.nan), np.zeros(n, np.int64)
+    return Done(
+        batch, np.arange(batch.n), complete[last], rows, walk.station, enqueue, start, complete, server,
+        zero + SERVED, zero, np.zeros(n), none, none, walk.service,
+    )  # fmt: skip
 
 
-def _served(
-    arrive: Floats, service: Floats, free: Floats, queue: Callable[..., None] | None
-) -> tuple[Floats, Floats, Ints]:
+def _served(arrive: Floats, service: Floats, free: Floats, queue: Callable[..., None]) -> tuple[Floats, Floats, Ints]:
     if not len(free):
         return arrive, arrive + service, np.full(len(arrive), -1)
     if len(free) == 1:
@@ -165,5 +194,5 @@ def _served(
         free[0] = end[-1] if len(end) else free[0]
         return start, end, np.zeros(len(arrive), np.int64)
     start, server = np.empty(len(arrive)), np.empty(len(arrive), np.int64)
-    (queue or several_plain)(arrive, service, free, start, server)
+    queue(arrive, service, free, start, server)
     return start, start + service, server

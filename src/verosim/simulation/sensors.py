@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -12,12 +11,13 @@ import polars as pl
 
 from verosim.draws import stream
 from verosim.errors import DataError, did_you_mean
+from verosim.faults import moved
 from verosim.recipe.nouns import Column, Floats, Ints, PlacedError, Table, Where
 from verosim.recipe.planning import Plan
 from verosim.recipe.running import Run
 from verosim.simulation.arrivals import Rows
 from verosim.simulation.clock import Clock
-from verosim.simulation.nouns import Channel, Fault, Sensors
+from verosim.simulation.nouns import MOST_ROWS, Channel, Fault, Sensors
 
 READINGS: Final = 1_000_000  # that are made together, or those of one sensor
 LIVES: Final = 64  # lives of a machine that are drawn at a time
@@ -42,6 +42,9 @@ class SensorField:
         self.plan: Plan | None = None
         if noun.count < 1 or noun.every <= 0 or noun.until < noun.every:
             raise PlacedError("`count` and `every` are over 0, and `until` is one reading or more.", self.where)
+        if noun.until / noun.every > MOST_ROWS:
+            said = f"at most {MOST_ROWS:,} readings of a sensor, not {noun.until / noun.every:,.0f}."
+            raise PlacedError(said, self.where)
         self.order = self._in_order()
         for channel, c in noun.channels.items():
             self._check(channel, c)
@@ -83,13 +86,21 @@ class SensorField:
                 del todo[name]
         return out
 
-    def blocks(self, seed: int) -> Iterator[dict[str, pl.DataFrame]]:
-        """Readings and faults, some sensors at a time."""
-        times = np.arange(0.0, self.noun.until, self.noun.every)
-        together = max(1, READINGS // len(times))
-        for first in range(0, self.noun.count, together):
-            made = [self._sensor(seed, k, times) for k in range(first, min(first + together, self.noun.count))]
-            yield {key: pl.concat([m[key] for m in made]) for key in made[0]}
+    @property
+    def _together(self) -> int:
+        """Sensors of a block."""
+        return max(1, int(READINGS * self.noun.every / self.noun.until))
+
+    @property
+    def blocks(self) -> int:
+        """How many blocks there are."""
+        return -(-self.noun.count // self._together)
+
+    def block(self, seed: int, number: int) -> dict[str, pl.DataFrame]:
+        """Readings and faults of some sensors."""
+        times, first = np.arange(0.0, self.noun.until, self.noun.every), number * self._together
+        made = [self._sensor(seed, k, times) for k in range(first, min(first + self._together, self.noun.count))]
+        return {key: pl.concat([m[key] for m in made]) for key in made[0]}
 
     def _sensor(self, seed: int, k: int, times: Floats) -> dict[str, pl.DataFrame]:
         life = self._life(seed, k, times)
@@ -204,13 +215,9 @@ def _spoil(
     rng: np.random.Generator, fault: Fault, value: Floats, noise: Floats, season: Floats, part: slice, sd: float
 ) -> None:
     """Put a fault into these readings, in place."""
-    n = len(value[part])
-    if fault.kind == "spike":
-        value[part] += rng.choice([-1.0, 1.0]) * fault.size * sd
-    elif fault.kind == "shift":
-        value[part] += fault.size * sd
-    elif fault.kind == "drift":
-        value[part] += fault.size * sd * np.linspace(0, 1, n)
+    if fault.kind in ("spike", "shift", "drift"):
+        sign = rng.choice([-1.0, 1.0]) if fault.kind == "spike" else 1.0
+        value[part] += sign * fault.size * sd * moved(fault.kind, np.linspace(0, 1, len(value[part])))
     elif fault.kind == "noise":
         noise[part] *= fault.size
     elif fault.kind == "stuck":

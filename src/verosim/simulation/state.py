@@ -105,6 +105,7 @@ class State(NamedTuple):
     arrives: Any  # when that comes
     on_hand: Any  # what the stock held after it took its part
     stops: Any  # how often it was interrupted
+    worked: Any  # how long a server was busy with it; of a batch, with the first of it
     # events
     heap_time: Any
     heap_seq: Any

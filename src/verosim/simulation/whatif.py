@@ -33,6 +33,8 @@ def sweep(
     """
     if replications < 2:
         raise ArgumentError(f"replications: 2 or more were wanted, for an interval, not {replications}.")
+    if not scenario.model.file.stations:
+        raise ArgumentError("a sweep compares what is measured at stations: this scenario has none.")
     if not values or not all(len(v) for v in values.values()):
         raise ArgumentError("values: settings with the values to try were wanted, such as {'tellers.servers': [3, 4]}.")
     seeds = [replication_seed(seed, r) for r in range(replications)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from math import inf
+from typing import Final
 
 import numpy as np
 
@@ -16,7 +17,8 @@ from verosim.simulation.nouns import Shift
 from verosim.simulation.plan import Model, term
 from verosim.simulation.state import OFF, ON
 
-DRAWN = 64  # times of failure and repair that are drawn at a time
+DRAWN: Final = 64  # times of failure and repair that are drawn at a time
+MOST: Final = 1_000_000  # failures and repairs of one server, in a week or as long as cases of one batch come
 
 Events = tuple[Floats, Ints, Ints]  # times, kinds (ON or OFF), servers
 
@@ -26,6 +28,7 @@ class Windows:
 
     def __init__(self, model: Model, run: Run, first_server: Ints) -> None:
         self.parts: list[_Server | _Shifts] = []
+        self.last = 0.0  # up to when they were asked for
         for i, (name, station) in enumerate(model.file.stations.items()):
             if isinstance(station.servers, tuple):
                 self.parts.append(_Shifts(model.clock, station.servers, int(first_server[i])))
@@ -37,10 +40,22 @@ class Windows:
 
     def until(self, time: float) -> Events:
         """The events after those of the last call, up to `time`, in order."""
+        self.last = time
         found = [part.until(time) for part in self.parts]
         times, kinds, servers = (np.concatenate([f[i] for f in found]) for i in range(3))
         order = np.argsort(times, kind="stable")
         return times[order], kinds[order].astype(np.int64), servers[order].astype(np.int64)
+
+
+def on_shift(clock: Clock, shifts: tuple[Shift, ...], first: float, last: float) -> tuple[Floats, Ints]:
+    """How many servers are there from each quarter of an hour that touches [first, last) on: when it begins, and n."""
+    edges, hours, days = clock.quarters(first, last)
+    there = np.zeros(len(hours), np.int64)
+    for shift in shifts:
+        low, high = shift.hours
+        within = (hours >= low) & (hours < high) if low < high else (hours >= low) | (hours < high)
+        there += shift.servers * (within & np.isin(days + 1, shift.weekdays))
+    return edges, there
 
 
 class _Shifts:
@@ -52,12 +67,7 @@ class _Shifts:
         self.last = 0.0
 
     def until(self, time: float) -> Events:
-        edges, hours, days = self.clock.quarters(self.last, time)
-        wanted = np.zeros(len(hours), np.int64)
-        for shift in self.shifts:
-            low, high = shift.hours
-            within = (hours >= low) & (hours < high) if low < high else (hours >= low) | (hours < high)
-            wanted += shift.servers * (within & np.isin(days + 1, shift.weekdays))
+        edges, wanted = on_shift(self.clock, self.shifts, self.last, time)
         inside = (edges[:-1] <= time) & ((edges[:-1] > self.last) | (self.last == 0.0))
         times, kinds, servers = [], [], []
         for at, there in zip(np.maximum(edges[:-1][inside], 0.0), wanted[inside], strict=True):
@@ -100,6 +110,9 @@ class _Server:
     def until(self, time: float) -> Events:
         found, self.ready = [e for e in self.ready if e[0] <= time], [e for e in self.ready if e[0] > time]
         while not self.ready and time < inf:
+            if len(found) > MOST:
+                said = f"station {self.name!r}: a server breaks over {MOST // 2:,} times up to {time:g}."
+                raise DataError(said, fix="Give `breaks` longer times.")
             event = next(self.events)
             (found if event[0] <= time else self.ready).append(event)
         times, kinds = np.array([t for t, _ in found], float), np.array([k for _, k in found], np.int64)

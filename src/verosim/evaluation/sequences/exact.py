@@ -42,7 +42,7 @@ def assess(case: Case) -> Findings:
         broken(case.train, case.holdout, case.synthetic, case.table),
         copied(COPIES, [_hashes(f, case.table) for f in frames], "sequences"),
     ]
-    if order.activity:
+    if order.activity and case.table[order.activity].kind not in LEFT_OUT:
         found.append(copied(TRACES, [_hashes(f, case.table, order.activity) for f in frames], "traces"))
     return Findings(tuple(found))
 

@@ -111,7 +111,7 @@ def _told(column: Column, case: Case) -> list[pl.Expr]:
     usual = case.train.get_column(name).cast(pl.String).drop_nulls().value_counts(sort=True, name=".n").head(LEVELS)
     levels = sorted(usual.get_column(name).to_list())
     counts = [(text == level).mean().cast(pl.Float64).alias(f"{name}: {level}") for level in levels]
-    ends = [text.get(i, null_on_oob=True).alias(f"{name}: {i}") for i in (*range(ENDS), *range(-ENDS, 0))]
+    ends = [text.get(i, null_on_oob=True).alias(f"{name} at place {i}") for i in (*range(ENDS), *range(-ENDS, 0))]
     changes = (text != text.shift()).mean().cast(pl.Float64).alias(f"{name}: changes")
     different = text.n_unique().cast(pl.Float64).alias(f"{name}: different")
     return [*counts, *ends, changes, different]

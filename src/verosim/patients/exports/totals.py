@@ -96,12 +96,12 @@ class Totals:
         text = json.dumps(
             {"sums": {name: list(map(float, total)) for name, total in self.sums.items()}, "frames": kept}
         )
-        with disk.atomic(folder / "totals.json") as sink:
+        with disk.atomic(folder / ".totals.json") as sink:
             sink.write(text.encode())
 
     def load(self, folder: Path) -> None:
         """Add the sums of a part."""
-        told = json.loads((folder / "totals.json").read_text(encoding="utf-8"))
+        told = json.loads((folder / ".totals.json").read_text(encoding="utf-8"))
         for name, text in told["frames"].items():
             self.frames.setdefault(name, pl.read_json(io.StringIO(text)))
         for name, total in told["sums"].items():

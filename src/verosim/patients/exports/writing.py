@@ -7,7 +7,6 @@ together. A second run with the same settings finds what is there already.
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
@@ -19,6 +18,7 @@ import polars as pl
 
 from verosim.errors import ArgumentError, DataError, FileError, did_you_mean
 from verosim.files import disk
+from verosim.files.resuming import Parts
 from verosim.patients.choosing import Choice
 from verosim.patients.exports import fhir
 from verosim.patients.exports.block import Block
@@ -37,7 +37,7 @@ FEW: Final = 250  # patients of a part of a search, at least
 SLICE: Final = 500  # patients that are written at once
 PATIENCE: Final = 20_000  # patients after whom a search that found nobody stops
 MOST: Final = 1_000  # times as many as are wanted: after so many a search stops
-_PARTS: Final = ".parts"
+OVER_ALL: Final = 999_999  # the part with the tables over all patients
 
 
 @dataclass
@@ -83,28 +83,18 @@ class _Run:
     ) -> None:  # fmt: skip
         self.patients, self.out, self.n, self.seed, self.forms = patients, out, n, seed, forms
         self.choice, self.vocabulary = choice, vocabulary
-        self.parts, self.written = out / _PARTS, Written(notes=patients.notes)
+        self.written = Written(notes=patients.notes)
         self.totals = Totals()
         self.size = PART if choice is None else min(PART, max(FEW, 2 * n))  # patients of a part
         self.unknown: list[str] = []  # what is asked for and no module has
-        for folder in (out, self.parts):
-            if not folder.is_dir():
-                disk.make_folder(folder)
-        self._settle()
+        self.parts = Parts(out, self._settings())
 
-    def _settle(self) -> None:
-        """Begin anew where what lies here belongs to a run of other settings."""
+    def _settings(self) -> dict[str, Any]:
+        """What decides the bytes of a run."""
         life: Mapping[str, Any] = getattr(self.patients.life, "settings", dict)()
-        settings = {"n": self.n, "seed": self.seed, "forms": list(self.forms), "end": self.patients.end, "life": life,
+        return {"n": self.n, "seed": self.seed, "forms": list(self.forms), "end": self.patients.end, "life": life,
                     "only": self.choice.text if self.choice else None, "history": self.patients.history,
                     "modules": {m.key: _digest(m.states) for m in self.patients.library.modules.values()}}  # fmt: skip
-        told = json.dumps(settings, sort_keys=True, default=str)
-        note = self.parts / "run.json"
-        if note.is_file() and note.read_text(encoding="utf-8") != told:
-            shutil.rmtree(self.parts)
-            disk.make_folder(self.parts)
-        with disk.atomic(note) as sink:
-            sink.write(told.encode())
 
     # ------------------------------------------------------------------------------------------ living
 
@@ -114,13 +104,12 @@ class _Run:
         while self.n and (number * self.size < self.n if self.choice is None else self.written.patients < self.n):
             start = number * self.size
             count = min(self.size, self.n - start) if self.choice is None else self.size
-            folder = self.parts / f"{number:06}"
-            done = folder / "done.json"
-            if done.is_file():
-                self._recall(json.loads(done.read_text(encoding="utf-8")), folder)
+            told = self.parts.told(number)
+            if told is not None:
+                self._recall(told, self.parts.place(number))
                 self.written.resumed += 1
             else:
-                self._part(folder, start, count)
+                self._part(number, start, count)
             number += 1
             progress(min(self.written.patients, self.n), self.n)
             if self.choice is not None and self._is_enough(limit):
@@ -133,7 +122,7 @@ class _Run:
         if found >= self.n:
             return True
         if not found and (self.unknown or lived >= min(PATIENCE, limit)):
-            shutil.rmtree(self.parts, ignore_errors=True)
+            self.parts.drop()
             if not any(self.out.iterdir()):
                 self.out.rmdir()
             known = f"no module has {' or '.join(self.unknown)}." if self.unknown else "Ask for more by --most."
@@ -145,26 +134,22 @@ class _Run:
         self.written.notes += (f"{lived:,} patients were lived, and {found:,} of {self.n:,} fit {self.choice.text!r}.",)
         return True
 
-    def _part(self, folder: Path, start: int, count: int) -> None:
-        if folder.is_dir():
-            shutil.rmtree(folder)
-        disk.make_folder(folder)
+    def _part(self, number: int, start: int, count: int) -> None:
         before = {"patients": self.written.patients, "dead": self.written.dead, "lived": self.written.lived}
         visits: dict[tuple[str, str], int] = {}
         totals = Totals()
-        with _Files(folder) as files:
-            for world in self.patients.blocks(count, self.seed, first=start):
-                kept = self._kept(world)
-                _count(world, visits)
-                for block in slices(world, kept):
-                    totals.add(block)
-                    self._write(files, block)
-        told = {name: getattr(self.written, name) - n for name, n in before.items()}
-        totals.save(folder)
-        text = json.dumps({**told, "rows": files.rows, "visits": [[*k, v] for k, v in visits.items()]})
-        with disk.atomic(folder / "done.json") as sink:
-            sink.write(text.encode())
-        self._recall({"rows": files.rows, "visits": [[*k, v] for k, v in visits.items()]}, folder)
+        with self.parts.part(number) as (folder, told):
+            with _Files(folder) as files:
+                for world in self.patients.blocks(count, self.seed, first=start):
+                    kept = self._kept(world)
+                    _count(world, visits)
+                    for block in slices(world, kept):
+                        totals.add(block)
+                        self._write(files, block)
+            totals.save(folder)
+            told |= {"rows": files.rows, "visits": [[*k, v] for k, v in visits.items()]}
+            self._recall(told, folder)
+            told |= {name: getattr(self.written, name) - n for name, n in before.items()}
 
     def _kept(self, world: World) -> np.ndarray:
         """Who of a block is written: of those who fit the first ones, until n are there."""
@@ -217,20 +202,14 @@ class _Run:
 
     def finish(self) -> Written:
         """Put the parts together, each file as a whole; then they are gone."""
-        folders = sorted(p for p in self.parts.iterdir() if p.is_dir())
-        names = sorted(
-            {str(p.relative_to(f)) for f in folders for p in f.rglob("*") if p.is_file()} - {"done.json", "totals.json"}
-        )
-        for name in names:
-            _joined(self.out / name, [f / name for f in folders if (f / name).is_file()])
         self._over_all()
-        shutil.rmtree(self.parts, ignore_errors=True)
+        self.parts.put_together()
         return self.written
 
     def _over_all(self) -> None:
         """The tables over all patients."""
         frames = self.totals.tables()
-        with _Files(self.out) as files:
+        with self.parts.part(OVER_ALL) as (folder, _), _Files(folder) as files:
             for name, frame in frames.items():
                 if "csv" in self.forms:
                     files.csv(f"{name}.csv", as_text(frame))
@@ -318,29 +297,5 @@ class _Files:
         """A file a slice, until they are put together."""
         number = self._frames.get(name, 0)
         self._frames[name] = number + 1
-        path = self.folder / name
-        frame.write_parquet(path if number == 0 else path.with_suffix(f".{number:06}.parquet"))
+        frame.write_parquet((self.folder / name).with_suffix(f".{number:06}.parquet"))
         self._add(name, frame.height)
-
-
-def _joined(path: Path, parts: Sequence[Path]) -> None:
-    """One file of its parts: CSV with one header; Parquet by its rows; others as they are."""
-    if not path.parent.is_dir():
-        disk.make_folder(path.parent)
-    if path.suffix == ".parquet":
-        if len(path.suffixes) > 1:
-            return  # further slices, put together with the first
-        frames = [
-            pl.scan_parquet(p) for part in parts for p in (part, *sorted(part.parent.glob(f"{path.stem}.*.parquet")))
-        ]
-        pl.concat(frames).sink_parquet(path)
-        return
-    if len(parts) == 1:
-        parts[0].replace(path)
-        return
-    with disk.atomic(path) as sink:
-        for place, part in enumerate(parts):
-            with part.open("rb") as source:
-                if place and path.suffix == ".csv":
-                    source.readline()
-                shutil.copyfileobj(source, sink, 1 << 20)
