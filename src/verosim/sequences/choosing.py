@@ -49,8 +49,8 @@ class Kinds:
             changing = next((name for name in names if name not in same and name in form.table.names), None)
             if changing is not None:
                 raise ArgumentError(
-                    f"{what}: {changing!r} changes within a sequence, or follows from its rows; {what} is asked of what "
-                    f"is the same in a whole one: {', '.join(same) or 'there is nothing here'}."
+                    f"{what}: {changing!r} changes within a sequence, or follows from its rows; {what} is asked of "
+                    f"what is the same in a whole one: {', '.join(same) or 'there is nothing here'}."
                 )
         if control.where is None:
             return cls(control, None)
