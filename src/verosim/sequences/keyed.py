@@ -343,7 +343,7 @@ class Keyed:
         cases, lengths, before = cases[order], lengths[order], before[order]
         walk = Walk(self, cases, lengths.copy(), asked, order)
         steps, stays = list(walk.all(LONGEST, rng, seed)), np.ones(s, bool)
-        if self.wholes is not None and walk.bound and asked.cases is None:
+        if self.wholes is not None and walk.bound and asked.cases is None and asked.source is None:  # shares stay
             stays = self.wholes.stay(walk.whole, rng)
         chosen = [step.take(stays[step.who] & (step.number >= before[step.who])) for step in steps]
         return rows_of(self, cases, chosen, order, made, rng, seed, asked, walk.bound), int(stays.sum())
