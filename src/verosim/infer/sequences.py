@@ -177,7 +177,9 @@ def _keyed(time: _Times, table: Table, frame: pl.DataFrame) -> Sequence | None:
     stand = "stand together and " if together else ""
     why = f"the rows of each of {key.n_unique():,} values of {name} {stand}are sorted by {time.name}"
     why += f", {_every(step)}" if step else ""
-    why += f"; {', '.join(statics[:3])}{' ...' * (len(statics) > 3)} stay the same" if statics else ""
+    if statics:
+        named = ", ".join(statics[:3]) + " ..." * (len(statics) > 3)
+        why += f"; {named} {'stays' if len(statics) == 1 else 'stay'} the same"
     return Sequence(time.name, name, step, statics, activity, resource, why)
 
 
