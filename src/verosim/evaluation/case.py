@@ -69,7 +69,7 @@ class Case:
     def notes(self) -> Iterator[str]:
         """What was left out, sampled, or is weak."""
         if self.table.sequence:
-            yield "rows follow each other, so verdicts on single columns are too strict: read those on sequences first"
+            yield "rows follow each other: what takes them for strangers has no verdicts; read those on sequences"
         if out := left_out(self.table):
             named = [f"{name} ({why})" for name, why in out.items()]
             yield f"not compared: {', '.join(named[:8])}{f' and {len(named) - 8:,} more' if len(named) > 8 else ''}"
