@@ -114,7 +114,7 @@ def standing(section: Section, measures: Sequence[tuple[str, Measure]]) -> Stand
 
 def _sentence(section: Section, label: str, worst: Measure, measures: Sequence[tuple[str, Measure]]) -> str:
     """Calm words only where most could be judged: one check that finds nothing says little for those not made."""
-    absent = [m.verdict.removeprefix("not measured: ").removeprefix("not judged: ") for _, m in measures if m.grade == "none"]
+    absent = [m.verdict.partition(": ")[2] or m.verdict for _, m in measures if m.grade == "none"]
     judged = len(measures) - len(absent)
     unjudged = f" {_many(len(absent))} could not be judged." if absent else ""
     if not judged:
