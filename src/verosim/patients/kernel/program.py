@@ -256,7 +256,7 @@ class Program:
 
     def _death(self, state: Death) -> list[int]:
         attribute = state.attribute if state.attribute is not None and not state.codes else NONE
-        return [self.graph.length(state.length), state.cause, attribute]
+        return [self.graph.length(state.length), state.cause, attribute, self.plan.slot.get("Lifecycle", NONE)]
 
     def _encounter(self, state: Encounter) -> list[int]:
         onsets = self.graph.listed([onset.number for onset in state.onsets])

@@ -142,7 +142,7 @@ def feel(w: Arrays, p: int, s: int) -> None:
 
 
 def die(w: Arrays, p: int, s: int) -> None:
-    """args: length or NONE, cause, attribute."""
+    """args: length or NONE, cause, attribute, Lifecycle's slot or NONE: it tells modules how many days are left."""
     time, cause = int(w.now[p]), w.args[s, 1]
     if w.args[s, 0] >= 0:
         time += lasting(w, p, w.args[s, 0])
@@ -151,6 +151,8 @@ def die(w: Arrays, p: int, s: int) -> None:
     if time < w.death[p]:
         w.death[p] = time
         w.cause[p] = cause
+        if w.args[s, 3] >= 0:
+            wake_soon(w, p, w.args[s, 3])
 
 
 def assign_value(w: Arrays, p: int, s: int) -> None:
