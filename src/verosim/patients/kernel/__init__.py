@@ -6,6 +6,7 @@ compiles for a while; later ones, also of other processes, find the result on di
 
 from __future__ import annotations
 
+from functools import cached_property
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,7 @@ from verosim.patients.record import TABLES
 
 if TYPE_CHECKING:
     from verosim.patients.engine import Engine
+    from verosim.patients.kernel.program import Program
     from verosim.patients.plan import Plan
     from verosim.patients.population import Array
 
@@ -37,7 +39,6 @@ class Kernel:
             raise MissingExtraError("compiled patients need numba: pip install 'verosim[fast]'.")
         self.plan = plan
         self._engine: Engine | None = None  # the block whose arrays are at hand
-        self._program: dict[str, Array] = {}
         self._arrays: Any = None
 
     def live(self, engine: Engine, patients: Array) -> int | None:
@@ -53,6 +54,27 @@ class Kernel:
         if why == FAILED:
             self._fail(engine, patients[first : first + 1])
         return int(patients[first]) if why == ENDLESS else None
+
+    @cached_property
+    def _program(self) -> Program:
+        from verosim.patients.kernel.program import Program
+
+        return Program(self.plan)
+
+    @cached_property
+    def asking(self) -> Array:
+        """(actions,) bool: the states before which vital signs may have to be read."""
+        return self._program.signs.any(axis=1)
+
+    def tell(self, engine: Engine, patients: Array) -> None:
+        """Read the vital signs that patients (k,) wait for, each for all who wait for it."""
+        world, states = engine.world, engine.action[patients]
+        wanted = self._program.signs[states]
+        for name, number in self.plan.signs.items():
+            some = patients[wanted[:, number]]
+            if len(some):
+                engine.given[number, some] = world.vital(some, name, world.people.now[some])
+        engine.told[patients] = states
 
     def _fail(self, engine: Engine, patient: Array) -> None:
         """A lookup table asks for what a patient does not have: the transition itself says which."""
@@ -77,13 +99,10 @@ class Kernel:
         return self._arrays
 
     def _gathered(self, engine: Engine) -> Any:
-        from verosim.patients.kernel.program import Program
         from verosim.patients.kernel.state import Arrays
 
-        if not self._program:
-            self._program = Program(self.plan).arrays
         world, record = engine.world, engine.world.record
-        found: dict[str, Array] = dict(self._program)
+        found: dict[str, Array] = dict(self._program.arrays)
         for source in (engine, record, world.people, world):
             found |= {name: value for name, value in vars(source).items() if name in Arrays._fields}
         tables = {name: record.tables[name].data for name in TABLES}

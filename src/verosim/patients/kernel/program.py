@@ -28,7 +28,7 @@ from verosim.patients.care import (
     SupplyList,
     Vaccine,
 )
-from verosim.patients.forms import AT_AGE, AT_TIME, PRIOR, Choice, Draw, Form, Go, Least, Look, Named, Test
+from verosim.patients.forms import AT_AGE, AT_TIME, PRIOR, SIGN, Choice, Draw, Form, Go, Least, Look, Named, Test
 from verosim.patients.kernel import acts, signs
 from verosim.patients.kernel.choices import DRAW, GO, LOOK, NAMED
 from verosim.patients.names import NONE, coding
@@ -69,6 +69,7 @@ class Graph:
         self.plan = plan
         self.nodes: list[tuple[int, int, int, int, float, int, int]] = []
         self.lists: list[int] = []
+        self.signs: set[int] = set()  # vital signs asked for since this was emptied
         self.floats: list[float] = []
         self._goals: dict[int, int] = {}
 
@@ -111,6 +112,8 @@ class Graph:
 
     def _asked(self, test: Test, yes: int, no: int) -> int:
         a, b, c = test.a, test.b, test.c
+        if test.what == SIGN:
+            self.signs.add(a)
         if test.what == forms.ACTIVE:
             a, b = self.listed([place for places in test.places for place in places])
         elif test.what in (forms.OBSERVED, forms.OBSERVED_NIL):
@@ -179,7 +182,10 @@ class Program:
     def __init__(self, plan: Plan) -> None:
         self.plan, self.graph = plan, Graph(plan)
         states = plan.states
-        self.drawn_vitals = {str(s.spec.get("vital_sign")) for s in states if s.spec["type"] == "VitalSign"}
+        drawn = {str(s.spec.get("vital_sign")) for s in states if s.spec["type"] == "VitalSign"}
+        self.drawn = {plan.signs[name] for name in drawn if name in plan.signs}  # signs that modules set
+        self.signs = np.zeros((len(states), len(plan.signs)), bool)  # that must be read before a state is done
+        self.asks = np.zeros(len(states), bool)  # whether that is so always: its transition looks at one
         self.yes, self.no = self.graph.goal(1), self.graph.goal(0)
         self.visits = plan.slot.get("Encounter", NONE)
         self.does = np.zeros(len(states), np.int64)
@@ -195,14 +201,26 @@ class Program:
         does, told = next((found for kind, found in TELLING.items() if isinstance(state, kind)), (0, None))
         if told is None:
             return
+        self.graph.signs = set()
         try:
             args = told(self, state)
+            seen = set(self.graph.signs)
             self.starts[number] = 0 if isinstance(state, Terminal) else self.graph.choice(state.transition.form)
+            signs = self._read(state, seen)
         except Formless:
             return
+        self.signs[number, list(signs)] = True
+        self.asks[number] = signs != seen
         self.args[number, : len(args)] = args
         self.args[number, TRACKS : TRACKS + 2] = self.graph.listed(state.tracks)
         self.does[number] = SHADES[type(state)](state) if type(state) in SHADES else does
+
+    def _read(self, state: State, seen: set[int]) -> set[int]:
+        """The signs that are to be read before a state is done. seen: those that it observes, or waits for."""
+        signs = self.graph.signs
+        if signs & self.drawn or (signs and not isinstance(state, Simple | Observation | Children)):
+            raise Formless
+        return signs
 
     def _arrays(self) -> dict[str, Array]:
         plan, graph = self.plan, self.graph
@@ -213,7 +231,7 @@ class Program:
         watch_from, watchers = _flat(plan.watchers, len(plan.attributes))
         code_from, code_watchers = _flat(plan.code_watchers, len(plan.places))
         return found | {
-            "does": self.does, "args": self.args, "starts": self.starts,
+            "does": self.does, "args": self.args, "starts": self.starts, "asks": self.asks,
             "lists": np.array([*graph.lists, 0], np.int64), "floats": np.array([*graph.floats, 0.0], np.float64),
             "salts": plan.salts, "watch_from": watch_from, "watchers": watchers,
             "code_from": code_from, "code_watchers": code_watchers, "pairs": plan.pairs.astype(np.int64),
@@ -309,9 +327,8 @@ class Program:
         if value.amount is not None:
             how, number = signs.BY_AMOUNT, self.graph.number(value.amount)
         elif value.vital is not None:
-            if value.vital in self.drawn_vitals:
-                raise Formless
-            how, number = signs.BY_VITAL, 0
+            how, number = signs.BY_VITAL, self.plan.signs[value.vital]
+            self.graph.signs.add(number)
         elif value.code != NONE:
             how, number = signs.BY_CODE, value.code
         elif value.text != NONE:
