@@ -31,6 +31,7 @@ PATIENCE: Final = (
 CHAIN: Final = 64  # states that patients go through at once, before we look who else waits
 LOOK: Final = 1024  # how often we look whether one does
 ROWS: Final = 250_000  # of the record that we do not mind
+TELLING: Final = 1 / 8  # a run of all vital signs costs as much as of so many builtins
 FOLLOW: Final = 256  # rounds after which those who died are followed, while others live on: many move quickly
 MANY: Final = 1000  # so many who follow others are worth a round of their own
 
@@ -140,7 +141,7 @@ class Engine:
             np.multiply(self.waiting, self._worth, out=score)
             wanting, score[asking] = score[asking].sum(), 0
             action = int(score.argmax())
-            if wanting > score[action]:
+            if wanting * TELLING > score[action]:
                 self._tell()
             elif self.waiting[action]:
                 self._take(action)

@@ -365,7 +365,7 @@ def live(w: Arrays, patients: object, first: int) -> tuple[int, int]:
                 why = ENDLESS
             else:
                 after = follow(w, p, s)
-                w.told[p] = NONE
+                w.told[p] = after if w.told[p] == s and w.looks[s] and w.looks[after] else NONE
                 if w.failed[0]:
                     why = FAILED
                 else:

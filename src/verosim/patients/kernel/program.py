@@ -47,6 +47,7 @@ from verosim.patients.states import (
     Symptom,
     Terminal,
 )
+from verosim.patients.transitions import successors
 from verosim.patients.world import LENGTHS
 
 if TYPE_CHECKING:
@@ -193,6 +194,7 @@ class Program:
         self.starts = np.zeros(len(states), np.int64)
         for state in states:
             self._state(state)
+        self.looks = self._link()
         self.arrays = self._arrays()
 
     def _state(self, state: State) -> None:
@@ -222,6 +224,21 @@ class Program:
             raise Formless
         return signs
 
+    def _link(self) -> Array:
+        """(states,) bool: whether one only looks. What others read that may follow at once is read before the first."""
+        looks = (self.does >= acts.OBSERVATION) | self.asks
+        after = {}
+        for state in self.plan.states:
+            if looks[state.number]:
+                found = [self.plan.number(state.module, name) for name in successors(state.spec)]
+                after[state.number] = [number for number in found if looks[number]]
+        before = -1
+        while before != self.signs.sum():
+            before = self.signs.sum()
+            for number, others in after.items():
+                self.signs[number] |= self.signs[others].any(axis=0)
+        return looks
+
     def _arrays(self) -> dict[str, Array]:
         plan, graph = self.plan, self.graph
         columns = list(zip(*graph.nodes, strict=True))
@@ -231,7 +248,7 @@ class Program:
         watch_from, watchers = _flat(plan.watchers, len(plan.attributes))
         code_from, code_watchers = _flat(plan.code_watchers, len(plan.places))
         return found | {
-            "does": self.does, "args": self.args, "starts": self.starts, "asks": self.asks,
+            "does": self.does, "args": self.args, "starts": self.starts, "asks": self.asks, "looks": self.looks,
             "lists": np.array([*graph.lists, 0], np.int64), "floats": np.array([*graph.floats, 0.0], np.float64),
             "salts": plan.salts, "watch_from": watch_from, "watchers": watchers,
             "code_from": code_from, "code_watchers": code_watchers, "pairs": plan.pairs.astype(np.int64),

@@ -85,6 +85,7 @@ class Arrays(NamedTuple):
     args: Array
     starts: Array
     asks: Array
+    looks: Array
     ops: Array
     a: Array
     b: Array
