@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from verosim.patients.population import Array
 
 DONE, ROOM, ENDLESS, FAILED = range(4)  # why the kernel stops
+ALONE = 256  # patients at one state whose vital signs are read apart
 MORE = 4096  # rows of room that every table has when the kernel starts
 
 
@@ -67,14 +68,22 @@ class Kernel:
         return self._program.signs.any(axis=1)
 
     def tell(self, engine: Engine, patients: Array) -> None:
-        """Read the vital signs that patients (k,) wait for, each for all who wait for it."""
-        world, states = engine.world, engine.action[patients]
-        wanted = self._program.signs[states]
-        for name, number in self.plan.signs.items():
-            some = patients[wanted[:, number]]
-            if len(some):
-                engine.given[number, some] = world.vital(some, name, world.people.now[some])
+        """Read the vital signs that patients (k,) wait for: state by state where many wait, else all in one go."""
+        states = engine.action[patients]
+        many = np.bincount(states)[states] >= ALONE
+        groups = [patients[~many], *(patients[states == state] for state in np.unique(states[many]))]
+        for group in groups:
+            if len(group):
+                self._read(engine, group)
         engine.told[patients] = states
+
+    def _read(self, engine: Engine, patients: Array) -> None:
+        """Read the vital signs that one of these patients waits for, for all of them."""
+        wanted = self._program.signs[engine.action[patients]].any(axis=0)
+        signs = {name: number for name, number in self.plan.signs.items() if wanted[number]}
+        values = self.plan.life.vitals.reads(engine.world, patients, list(signs), engine.world.people.now[patients])
+        for number, value in zip(signs.values(), values, strict=True):
+            engine.given[number, patients] = value
 
     def _fail(self, engine: Engine, patient: Array) -> None:
         """A lookup table asks for what a patient does not have: the transition itself says which."""
