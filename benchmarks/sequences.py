@@ -219,7 +219,7 @@ def judge(name: str, quick: bool, model: str) -> dict[str, Any]:
         return out
     made = vs.fit(dataset, schema=schema, model=model, seed=1, holdout=HELD)
     train, held = (part[name] for part in split(dataset, made.options, 1, made.schema_))
-    drawn = made.sample(len(train)) if table.sequence and table.sequence.key is None else made.sample()
+    drawn = made.sample()  # of a long series to its end, so that it is compared over the same time
     drawn = drawn if isinstance(drawn, pl.DataFrame) else drawn[name]
     report = measure(Case.of(train, held, drawn, made.schema_[name], seed=1), {"sequences": (1, sequences.assess)})
     for m in report.measures:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import polars as pl
@@ -10,6 +11,7 @@ import pytest
 import verosim as vs
 from test_sequences import keyed, log, said, series
 from verosim import run
+from verosim.draws import stream
 from verosim.sequences import Course
 
 
@@ -208,3 +210,19 @@ def test_anomalies_of_what_is_no_sequence_or_has_no_numbers() -> None:
         vs.fit(pl.DataFrame({"a": [1, 2, 3] * 20})).sample(anomalies="spike")
     with pytest.raises(vs.ArgumentError, match="no numbers"):
         vs.fit(log()).sample(anomalies="spike")
+
+
+def test_what_follows_from_the_rows_can_be_asked_for() -> None:
+    rng, rows = stream(1, "steps"), []
+    for case in range(150):
+        n, at = int(rng.integers(2, 8)), datetime(2024, 1, 1) + timedelta(hours=float(rng.integers(0, 5000)))
+        for activity in ("start", *rng.choice(["check", "call"], n - 2).tolist(), "end"):
+            rows.append((f"c{case}", activity, at, n))
+            at += timedelta(minutes=float(rng.integers(5, 300)))
+    synthesizer = vs.fit(pl.DataFrame(rows, schema=["case", "activity", "time", "steps"], orient="row"))
+    new = synthesizer.sample(where="steps >= 6", course=vs.Course(sequences=40))
+    cases = new.group_by("case").agg(pl.len(), pl.col("steps").n_unique().alias("values"), pl.col("steps").first())
+    assert cases.height == 40
+    assert cases["steps"].min() >= 6
+    assert (cases["steps"] == cases["len"]).all()
+    assert (cases["values"] == 1).all()

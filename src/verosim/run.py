@@ -304,7 +304,10 @@ def measured(
 def _sampled(synthesizer: Synthesizer, train: Mapping[str, pl.DataFrame]) -> Callable[[str], Iterable[pl.DataFrame]]:
     """Rows of each table to be measured: as many as were learned, or so many as are looked at."""
     if synthesizer.database_ is None:
-        return lambda name: synthesizer.blocks(name, min(train[name].height, MEASURED))
+        whole = synthesizer.sizes()  # a series is drawn to its end, so that it is compared over the same time
+        long = {n for n, t in synthesizer.schema_.items() if t.sequence is not None and t.sequence.key is None}
+        rows = {n: min(whole[n] if n in long else f.height, MEASURED) for n, f in train.items()}
+        return lambda name: synthesizer.blocks(name, rows[name])
     most = max(frame.height for frame in train.values())
     drawn = synthesizer.streams(synthesizer.sizes(scale=min(1.0, MEASURED / max(most, 1))))
     return lambda name: drawn[name]

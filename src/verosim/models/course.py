@@ -21,7 +21,6 @@ from verosim.models import Array, Codes, Field, Floats, State, pack_fields, save
 from verosim.models.features import outputs
 
 TOGETHER: Final = 1024  # rows, at least, that are given together
-STEPS: Final = 2**30  # of a position, in a model file
 MEMORY: Final = 0.3  # correlation with the row before, from which a column has a memory ...
 SMOOTH: Final = 0.9  # ... and from which it moves rather than jumps
 BESIDE: Final = 0.1  # correlation with a column of memory, from which a column without goes along with it
@@ -64,8 +63,7 @@ class Course:
 
         period: of the season, in rows; 0 for none.
         """
-        self.fields_, self.place_, self.period_ = rows.fields, place, period
-        self.arrays_ = tuple(_kept(a, f) for a, f in zip(rows.arrays, rows.fields, strict=True))
+        self.fields_, self.place_, self.period_, self.arrays_ = rows.fields, place, period, rows.arrays
         self._prepare()
         return self
 
@@ -221,8 +219,7 @@ class Course:
 
     def state(self) -> State:
         meta, arrays = pack_fields(self.fields_)
-        for i, (array, field) in enumerate(zip(self.arrays_, self.fields_, strict=True)):
-            arrays[f"{i}"] = _packed(array, field)
+        arrays |= {f"{i}": array for i, array in enumerate(self.arrays_)}
         return meta | {"period": self.period_}, arrays | {"place": self.place_}
 
     @classmethod
@@ -231,42 +228,18 @@ class Course:
         new = cls()
         new.fields_, new.place_ = unpack_fields(meta, arrays), saved_array(arrays, "place", np.int64)
         new.period_, n = float(meta["period"]), len(new.place_)
-        packed = [saved_array(arrays, f"{i}", np.int32) for i in range(len(new.fields_))]
+        kinds = [np.int32 if f.levels else np.float64 for f in new.fields_]
+        new.arrays_ = tuple(saved_array(arrays, f"{i}", kind) for i, kind in enumerate(kinds))
         good = n and (np.diff(new.place_) > 0).all() and new.place_[0] >= 0 and 0 <= new.period_ < np.inf
-        if not good or any(len(a) != n or not _fits(a, f) for a, f in zip(packed, new.fields_, strict=True)):
+        if not good or any(len(a) != n or not _fits(a, f) for a, f in zip(new.arrays_, new.fields_, strict=True)):
             raise ModelFileError("the saved course of the series is damaged.")
-        new.arrays_ = tuple(_unpacked(a, f) for a, f in zip(packed, new.fields_, strict=True))
         new._prepare()
         return new
 
 
-# ------------------------------------------------------------------------------------------------- codes, kept
-
-
-def _packed(array: Array, field: Field) -> Array:
-    """int32: levels, marks, or the steps of positions."""
-    if not field.ordered:
-        return array.astype(np.int32)
-    return np.where(array < 0, array, np.floor(array * STEPS)).astype(np.int32)
-
-
-def _unpacked(packed: Array, field: Field) -> Array:
-    if not field.ordered:
-        return packed.astype(np.int32)
-    middle = (packed + 0.5) / STEPS
-    atom = field.atom(middle)
-    inside = field.atoms.mean(1)[atom] if len(field.atoms) else middle
-    return np.where(packed < 0, packed.astype(np.float64), np.where(atom >= 0, inside, middle))
-
-
-def _kept(array: Array, field: Field) -> Array:
-    """A column no finer than a model file holds it, so that a saved model draws the same rows."""
-    return _unpacked(_packed(array, field), field)
-
-
-def _fits(packed: Array, field: Field) -> bool:
-    low, high = (-field.marks, STEPS) if field.ordered else (0, field.levels)
-    return bool(((packed >= low) & (packed < high)).all())
+def _fits(array: Array, field: Field) -> bool:
+    low, high = (-field.marks, 1) if field.ordered else (0, field.levels)
+    return bool(((array >= low) & (array < high)).all())
 
 
 # ------------------------------------------------------------------------------------------------- kinds of columns

@@ -49,8 +49,8 @@ class Kinds:
             changing = next((name for name in names if name not in same and name in form.table.names), None)
             if changing is not None:
                 raise ArgumentError(
-                    f"{what}: {changing!r} changes within a sequence; {what} is asked of what is the same in a whole "
-                    f"one: {', '.join(same) or 'there is nothing here'}."
+                    f"{what}: {changing!r} changes within a sequence, or follows from its rows; {what} is asked of "
+                    f"what is the same in a whole one: {', '.join(same) or 'there is nothing here'}."
                 )
         if control.where is None:
             return cls(control, None)
@@ -224,9 +224,11 @@ def _first(frames: Iterator[pl.DataFrame], form: Keyed, sequences: int | None, r
 
 
 def _same(form: Keyed) -> list[str]:
-    """The columns that are the same in a whole sequence, and may be asked for; the key where the keys stay."""
+    """The columns that are the same in a whole sequence, and may be asked for; the key where the keys stay. What
+    follows from the rows is made after them, and so is met as a column that changes."""
     said = sequence_of(form.table)
-    return [*said.statics, *([str(said.key)] if form.roster is not None else [])]
+    statics = (name for name in said.statics if name not in form.derived.columns)
+    return [*statics, *([str(said.key)] if form.roster is not None else [])]
 
 
 def _names(asked: Any, deep: bool = False) -> list[str]:

@@ -15,6 +15,7 @@ import polars as pl
 from verosim.codec import TableCodec
 from verosim.errors import ModelFileError
 from verosim.forms import Form
+from verosim.infer.measures import decimals
 from verosim.models import Array, Codes, Field, State
 from verosim.schema import Column, Table
 from verosim.timeline import times_of
@@ -32,6 +33,7 @@ class Scale:
     low: float
     high: float
     marks: tuple[str, ...]
+    digits: int | None = None  # decimals: values that come back as they were are exact
 
     @classmethod
     def of(cls, column: Column, series: pl.Series, guarded: pl.Series) -> Self | None:
@@ -49,7 +51,8 @@ class Scale:
         marked = {"null": numbers.null_count() > 0}
         if numbers.dtype.is_float():
             marked |= {"nan": plain.is_nan().any(), "inf": (plain == np.inf).any(), "-inf": (plain == -np.inf).any()}
-        return cls(column, str(numbers.dtype), low, high, tuple(m for m in _MARKS if marked.get(m)))
+        digits = decimals(numbers) if column.digits is None and numbers.dtype.is_float() else column.digits
+        return cls(column, str(numbers.dtype), low, high, tuple(m for m in _MARKS if marked.get(m)), digits)
 
     @property
     def field(self) -> Field:
@@ -73,8 +76,8 @@ class Scale:
         if whole:
             step = self.column.step or 1
             values = np.clip(np.rint(values / step) * step, self.low, self.high)
-        elif self.column.digits is not None:
-            values = np.clip(np.round(values, self.column.digits), self.low, self.high)
+        elif self.digits is not None:
+            values = np.clip(np.round(values, self.digits), self.low, self.high)
         for i, mark in enumerate(self.marks):
             values = np.where(
                 codes == -1.0 - i, {"null": 0.0, "nan": np.nan, "inf": np.inf, "-inf": -np.inf}[mark], values
@@ -89,7 +92,8 @@ class Scale:
         return out.alias(self.column.name)
 
     def to_dict(self) -> dict[str, Any]:
-        return {"name": self.column.name, "dtype": self.dtype, "ends": [self.low, self.high], "marks": list(self.marks)}
+        ends, marks = [self.low, self.high], list(self.marks)
+        return {"name": self.column.name, "dtype": self.dtype, "ends": ends, "marks": marks, "digits": self.digits}
 
 
 class Measures:
@@ -136,7 +140,8 @@ class Measures:
             marks = tuple(m for m in _MARKS if m in said["marks"])
             if not low < high or not np.isfinite(high - low) or not hasattr(pl, str(said["dtype"])):
                 raise ModelFileError(f"the saved scale of {column.name!r} is damaged.")
-            scales[column.name] = Scale(column, str(said["dtype"]), low, high, marks)
+            digits = None if said["digits"] is None else int(said["digits"])
+            scales[column.name] = Scale(column, str(said["dtype"]), low, high, marks, digits)
         codec = TableCodec.restore(meta["codec"], arrays)
         if codec.table.names != _rest(table, scales).names:
             raise ModelFileError("the parts of the series do not fit each other.")
