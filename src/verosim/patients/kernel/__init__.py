@@ -65,7 +65,7 @@ class Kernel:
     @cached_property
     def asking(self) -> Array:
         """(actions,) bool: the states before which vital signs may have to be read."""
-        return self._program.signs.any(axis=1)
+        return np.asarray(self._program.signs.any(axis=1))
 
     def tell(self, engine: Engine, patients: Array) -> None:
         """Read the vital signs that patients (k,) wait for: state by state where many wait, else all in one go."""
@@ -79,7 +79,7 @@ class Kernel:
 
     def _read(self, engine: Engine, patients: Array) -> None:
         """Read the vital signs that one of these patients waits for, for all of them."""
-        wanted = self._program.signs[engine.action[patients]].any(axis=0)
+        wanted = np.asarray(self._program.signs[engine.action[patients]].any(axis=0))
         signs = {name: number for name, number in self.plan.signs.items() if wanted[number]}
         values = self.plan.life.vitals.reads(engine.world, patients, list(signs), engine.world.people.now[patients])
         for number, value in zip(signs.values(), values, strict=True):
