@@ -398,9 +398,11 @@ def _symptom(spec: Mapping[str, Any], plan: Plan, place: Place) -> Condition:
 
 
 def _vital_sign(spec: Mapping[str, Any], plan: Plan, place: Place) -> Condition:
-    compare, value = ORDERINGS[_operator(spec, place)], number_of(spec, "value", place)
+    operator, value = _operator(spec, place), number_of(spec, "value", place)
+    compare = ORDERINGS[operator]
     name = plan.vital(str(spec.get("vital_sign", "")), place)
-    return Condition(lambda w, p, t: compare(w.vital(p, name, t), value), polls=True)
+    form = Test(forms.SIGN, plan.signs[name], COMPARED.index(operator), x=value)
+    return Condition(lambda w, p, t: compare(w.vital(p, name, t), value), polls=True, form=form)
 
 
 CONDITIONS: Final[Mapping[str, Callable[[Mapping[str, Any], Plan, Place], Condition]]] = {

@@ -7,6 +7,7 @@ modules that wait for a time, a change, an encounter or a visit are not looked a
 
 from __future__ import annotations
 
+from itertools import count
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -30,6 +31,8 @@ PATIENCE: Final = (
 CHAIN: Final = 64  # states that patients go through at once, before we look who else waits
 LOOK: Final = 1024  # how often we look whether one does
 ROWS: Final = 250_000  # of the record that we do not mind
+TELLING: Final = 1 / 8  # a run of all vital signs costs as much as of so many builtins
+FOLLOW: Final = 256  # rounds after which those who died are followed, while others live on: many move quickly
 MANY: Final = 1000  # so many who follow others are worth a round of their own
 
 
@@ -45,6 +48,7 @@ class Engine:
         self.action = np.full(world.people.n, IDLE, np.int16)  # what each patient does next
         self.spins = np.zeros(world.people.n, np.int32)  # states gone through since the module's turn came
         self.done = np.zeros(world.people.n, bool)
+        self.followed = np.zeros(world.people.n, bool)
         self.used = 0  # rows that have a patient
         self.kept = 0  # rows of the record that were left when we last forgot
         self.rounds = 0
@@ -59,6 +63,11 @@ class Engine:
         self._worth[[state.number for state in self.plan.states if state.reads_vitals]] = PATIENCE
         self._columns = np.arange(world.modules, dtype=np.int16)
         self._kernel = kernel
+        self._asking = np.zeros(len(self.waiting) + 1, bool)  # actions before which vital signs are read; last: IDLE
+        if kernel is not None:
+            self._asking[: self.n_states] = kernel.asking
+        self.given = np.empty((len(world.plan.signs), world.people.n))  # vital signs as read
+        self.told = np.full(world.people.n, NONE, np.int16)  # the state for which they were read
 
     # --------------------------------------------------------------------------------------------- births
 
@@ -85,19 +94,29 @@ class Engine:
         Gives slots and attempts of those who are still to follow: none, or few where this is not the last block, since
         it takes many to move quickly.
         """
-        people = self.world.people
-        while len(slot) and (last or len(slot) >= MANY or not self.used):
+        people, busy = self.world.people, True
+        while True:
             room = people.n - self.used
-            born = self.admit(slot[:room], attempt[:room])
-            self.run()
-            dead = born[people.death[born] < people.stop[born]]
-            slot = np.append(slot[room:], people.slot[dead])
-            attempt = np.append(attempt[room:], people.attempt[dead] + 1)
-            if self.used == people.n:
+            follows = room > 0 and len(slot) > 0 and (last or len(slot) >= MANY or not self.used)
+            if not (busy and self.used) and not follows:
                 break
+            if follows:
+                self.admit(slot[:room], attempt[:room])
+                slot, attempt = slot[room:], attempt[room:]
+            busy = self.run(FOLLOW if last else None)
+            dead = self._newly_dead()
+            slot = np.append(slot, people.slot[dead])
+            attempt = np.append(attempt, people.attempt[dead] + 1)
         self.world.lived[: self.used] = True
         self._forget()
         return slot, attempt
+
+    def _newly_dead(self) -> Array:
+        """Who died, and is not followed by anybody yet."""
+        people = self.world.people
+        dead = np.flatnonzero(self.done & ~self.followed & (people.death < people.stop))
+        self.followed[dead] = True
+        return dead
 
     def _forget(self) -> None:
         """Drop what is too long ago to be told of: that many years before the end, before death, or before now."""
@@ -111,23 +130,42 @@ class Engine:
 
     # --------------------------------------------------------------------------------------------- rounds
 
-    def run(self) -> None:
-        """Live on until nobody has anything to do. Raises DataError for an endless loop."""
-        score = np.empty(len(self.waiting))
+    def run(self, rounds: int | None = None) -> bool:
+        """Live on, for so many rounds or until nobody has anything to do; whether somebody has.
+
+        Raises DataError for an endless loop.
+        """
+        score, asking = np.empty(len(self.waiting)), np.flatnonzero(self._asking)
         self._without_python(np.flatnonzero(self.action != IDLE))
-        while True:
+        for _ in count() if rounds is None else range(rounds):
             np.multiply(self.waiting, self._worth, out=score)
+            wanting, score[asking] = score[asking].sum(), 0
             action = int(score.argmax())
-            if not self.waiting[action]:
-                return
-            patients = np.flatnonzero(self.action == action)
-            self.waiting[action] = 0
-            self.action[patients] = IDLE
-            self._do(action, patients)
-            self._without_python(patients)
+            if wanting * TELLING > score[action]:
+                self._tell()
+            elif self.waiting[action]:
+                self._take(action)
+            else:
+                return False
             self.rounds += 1
             if self.rounds % LOOK == 0:
                 self._look()
+        return True
+
+    def _take(self, action: int) -> None:
+        """Let all who wait for an action do it."""
+        patients = np.flatnonzero(self.action == action)
+        self.waiting[action] = 0
+        self.action[patients] = IDLE
+        self._do(action, patients)
+        self._without_python(patients)
+
+    def _tell(self) -> None:
+        """Read vital signs for all who wait for some, at whatever state: the kernel goes on with them."""
+        assert self._kernel is not None
+        patients = np.flatnonzero(self._asking[self.action])
+        self._kernel.tell(self, patients)
+        self._without_python(patients)
 
     def _look(self) -> None:
         """Look whether somebody is caught in a loop, or the record has grown much."""

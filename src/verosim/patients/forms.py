@@ -1,6 +1,6 @@
 """What conditions, transitions and amounts say, as data: from it the kernel is fed, which knows no closures (kernel/).
 
-A part without a form is one that only Python can tell, such as a vital sign: its state is left to Python.
+A part without a form is one that only Python can tell: its state is left to Python.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import numpy as np
 # ------------------------------------------------------------------------------------------------- conditions
 
 (TRUE, MALE, RACE, AT_AGE, AT_TIME, YOUNG, KIND, VALUE, ACTIVE, ENTRY_ACTIVE, OBSERVED, OBSERVED_NIL, PRIOR,
- SYMPTOM) = range(14)  # fmt: skip
+ SYMPTOM, SIGN) = range(15)  # fmt: skip
 COMPARED: Final = ("==", "!=", "<", "<=", ">", ">=")
 
 
@@ -25,7 +25,8 @@ class Test:
     MALE a: is it so. RACE a. AT_AGE a: years. AT_TIME a: milliseconds. YOUNG a: a unit's milliseconds; b, x: compared
     with. KIND a, b: whether attribute a is of kind b. VALUE a, b, c, x: it is of kind b, and compares (c) with x.
     ACTIVE places. ENTRY_ACTIVE a: attribute. OBSERVED b, c, x: the latest of places; OBSERVED_NIL. PRIOR a: a track;
-    b: since, or -1; c: milliseconds, or -1. SYMPTOM a; b, x: compared with.
+    b: since, or -1; c: milliseconds, or -1. SYMPTOM a; b, x: compared with. SIGN a: a vital sign
+    of `Plan.signs`; b, x: compared with.
     """
 
     what: int

@@ -53,6 +53,9 @@ class PlainVitals:
     def read(self, world: World, patients: Array, name: str, time: Array) -> Array:
         return np.full(len(patients), float(self.values[name]))
 
+    def reads(self, world: World, patients: Array, names: Sequence[str], time: Array) -> list[Array]:
+        return [self.read(world, patients, name, time) for name in names]
+
 
 class PlainLife:
     """No builtins, nothing to finish."""

@@ -42,6 +42,7 @@ class Plan:
         self._places: dict[tuple[str, str], int] = {}
         self._tracks: dict[tuple[str, str], int] = {}
         self._symptoms: dict[str, int] = {}
+        self.signs: dict[str, int] = {}  # vital signs that are read, and their numbers
         self._observed: dict[str, int] = {}
         self.pending: list[Any] = []  # onsets that wait for an encounter
         self.notes: list[str] = []  # what a module's author should know
@@ -121,6 +122,7 @@ class Plan:
     def vital(self, name: str, place: Place) -> str:
         if name not in self.vitals:
             place.known(name, [*self.life.vitals.names, *self.vitals], "the vital sign")
+        self.signs.setdefault(name, len(self.signs))
         return name
 
     @property

@@ -6,6 +6,7 @@ compiles for a while; later ones, also of other processes, find the result on di
 
 from __future__ import annotations
 
+from functools import cached_property
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
@@ -16,10 +17,12 @@ from verosim.patients.record import TABLES
 
 if TYPE_CHECKING:
     from verosim.patients.engine import Engine
+    from verosim.patients.kernel.program import Program
     from verosim.patients.plan import Plan
     from verosim.patients.population import Array
 
 DONE, ROOM, ENDLESS, FAILED = range(4)  # why the kernel stops
+ALONE = 256  # patients at one state whose vital signs are read apart
 MORE = 4096  # rows of room that every table has when the kernel starts
 
 
@@ -37,7 +40,6 @@ class Kernel:
             raise MissingExtraError("compiled patients need numba: pip install 'verosim[fast]'.")
         self.plan = plan
         self._engine: Engine | None = None  # the block whose arrays are at hand
-        self._program: dict[str, Array] = {}
         self._arrays: Any = None
 
     def live(self, engine: Engine, patients: Array) -> int | None:
@@ -53,6 +55,35 @@ class Kernel:
         if why == FAILED:
             self._fail(engine, patients[first : first + 1])
         return int(patients[first]) if why == ENDLESS else None
+
+    @cached_property
+    def _program(self) -> Program:
+        from verosim.patients.kernel.program import Program
+
+        return Program(self.plan)
+
+    @cached_property
+    def asking(self) -> Array:
+        """(actions,) bool: the states before which vital signs may have to be read."""
+        return np.asarray(self._program.signs.any(axis=1))
+
+    def tell(self, engine: Engine, patients: Array) -> None:
+        """Read the vital signs that patients (k,) wait for: state by state where many wait, else all in one go."""
+        states = engine.action[patients]
+        many = np.bincount(states)[states] >= ALONE
+        groups = [patients[~many], *(patients[states == state] for state in np.unique(states[many]))]
+        for group in groups:
+            if len(group):
+                self._read(engine, group)
+        engine.told[patients] = states
+
+    def _read(self, engine: Engine, patients: Array) -> None:
+        """Read the vital signs that one of these patients waits for, for all of them."""
+        wanted = np.asarray(self._program.signs[engine.action[patients]].any(axis=0))
+        signs = {name: number for name, number in self.plan.signs.items() if wanted[number]}
+        values = self.plan.life.vitals.reads(engine.world, patients, list(signs), engine.world.people.now[patients])
+        for number, value in zip(signs.values(), values, strict=True):
+            engine.given[number, patients] = value
 
     def _fail(self, engine: Engine, patient: Array) -> None:
         """A lookup table asks for what a patient does not have: the transition itself says which."""
@@ -77,13 +108,10 @@ class Kernel:
         return self._arrays
 
     def _gathered(self, engine: Engine) -> Any:
-        from verosim.patients.kernel.program import Program
         from verosim.patients.kernel.state import Arrays
 
-        if not self._program:
-            self._program = Program(self.plan).arrays
         world, record = engine.world, engine.world.record
-        found: dict[str, Array] = dict(self._program)
+        found: dict[str, Array] = dict(self._program.arrays)
         for source in (engine, record, world.people, world):
             found |= {name: value for name, value in vars(source).items() if name in Arrays._fields}
         tables = {name: record.tables[name].data for name in TABLES}

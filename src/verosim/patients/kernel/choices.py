@@ -23,6 +23,7 @@ from verosim.patients.forms import (
     OBSERVED_NIL,
     PRIOR,
     RACE,
+    SIGN,
     SYMPTOM,
     UNIFORM,
     VALUE,
@@ -260,6 +261,8 @@ def holds(w: Arrays, p: int, n: int, time: int) -> bool:
         return bool(w.race[p] == w.a[n])
     if op == SYMPTOM:
         return compared(w.c[n], symptom(w, p, n), w.x[n])
+    if op == SIGN:
+        return compared(w.b[n], w.given[w.a[n], p], w.x[n])
     if op == YOUNG:
         return compared(w.b[n], (time - w.birth[p]) // w.a[n], w.x[n])
     if op == ENTRY_ACTIVE:

@@ -178,9 +178,12 @@ def act_rarely(w: Arrays, p: int, s: int) -> None:
 
 
 def needs_python(w: Arrays, p: int, s: int) -> bool:
+    """Whether Python has to do a state, or to read vital signs first: those of `told` have been."""
     if s >= w.first_builtin[0] or w.does[s] == PYTHON:
         return True
-    return w.does[s] >= OBSERVATION and unread(w, p, w.args[s, 4], w.args[s, 5])
+    if w.told[p] == s:
+        return False
+    return bool(w.asks[s]) or (w.does[s] >= OBSERVATION and unread(w, p, w.args[s, 4], w.args[s, 5]))
 
 
 def short_of_room(w: Arrays) -> bool:
@@ -362,6 +365,7 @@ def live(w: Arrays, patients: object, first: int) -> tuple[int, int]:
                 why = ENDLESS
             else:
                 after = follow(w, p, s)
+                w.told[p] = after if w.told[p] == s and w.looks[s] and w.looks[after] else NONE
                 if w.failed[0]:
                     why = FAILED
                 else:

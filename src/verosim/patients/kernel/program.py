@@ -28,7 +28,7 @@ from verosim.patients.care import (
     SupplyList,
     Vaccine,
 )
-from verosim.patients.forms import AT_AGE, AT_TIME, PRIOR, Choice, Draw, Form, Go, Least, Look, Named, Test
+from verosim.patients.forms import AT_AGE, AT_TIME, PRIOR, SIGN, Choice, Draw, Form, Go, Least, Look, Named, Test
 from verosim.patients.kernel import acts, signs
 from verosim.patients.kernel.choices import DRAW, GO, LOOK, NAMED
 from verosim.patients.names import NONE, coding
@@ -47,6 +47,7 @@ from verosim.patients.states import (
     Symptom,
     Terminal,
 )
+from verosim.patients.transitions import successors
 from verosim.patients.world import LENGTHS
 
 if TYPE_CHECKING:
@@ -69,6 +70,7 @@ class Graph:
         self.plan = plan
         self.nodes: list[tuple[int, int, int, int, float, int, int]] = []
         self.lists: list[int] = []
+        self.signs: set[int] = set()  # vital signs asked for since this was emptied
         self.floats: list[float] = []
         self._goals: dict[int, int] = {}
 
@@ -111,6 +113,8 @@ class Graph:
 
     def _asked(self, test: Test, yes: int, no: int) -> int:
         a, b, c = test.a, test.b, test.c
+        if test.what == SIGN:
+            self.signs.add(a)
         if test.what == forms.ACTIVE:
             a, b = self.listed([place for places in test.places for place in places])
         elif test.what in (forms.OBSERVED, forms.OBSERVED_NIL):
@@ -179,7 +183,10 @@ class Program:
     def __init__(self, plan: Plan) -> None:
         self.plan, self.graph = plan, Graph(plan)
         states = plan.states
-        self.drawn_vitals = {str(s.spec.get("vital_sign")) for s in states if s.spec["type"] == "VitalSign"}
+        drawn = {str(s.spec.get("vital_sign")) for s in states if s.spec["type"] == "VitalSign"}
+        self.drawn = {plan.signs[name] for name in drawn if name in plan.signs}  # signs that modules set
+        self.signs = np.zeros((len(states), len(plan.signs)), bool)  # that must be read before a state is done
+        self.asks = np.zeros(len(states), bool)  # whether that is so always: its transition looks at one
         self.yes, self.no = self.graph.goal(1), self.graph.goal(0)
         self.visits = plan.slot.get("Encounter", NONE)
         self.does = np.zeros(len(states), np.int64)
@@ -187,6 +194,7 @@ class Program:
         self.starts = np.zeros(len(states), np.int64)
         for state in states:
             self._state(state)
+        self.looks = self._link()
         self.arrays = self._arrays()
 
     def _state(self, state: State) -> None:
@@ -195,14 +203,41 @@ class Program:
         does, told = next((found for kind, found in TELLING.items() if isinstance(state, kind)), (0, None))
         if told is None:
             return
+        self.graph.signs = set()
         try:
             args = told(self, state)
+            seen = set(self.graph.signs)
             self.starts[number] = 0 if isinstance(state, Terminal) else self.graph.choice(state.transition.form)
+            signs = self._read(state, seen)
         except Formless:
             return
+        self.signs[number, list(signs)] = True
+        self.asks[number] = signs != seen
         self.args[number, : len(args)] = args
         self.args[number, TRACKS : TRACKS + 2] = self.graph.listed(state.tracks)
         self.does[number] = SHADES[type(state)](state) if type(state) in SHADES else does
+
+    def _read(self, state: State, seen: set[int]) -> set[int]:
+        """The signs that are to be read before a state is done. seen: those that it observes, or waits for."""
+        signs = self.graph.signs
+        if signs & self.drawn or (signs and not isinstance(state, Simple | Observation | Children)):
+            raise Formless
+        return signs
+
+    def _link(self) -> Array:
+        """(states,) bool: whether one only looks. What others read that may follow at once is read before the first."""
+        looks = (self.does >= acts.OBSERVATION) | self.asks
+        after = {}
+        for state in self.plan.states:
+            if looks[state.number]:
+                found = [self.plan.number(state.module, name) for name in successors(state.spec)]
+                after[state.number] = [number for number in found if looks[number]]
+        before = -1
+        while before != self.signs.sum():
+            before = self.signs.sum()
+            for number, others in after.items():
+                self.signs[number] |= self.signs[others].any(axis=0)
+        return looks
 
     def _arrays(self) -> dict[str, Array]:
         plan, graph = self.plan, self.graph
@@ -213,7 +248,7 @@ class Program:
         watch_from, watchers = _flat(plan.watchers, len(plan.attributes))
         code_from, code_watchers = _flat(plan.code_watchers, len(plan.places))
         return found | {
-            "does": self.does, "args": self.args, "starts": self.starts,
+            "does": self.does, "args": self.args, "starts": self.starts, "asks": self.asks, "looks": self.looks,
             "lists": np.array([*graph.lists, 0], np.int64), "floats": np.array([*graph.floats, 0.0], np.float64),
             "salts": plan.salts, "watch_from": watch_from, "watchers": watchers,
             "code_from": code_from, "code_watchers": code_watchers, "pairs": plan.pairs.astype(np.int64),
@@ -256,7 +291,7 @@ class Program:
 
     def _death(self, state: Death) -> list[int]:
         attribute = state.attribute if state.attribute is not None and not state.codes else NONE
-        return [self.graph.length(state.length), state.cause, attribute]
+        return [self.graph.length(state.length), state.cause, attribute, self.plan.slot.get("Lifecycle", NONE)]
 
     def _encounter(self, state: Encounter) -> list[int]:
         onsets = self.graph.listed([onset.number for onset in state.onsets])
@@ -309,9 +344,8 @@ class Program:
         if value.amount is not None:
             how, number = signs.BY_AMOUNT, self.graph.number(value.amount)
         elif value.vital is not None:
-            if value.vital in self.drawn_vitals:
-                raise Formless
-            how, number = signs.BY_VITAL, 0
+            how, number = signs.BY_VITAL, self.plan.signs[value.vital]
+            self.graph.signs.add(number)
         elif value.code != NONE:
             how, number = signs.BY_CODE, value.code
         elif value.text != NONE:

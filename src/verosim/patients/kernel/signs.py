@@ -35,7 +35,7 @@ BY_AMOUNT, BY_CODE, BY_TEXT, BY_ATTRIBUTE, BY_NOTHING, BY_VITAL = range(6)
 
 
 def unread(w: Arrays, p: int, start: int, stop: int) -> bool:
-    """Whether parts hold a vital sign that must be read, by Python: of a row that is kept, or remembered."""
+    """Whether parts hold a vital sign that must be read: of a row that is kept, or remembered."""
     for i in range(start, stop, PART):
         if w.lists[i] == BY_VITAL and (w.now[p] >= w.since[p] or w.lists[i + 4] > 0):
             return True
@@ -95,7 +95,7 @@ def valued(w: Arrays, p: int, i: int) -> tuple[float, int]:
         kind = w.kinds[number, p]
         held = kind in (ENTRY, FORETOLD)
         return float(entry_code(w, p, number)) if held else w.values[number, p], value_kind(kind)
-    return (0.0, PANEL) if how == BY_NOTHING else (0.0, NUMBER_VALUE)
+    return (0.0, PANEL) if how == BY_NOTHING else (w.given[number, p], NUMBER_VALUE)
 
 
 def report_of(w: Arrays, p: int, s: int) -> None:
@@ -142,7 +142,7 @@ def feel(w: Arrays, p: int, s: int) -> None:
 
 
 def die(w: Arrays, p: int, s: int) -> None:
-    """args: length or NONE, cause, attribute."""
+    """args: length or NONE, cause, attribute, Lifecycle's slot or NONE: it tells modules how many days are left."""
     time, cause = int(w.now[p]), w.args[s, 1]
     if w.args[s, 0] >= 0:
         time += lasting(w, p, w.args[s, 0])
@@ -151,6 +151,8 @@ def die(w: Arrays, p: int, s: int) -> None:
     if time < w.death[p]:
         w.death[p] = time
         w.cause[p] = cause
+        if w.args[s, 3] >= 0:
+            wake_soon(w, p, w.args[s, 3])
 
 
 def assign_value(w: Arrays, p: int, s: int) -> None:

@@ -27,6 +27,8 @@ class Arrays(NamedTuple):
     waiting: Array
     spins: Array
     done: Array
+    given: Array
+    told: Array
     # what holds for them
     kinds: Array
     values: Array
@@ -82,6 +84,8 @@ class Arrays(NamedTuple):
     does: Array
     args: Array
     starts: Array
+    asks: Array
+    looks: Array
     ops: Array
     a: Array
     b: Array

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 MONTH: Final = 365.25 / 12 * DAY  # milliseconds
 YEAR: Final = 365.25 * DAY
+SPANS: Final = ("life", "month", "day")  # over which chance stays the same
 COURSE: Final = 5.0  # years of weight management
 GROWTH: Final = ("Height", "Weight", "BMI", "Head Circumference")
 PERCENTILES: Final = {  # of a child, in %
@@ -59,12 +60,20 @@ class Physique:
 
     def read(self, world: World, patients: Array, name: str, time: Array) -> Array:
         """The value (k,) float64 of a vital sign at `time` (k,), rounded as instruments show it."""
-        if name in VITALS:
-            return np.round(VITALS[name](Reading(world, self, patients, time), self.ranges), 2)
-        if name in PERCENTILES:
-            which = PERCENTILES[name]
-            return self.percentile(world.people, patients, which, self.measure(world, patients, which, time), time)
-        return np.round(self.measure(world, patients, name, time), 2)
+        return self.reads(world, patients, [name], time)[0]
+
+    def reads(self, world: World, patients: Array, names: Sequence[str], time: Array) -> list[Array]:
+        """Several vital signs (k,) of the same patients, who are looked at once."""
+        who, values = Reading(world, self, patients, time), []
+        for name in names:
+            if name in VITALS:
+                values.append(np.round(VITALS[name](who, self.ranges), 2))
+            elif name in PERCENTILES:
+                which = PERCENTILES[name]
+                values.append(self.percentile(world.people, patients, which, who.measure(which), time))
+            else:
+                values.append(np.round(who.measure(name), 2))
+        return values
 
     def usual(self, world: World, patients: Array, names: Sequence[str]) -> list[Floats]:
         """Values (k,) of vital signs now, as they are in the mean of many readings."""
@@ -161,6 +170,8 @@ class Reading:
         """usual: as the person is in the mean of many readings."""
         self._usual = usual
         self._world, self._physique, self._patients, self._time = world, physique, patients, time
+        self._normals: dict[str, Floats] = {}
+        self._measures: dict[str, Floats] = {}
 
     @cached_property
     def age(self) -> Floats:
@@ -172,7 +183,7 @@ class Reading:
 
     @cached_property
     def bmi(self) -> Floats:
-        return self._physique.measure(self._world, self._patients, "BMI", self._time)
+        return self.measure("BMI")
 
     @cached_property
     def hypertension(self) -> Flags:
@@ -210,15 +221,31 @@ class Reading:
     def sugar_drugs(self) -> Floats:
         return self._taken(SUGAR_DRUGS)
 
+    def measure(self, name: str) -> Floats:
+        """As `Physique.measure`."""
+        if name not in self._measures:
+            self._measures[name] = (
+                self.measure("Weight") / (self.measure("Height") / 100) ** 2
+                if name == "BMI"
+                else self._physique.measure(self._world, self._patients, name, self._time)
+            )
+        return self._measures[name]
+
     def normals(self, topic: str) -> Floats:
-        span = topic.rsplit(":", 1)[1]
-        if span != "life" and self._usual:
-            return np.zeros(len(self._patients))
-        length = {"life": None, "month": 30 * DAY, "day": DAY}[span]
-        when = 0 if length is None else self._time // length
-        chance = self._world.people.chance
-        one, two = (chance(self._patients, _salt(f"{topic}:{i}"), when) for i in (1, 2))
-        return normal(one, two)
+        if topic not in self._normals:
+            about = topic.rsplit(":", 1)[0]
+            one, two = self._world.people.chance(self._patients, _salts(about), self._when).swapaxes(0, 1)
+            found = normal(one, two)
+            if self._usual:
+                found[1:] = 0.0
+            self._normals |= {f"{about}:{span}": row for span, row in zip(SPANS, found, strict=True)}
+        return self._normals[topic]
+
+    @cached_property
+    def _when(self) -> Ints:
+        """(spans, 1, k) which life, month and day it is: all three are drawn at once, being mostly wanted so."""
+        time = self._time
+        return np.stack([np.zeros_like(time), time // (30 * DAY), time // DAY])[:, None]
 
     def _flag(self, name: str) -> Flags:
         return self._world.attributes.flags(self._patients, name)
@@ -232,8 +259,9 @@ class Reading:
 
 
 @lru_cache(1024)
-def _salt(topic: str) -> np.uint64:
-    return salt("vital:" + topic)
+def _salts(topic: str) -> Array:
+    """(spans, 2, 1) numbers for the two draws of each span's normal."""
+    return np.array([[[salt(f"vital:{topic}:{span}:{i}")] for i in (1, 2)] for span in SPANS], np.uint64)
 
 
 def _pressure_drugs(resources: Resources) -> Mapping[str, float]:
