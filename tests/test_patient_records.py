@@ -10,7 +10,7 @@ from typing import Any
 import polars as pl
 import pytest
 
-from verosim.errors import DataError, FileError, SchemaError
+from verosim.errors import ArgumentError, DataError, FileError, SchemaError
 from verosim.patients import Patients
 from verosim.patients.checking import check
 from verosim.patients.choosing import Choice
@@ -489,6 +489,8 @@ def test_a_code_that_no_module_has_ends_the_search_with_its_name(tmp_path: Path)
 def test_a_search_without_luck_ends_with_what_it_found(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="nobody fits"):
         writing.save(coughing(tmp_path / "m"), tmp_path / "none", 5, only="age > 129", most=300)
+    with pytest.raises(ArgumentError, match="say what is looked for with `only`"):
+        writing.save(coughing(tmp_path / "m"), tmp_path / "none", 5, most=300)
     done = writing.save(coughing(tmp_path / "m"), tmp_path / "out", 400, only="medication ilike 'syr%'", most=500)
     assert 0 < done.patients < 400
     assert "fit" in done.notes[-1]

@@ -28,7 +28,7 @@ Pages = Annotated[
 def live(
     context: typer.Context,
     n: Annotated[
-        int | None, typer.Option("-n", "--patients", min=0, help="How many patients; who dies is followed.")
+        int | None, typer.Option("-n", "--patients", min=1, help="How many patients; who dies is followed.")
     ] = None,
     modules: Annotated[
         Path | None, typer.Option(metavar="FOLDER", help="Modules in Synthea's format; by default our own.")

@@ -67,6 +67,8 @@ def save(
     for form in forms:
         if form not in FORMS:
             raise ArgumentError(f"format {form!r}: {did_you_mean(form, FORMS)}")
+    if most is not None and only is None:
+        raise ArgumentError("most: it ends a search; say what is looked for with `only`, such as condition = 44054006.")
     choice = Choice(only) if only is not None else None
     disk.check_writable(Path(out) / "any" if Path(out).is_dir() else out)
     run = _Run(patients, Path(out), n, seed, tuple(forms), choice, Vocabulary.load(vocabulary) if vocabulary else None)
