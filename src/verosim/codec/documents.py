@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 import polars as pl
@@ -20,7 +20,7 @@ from verosim.codec.grid import Ints
 from verosim.codec.saved import Saved, nest
 from verosim.draws import stream
 from verosim.errors import DataError, FileError, VerosimError
-from verosim.files.nested import ABSENT, join
+from verosim.files.nested import ABSENT, HERE, join
 from verosim.files.nested import Field as Shape
 from verosim.files.objects import in_cells
 from verosim.infer.columns import guess
@@ -32,8 +32,6 @@ from verosim.schema import Column, Table, parse_dtype
 
 if TYPE_CHECKING:
     from verosim.codec import TableCodec
-
-HERE: Final = "here"  # the state of what is there: see files/nested.py
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,7 @@ from verosim.errors import ArgumentError, DataError
 
 ABSENT: Final[Any] = object()  # the document has no such field
 _NOWHERE: Final[Any] = object()  # nor has it the object that would hold the field
+HERE: Final = "here"  # the state of what is there
 MISSING: Final = {"absent": ABSENT, "null": None}
 
 
@@ -148,7 +149,7 @@ def _first(values: list[Any]) -> Any:
 
 
 def _state(values: list[Any], path: str, table: _Table) -> str:
-    words = [None if v is _NOWHERE else "absent" if v is ABSENT else "null" if v is None else "here" for v in values]
+    words = [None if v is _NOWHERE else "absent" if v is ABSENT else "null" if v is None else HERE for v in values]
     return table.add(f"{path}_is" if path else "is", words)
 
 

@@ -53,6 +53,54 @@ class _Key:
     harmed: int = 0  # rows of the table that share theirs with another, or have none
 
 
+@dataclass(frozen=True, slots=True)
+class _Match:
+    """A column beside a key that it may name: the likeness of their names, and what its values say."""
+
+    score: int
+    key: _Key
+    levels: int  # different values
+    found: float  # the share of them that are keys; 0 of none
+
+    @classmethod
+    def of(cls, score: int, key: _Key, values: pl.Series) -> _Match:
+        """values: different ones, as text."""
+        found = values.is_in(key.values.implode()).mean() if len(values) else 0.0
+        return cls(score, key, len(values), float(found or 0.0))  # type: ignore[arg-type]
+
+    @property
+    def filled(self) -> float:
+        return self.levels / len(self.key.values)
+
+    @property
+    def believed(self) -> bool:
+        """Names that agree, or are alike where at least half of the key is used, or values that no chance explains;
+        names that say a key in full need not have all values in it."""
+        if self.found < 1:
+            return self.score == FULL and self.key.primary and self.found >= FOUND and self.levels >= TELLING
+        by_chance = self.key.whole or self.levels < TELLING
+        return self.score >= 2 or (self.score == 1 and self.filled >= 0.5) or not by_chance
+
+    @property
+    def worth(self) -> tuple[float, ...]:
+        """By which of several keys that a column may name the best is found."""
+        return self.score == FULL, self.found == 1, self.score, self.key.primary, self.filled
+
+    def smaller(self, table: Table, frame: pl.DataFrame) -> bool:
+        """Of two tables with one key, the one with fewer rows names the other; of equals, the later by name."""
+        first = (frame.height, self.key.table) < (len(self.key.values), table.name)
+        return self.score == FULL and self.key.primary and self.found == 1 and first
+
+    def reason(self, among: int) -> str:
+        lost = self.levels - round(self.found * self.levels)
+        how_many = f"{self.levels - lost:,} of" if lost else "all"
+        why = f"{how_many} {self.levels:,} different values are in {self.key.table}.{self.key.column}"
+        if self.score:
+            why += ", and the names agree" if self.score > 1 else ", and the names are alike"
+        why += f"; {among - 1} other key{'s' * (among > 2)} would fit" if among > 1 else ""
+        return why + (f"; rows there that share theirs or have none: {self.key.harmed:,}" if self.key.harmed else "")
+
+
 def with_keys(dataset: Mapping[str, pl.DataFrame], schema: Schema, given: Schema) -> Schema:
     """The schema with the foreign keys found between its tables; those of `given` tables are as they say."""
     known = list(_keys(dataset, schema))
@@ -182,12 +230,12 @@ def _of_table(table: Table, frame: pl.DataFrame, known: list[_Key]) -> Iterator[
         if not scored:
             continue
         values = comparable(frame[column.name].unique()).drop_nulls().unique()
-        good = [(score, key) for score, key in scored if _believed(score, values, key)]
+        good = [m for m in (_Match.of(score, key, values) for score, key in scored) if m.believed]
         if table.primary_key == (column.name,):  # of one entity in two tables, one names the other
-            good = [(s, k) for s, k in good if s == FULL and k.primary and _smaller(table, k, frame, values)]
+            good = [m for m in good if m.smaller(table, frame)]
         if good:
-            score, key = max(good, key=lambda one: _worth(one[0], one[1], values))
-            yield ForeignKey((column.name,), key.table, (key.column,), _reason(values, key, score, len(good)))
+            best = max(good, key=lambda m: m.worth)
+            yield ForeignKey((column.name,), best.key.table, (best.key.column,), best.reason(len(good)))
 
 
 def _candidates(column: Column, table: Table, known: list[_Key]) -> Iterator[tuple[int, _Key]]:
@@ -197,34 +245,6 @@ def _candidates(column: Column, table: Table, known: list[_Key]) -> Iterator[tup
             score = _likeness(column, table, key)
             if score == FULL or (not key.harmed and (score or not key.whole)):
                 yield score, key
-
-
-def _believed(score: int, values: pl.Series, key: _Key) -> bool:
-    """Names that agree, or are alike where at least half of the key is used, or values that no chance explains; names
-    that say a key in full need not have all values in it."""
-    share = _found(values, key)
-    if share < 1:
-        return score == FULL and key.primary and share >= FOUND and len(values) >= TELLING
-    return score >= 2 or (score == 1 and _filled(values, key) >= 0.5) or (not key.whole and len(values) >= TELLING)
-
-
-def _found(values: pl.Series, key: _Key) -> float:
-    """The share of different values that are keys; 0 of none."""
-    return float(values.is_in(key.values.implode()).mean() or 0.0) if len(values) else 0.0  # type: ignore[arg-type]
-
-
-def _worth(score: int, key: _Key, values: pl.Series) -> tuple[float, ...]:
-    """By which of several keys that a column may name the best is found."""
-    return score == FULL, _found(values, key) == 1, score, key.primary, _filled(values, key)
-
-
-def _filled(values: pl.Series, key: _Key) -> float:
-    return len(values) / len(key.values)
-
-
-def _smaller(table: Table, key: _Key, frame: pl.DataFrame, values: pl.Series) -> bool:
-    """Of two tables with one key, the one with fewer rows names the other; of equals, the later by name."""
-    return _found(values, key) == 1 and (frame.height, key.table) < (len(key.values), table.name)
 
 
 def _likeness(column: Column, table: Table, key: _Key) -> int:
@@ -262,16 +282,6 @@ def _singular(word: str) -> str:
     if word.endswith(("xes", "ses", "shes", "ches")):
         return word[:-2]
     return word[:-1] if word.endswith("s") and not word.endswith(("ss", "us", "is")) else word
-
-
-def _reason(values: pl.Series, key: _Key, score: int, among: int) -> str:
-    lost = len(values) - round(_found(values, key) * len(values))
-    how_many = f"{len(values) - lost:,} of" if lost else "all"
-    why = f"{how_many} {len(values):,} different values are in {key.table}.{key.column}"
-    if score:
-        why += ", and the names agree" if score > 1 else ", and the names are alike"
-    why += f"; {among - 1} other key{'s' * (among > 2)} would fit" if among > 1 else ""
-    return why + (f"; rows there that share theirs or have none: {key.harmed:,}" if key.harmed else "")
 
 
 def _harmed(table: Table, key: _Key) -> Table:
