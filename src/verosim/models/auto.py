@@ -11,7 +11,7 @@ Without PyTorch the chain draws alone, and `explain` says so.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Self
 
@@ -105,37 +105,23 @@ class Auto:
     def _learn_shares(self, unseen: Codes) -> Floats:
         """(columns,) the chain's share of each column: the weights of a mixture that make unseen rows likeliest."""
         assert self.network_ is not None
-        walk, arrays, shares = self.network_.walk(unseen.n), dict(enumerate(unseen.arrays)), []
+        walk = self.network_.walk(unseen.n)
         for i in range(self.known_):
             walk.put(i, unseen.arrays[i])
-        for column in self.chain_.columns_:
-            by_network = walk.density(column.target, unseen.arrays[column.target])
-            shares.append(_weight(column.density(self.fields_, arrays, unseen.n), by_network))
-        return np.array(shares)
+        return shares_of_both(self.chain_, walk, unseen)
 
     def sample(self, n: int, given: Codes | None, rng: np.random.Generator, temperature: float = 1.0) -> Codes:
         return redrawn(given or Codes((), (), n), self._draw, self.judge_, self.known_, rng, temperature)
 
     def _draw(self, given: Codes, rng: np.random.Generator, temperature: float = 1.0) -> Codes:
         """Rows of all fields. given: has the known fields first; what else it has is not looked at."""
-        n, arrays = given.n, dict(enumerate(given.arrays[: self.known_]))
+        n, known = given.n, given.arrays[: self.known_]
         walk = self.network_.walk(n) if self.network_ else None
         if walk:
-            for i, array in arrays.items():
+            for i, array in enumerate(known):
                 walk.put(i, array)
-        for column, share in zip(self.chain_.columns_, self.shares_.tolist(), strict=True):
-            by_chain = rng.random(n) < share if 0 < share < 1 else np.full(n, share >= 0.5)
-            field, target = self.fields_[column.target], column.target
-            array = np.empty(n, np.float64 if field.ordered else np.int32)
-            if (some := np.flatnonzero(by_chain)).size or not n:
-                asked = {p: arrays[p][some] for p in column.parents}
-                array[some] = column.draw(self.fields_, asked, len(some), rng, temperature)
-            if walk:
-                if (rest := np.flatnonzero(~by_chain)).size:
-                    array[rest] = walk.draw(target, rest, rng, temperature)
-                walk.put(target, array)
-            arrays[target] = array
-        return Codes(self.fields_, tuple(arrays[i] for i in range(len(self.fields_))), n)
+        arrays = drawn_by_both(self.chain_, walk, self.shares_, known, n, rng, temperature)
+        return Codes(self.fields_, arrays, n)
 
     @property
     def notes(self) -> list[str]:
@@ -143,15 +129,7 @@ class Auto:
 
     def explain(self) -> dict[str, str]:
         """For each field, in the order of drawing: in what shares the experts draw it, and why."""
-        by_chain = self.chain_.explain()
-        by_network = self.network_.explain() if self.network_ else dict[str, str]()
-        out = {}
-        for column, share in zip(self.chain_.columns_, self.shares_.tolist(), strict=True):
-            name = self.fields_[column.target].name
-            parts = [f"{share:.0%} trees, {by_chain[name]}"] if share else []
-            parts += [f"{1 - share:.0%} {by_network[name]}"] if share < 1 else [self.why_] if self.why_ else []
-            out[name] = "; ".join(parts)
-        return out
+        return told_of_both(self.chain_, self.network_.explain() if self.network_ else {}, self.shares_, self.why_)
 
     # --------------------------------------------------------------------------------------------- model file
 
@@ -217,6 +195,50 @@ def _alone(data: Codes, n_drawn: int, options: Options) -> str:
     if not has_torch():
         return "PyTorch is not installed (pip install 'verosim[deep]'): no network beside them"
     return ""
+
+
+def shares_of_both(chain: trees.Chain, walk: nets.Walk, unseen: Codes, skipped: int = 0) -> Floats:
+    """(columns,) the chain's share of each column that it draws, in the mixture that makes unseen rows likeliest.
+
+    walk: of the network, to which the known fields were put. skipped: fields of the chain before its own.
+    """
+    arrays, shares = dict(enumerate(unseen.arrays)), []
+    for column in chain.columns_:
+        by_network = walk.density(column.target - skipped, unseen.arrays[column.target])
+        shares.append(_weight(column.density(chain.fields_, arrays, unseen.n), by_network))
+    return np.array(shares)
+
+
+def drawn_by_both(
+    chain: trees.Chain, walk: nets.Walk | None, shares: Floats, known: Sequence[Array], n: int,
+    rng: np.random.Generator, temperature: float, skipped: int = 0,
+) -> tuple[Array, ...]:  # fmt: skip
+    """(n,) codes of all fields of the chain, of which the first are known; see `shares_of_both`."""
+    arrays, fields = dict(enumerate(known)), chain.fields_
+    for column, share in zip(chain.columns_, shares.tolist(), strict=True):
+        by_chain = rng.random(n) < share if 0 < share < 1 else np.full(n, share >= 0.5)
+        field, target = fields[column.target], column.target
+        array = np.empty(n, np.float64 if field.ordered else np.int32)
+        if (some := np.flatnonzero(by_chain)).size or not n:
+            asked = {p: arrays[p][some] for p in column.parents}
+            array[some] = column.draw(fields, asked, len(some), rng, temperature)
+        if walk:
+            if (rest := np.flatnonzero(~by_chain)).size:
+                array[rest] = walk.draw(target - skipped, rest, rng, temperature)
+            walk.put(target - skipped, array)
+        arrays[target] = array
+    return tuple(arrays[i] for i in range(len(fields)))
+
+
+def told_of_both(chain: trees.Chain, by_network: Mapping[str, str], shares: Floats, why: str) -> dict[str, str]:
+    """For each field that the chain draws: in what shares the experts draw it, and why. why: of no network."""
+    by_chain, out = chain.explain(), {}
+    for column, share in zip(chain.columns_, shares.tolist(), strict=True):
+        name = chain.fields_[column.target].name
+        parts = [f"{share:.0%} trees, {by_chain[name]}"] if share else []
+        parts += [f"{1 - share:.0%} {by_network[name]}"] if share < 1 else [why] if why else []
+        out[name] = "; ".join(parts)
+    return out
 
 
 def _weight(one: Floats, other: Floats) -> float:

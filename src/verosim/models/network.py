@@ -48,7 +48,7 @@ class Head:
     """All that draws one column: every array is float32."""
 
     parents: Array  # (p,) int64: the columns that it asks
-    mix: Floats  # (p * embedding, width)
+    mix: Floats  # (p * embedding, width); of sequences (recurrent.py) what is remembered comes after the parents
     bias: Floats  # (width,)
     norm: Floats  # (2, width) scale and shift, before the residual layer
     up: Floats  # (width, hidden)
@@ -137,7 +137,11 @@ class Walk:
         if not len(head.parents) or head.parents[-1] == len(head.parents) - 1:  # simply all before: no copy
             parents = slice(len(head.parents))
         asked = self.embedded[rows][:, parents]
-        return head.logits(asked.reshape(len(asked), len(head.parents) * self.width))
+        return head.logits(self._told(asked.reshape(len(asked), len(head.parents) * self.width), rows))
+
+    def _told(self, parents: Floats, rows: Array | slice) -> Floats:
+        """What a head is told of these rows: what its parents are."""
+        return parents
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,14 +182,8 @@ class Network:
         if data.n > self.options.max_rows:
             some = np.sort(rng.choice(data.n, self.options.max_rows, replace=False))
             data, held = data.take(some), held[some]
-        self.fields_, self.known_ = data.fields, len(given.fields) if given else 0
-        self.tokens_ = tokens_of(data)
-        columns = self._columns()
-        options = self.options if len(columns) <= WIDE else _smaller(self.options)
-        first = len(columns) - len(
-            [c for c, field in zip(columns, self._owners(), strict=True) if field >= self.known_]
-        )
-        parents = self._parents(data, first, options.max_parents, rng)
+        options, parents = self.prepare(data, len(given.fields) if given else 0, rng)
+        columns = self.columns()
         if not parents:
             self.embeddings_: list[Floats] = [np.zeros((c.size, 1), np.float32) for c in columns]
             self.heads_: dict[int, Head] = {}
@@ -198,23 +196,30 @@ class Network:
         self.embeddings_, self.heads_, self.history_ = learned
         return self
 
+    def prepare(self, data: Codes, known: int, rng: np.random.Generator) -> tuple[Options, dict[int, Array]]:
+        """Fields and tokens, of which the first `known` fields are given. -> sizes, and what each column asks."""
+        self.fields_, self.known_, self.tokens_ = data.fields, known, tokens_of(data)
+        owners = self.owners()
+        options = self.options if len(owners) <= WIDE else _smaller(self.options)
+        return options, self._parents(data, sum(owner < known for owner in owners), options.max_parents, rng)
+
     def _before(self, start: Start, rng: np.random.Generator) -> Array:
         """(n, columns) tokens of the rows that are learned first, -1 where they say nothing."""
         some = np.sort(rng.permutation(start.rows.n)[: self.options.max_rows])
         tokens = encode_all(self.tokens_, start.rows.take(some))
-        tokens[start.unknown[some][:, self._owners()]] = -1
+        tokens[start.unknown[some][:, self.owners()]] = -1
         return tokens
 
-    def _columns(self) -> list[Column]:
+    def columns(self) -> list[Column]:
         return [c for t in self.tokens_ for c in t.columns]
 
-    def _owners(self) -> list[int]:
+    def owners(self) -> list[int]:
         """The field that each column is of."""
         return [i for i, t in enumerate(self.tokens_) for _ in t.columns]
 
     def _parents(self, data: Codes, first: int, most: int, rng: np.random.Generator) -> dict[int, Array]:
         """For each column that is drawn: the columns before it that it asks, ascending, at most so many."""
-        owners = np.array(self._owners(), np.int64)
+        owners = np.array(self.owners(), np.int64)
         parents = {column: np.arange(column) for column in range(first, len(owners))}
         if len(owners) <= most + 1:
             return parents
@@ -249,7 +254,7 @@ class Network:
 
     def explain(self) -> dict[str, str]:
         """For each field: what it asks, and how the training went."""
-        columns, owners = self._columns(), self._owners()
+        columns, owners = self.columns(), self.owners()
         out: dict[str, str] = {}
         for column, head in self.heads_.items():
             asked = dict.fromkeys(columns[p].name for p in head.parents)
@@ -269,26 +274,26 @@ class Network:
         return meta | {"known": self.known_, "history": self.history_.to_dict()}, arrays
 
     @classmethod
-    def restore(cls, meta: Mapping[str, Any], arrays: Mapping[str, Array]) -> Self:
-        """What `state` gave, checked. Raises ModelFileError."""
+    def restore(cls, meta: Mapping[str, Any], arrays: Mapping[str, Array], memory: int = 0) -> Self:
+        """What `state` gave, checked. memory: numbers that heads are told beside columns. Raises ModelFileError."""
         model = cls()
         model.fields_ = unpack_fields(meta, arrays)
         model.known_, model.history_ = restored_history(meta, len(model.fields_))
         model.tokens_ = tuple(Tokens.restore(part(arrays, f"tokens{i}."), f) for i, f in enumerate(model.fields_))
-        columns, owners = model._columns(), model._owners()
+        columns, owners = model.columns(), model.owners()
         model.embeddings_ = [saved_array(arrays, f"embedding{i}", np.float32, 2) for i in range(len(columns))]
         width = model.embeddings_[0].shape[1] if columns else 0
         if any(e.shape != (c.size, width) for e, c in zip(model.embeddings_, columns, strict=True)):
             raise ModelFileError("the saved network is damaged: its embeddings do not fit its tokens.")
         model.heads_ = {
-            j: _restore_head(part(arrays, f"head{j}."), j, columns[j].size, width)
+            j: _restore_head(part(arrays, f"head{j}."), j, columns[j].size, width, memory)
             for j in range(len(columns))
             if owners[j] >= model.known_
         }
         return model
 
 
-def _restore_head(arrays: Mapping[str, Array], column: int, size: int, embedding: int) -> Head:
+def _restore_head(arrays: Mapping[str, Array], column: int, size: int, embedding: int, memory: int = 0) -> Head:
     ndim = {"mix": 2, "norm": 2, "up": 2, "down": 2, "last": 2, "out": 2}
     learned = {
         name: saved_array(arrays, name, np.float32, ndim.get(name, 1)) for name in Head.__slots__ if name != "parents"
@@ -296,8 +301,8 @@ def _restore_head(arrays: Mapping[str, Array], column: int, size: int, embedding
     parents = saved_array(arrays, "parents", np.int64)
     width, hidden = len(learned["bias"]), len(learned["up_bias"])
     wanted = {
-        "mix": (len(parents) * embedding, width), "norm": (2, width), "up": (width, hidden), "down": (hidden, width),
-        "down_bias": (width,), "last": (2, width), "out": (size, width), "out_bias": (size,),
+        "mix": (len(parents) * embedding + memory, width), "norm": (2, width), "up": (width, hidden),
+        "down": (hidden, width), "down_bias": (width,), "last": (2, width), "out": (size, width), "out_bias": (size,),
     }  # fmt: skip
     rising = (np.diff(parents) > 0).all() and (not len(parents) or 0 <= parents[0] <= parents[-1] < column)
     if not rising or any(learned[name].shape != shape for name, shape in wanted.items()) or not width:

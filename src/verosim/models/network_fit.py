@@ -118,11 +118,19 @@ class Net(Learner):
         self.norm, self.last, self.dropout = nn.LayerNorm(h), nn.LayerNorm(h), nn.Dropout(options.dropout)
         self.out = nn.ModuleList(Out(columns[t], h, shares[t]) for t in self.targets)
 
+    def embedded(self, tokens: Tensor) -> Tensor:
+        """(n, columns) -> (n, columns, embedding)"""
+        return torch.cat([embed(tokens[:, j]) for j, embed in enumerate(self.embed)], 1).unflatten(
+            1, (len(self.embed), -1)
+        )
+
     def losses(self, tokens: Tensor) -> Tensor:
         """(n, columns) -> (targets,) mean cross entropy of each, in nats."""
-        embedded = torch.cat([embed(tokens[:, j]) for j, embed in enumerate(self.embed)], 1)
-        embedded = self.dropout(embedded).view(len(tokens), len(self.embed), -1)
-        context = (self._of_all_before(embedded) if self.prefix else self._of_some(embedded)) + self.bias
+        return self.losses_of(tokens, self.dropout(self.embedded(tokens)), self.bias)
+
+    def losses_of(self, tokens: Tensor, embedded: Tensor, more: Tensor) -> Tensor:
+        """The same; embedded: (n, columns, embedding). more: (targets, n or 1, width), added to what parents tell."""
+        context = (self._of_all_before(embedded) if self.prefix else self._of_some(embedded)) + more
         inner = F.relu(torch.baddbmm(self.up_bias, self.norm(context), self.up))
         kept = self.dropout(inner.new_ones(inner.shape[1:]))  # heads share nothing, and so may share what is dropped
         context = context + torch.baddbmm(self.down_bias, inner * kept, self.down)
@@ -177,8 +185,13 @@ def fit_network(
     history = train(net, [torch.from_numpy(tokens)], options, seed, progress, torch.from_numpy(held))
     history = replace(history, notes=(*notes, *history.notes))
     with torch.no_grad():
-        embeddings = [embed.table().numpy() for embed in net.embed if isinstance(embed, Embed)]
-        return embeddings, {t: _head(net, i) for i, t in enumerate(net.targets)}, history
+        return (*heads_of(net), history)
+
+
+def heads_of(net: Net) -> tuple[list[Floats], dict[int, Head]]:
+    """Embeddings of all columns, and heads of those that are drawn, as numpy draws from them."""
+    embeddings = [embed.table().numpy() for embed in net.embed if isinstance(embed, Embed)]
+    return embeddings, {t: _head(net, i) for i, t in enumerate(net.targets)}
 
 
 def _learn_first(net: Net, before: Array, options: Options, seed: int, progress: Progress) -> tuple[str, ...]:

@@ -7,6 +7,7 @@ cases.py      keyed sequences: a row each, with what is the same in all of it
 timing.py     when the next step comes
 parts.py      the other columns of a step, and how models see them
 steps.py      what a step is drawn given
+engine.py     what draws it: trees, a network that remembers, or both
 activities.py what happens next in an event log
 walk.py       how sequences advance together
 wholes.py     which of them stay, so that whole ones come as the real ones do

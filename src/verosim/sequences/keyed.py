@@ -23,18 +23,17 @@ from verosim.draws import BLOCK, stream
 from verosim.errors import ModelFileError
 from verosim.keys import Ints
 from verosim.models import Array, Codes, Floats, Progress, State, part, silent, stage
-from verosim.models.chain import Chain
-from verosim.models.chain import Options as Chained
 from verosim.schema import Table, parse_dtype
 from verosim.sequences.activities import Activities, activity_codec, encoded, field_of, traces
 from verosim.sequences.cases import LENGTH, case_table, cases_of, labelled, told_codec
 from verosim.sequences.derived import Derived, Happened
+from verosim.sequences.engine import Engine, Steps
 from verosim.sequences.long import restored_clock, saved_clock
 from verosim.sequences.order import FEW, Clock, Runs, held_out, sequence_of
 from verosim.sequences.parts import Moving, Parts, gaps_of, moving_of, rest_of
 from verosim.sequences.rows import rows_of
 from verosim.sequences.steps import Calendar, Stepper
-from verosim.sequences.timing import ASKED, Times, Timing
+from verosim.sequences.timing import Times, Timing
 from verosim.sequences.walk import PLAIN, Asked, Walk
 from verosim.sequences.wholes import Whole, Wholes
 from verosim.table_model import Options, TableModel
@@ -61,7 +60,7 @@ class Keyed:
     kept: list[int]  # fields of a step that are remembered
     activities: Activities | None  # of logs
     timing: Timing | None  # where the steps are not regular
-    chain: Chain  # the columns of a step, once its time is known
+    engine: Engine  # what draws the columns of a step, once its time is known
     stepper: Stepper  # what they are drawn given
 
     def __init__(self, table: Table, cases: TableModel | None, rows: int, sequences: int) -> None:
@@ -149,10 +148,10 @@ class Keyed:
         told = told.take(runs.number[some])
         runs = Runs(runs.frame[some], runs.order[some], runs.new[some])
         timed = None if timed is None else (timed[0][some], timed[1][some])
-        self._fit_chains(runs, timed, told, options.k, seed, progress)
+        self._fit_engine(runs, timed, told, options, seed, progress)
 
-    def _fit_chains(
-        self, runs: Runs, timed: tuple[Ints, Ints] | None, told: Codes, k: int, seed: int, progress: Progress
+    def _fit_engine(
+        self, runs: Runs, timed: tuple[Ints, Ints] | None, told: Codes, options: Options, seed: int, progress: Progress
     ) -> None:
         """The time and the columns of a step given what came before. told: of each row."""
         ticks, gaps = (np.zeros(len(runs.new), np.int64), None) if timed is None else timed
@@ -167,12 +166,11 @@ class Keyed:
         born = ticks[np.flatnonzero(runs.new)][runs.number]
         self.timing, gap = None, None
         if self.clock is not None and self.parts.gap is not None and gaps is not None:
-            self._fit_timing(runs, ticks, gaps, past, activity, k, seed, stage(progress, 0.0, 0.4))
+            self._fit_timing(runs, ticks, gaps, past, activity, options.k, seed, stage(progress, 0.0, 0.4))
             gap = codes.arrays[0]
         rest = Codes(codes.fields[gap is not None :], codes.arrays[gap is not None :], codes.n)
-        chain = Chain(Chained(judged=False, max_features=ASKED))
-        given = self._with(self.stepper.at(past, ticks, ticks - born), gap)
-        self.chain = chain.fit(rest, given, stream(seed, self.table.name, "steps"), stage(progress, 0.4, 1.0))
+        steps = Steps(runs, self.with_gap(self.stepper.at(past, ticks, ticks - born), gap), rest)
+        self.engine = Engine.fit(steps, self.table, self.stepper, options, seed, stage(progress, 0.4, 1.0))
 
     def _fit_timing(
         self, runs: Runs, ticks: Ints, gaps: Ints, past: Codes, activity: Array | None, k: int, seed: int,
@@ -222,7 +220,7 @@ class Keyed:
         activity = self.activities.field if self.activities else None
         self.stepper = Stepper(self.parts.fields, self.told.fields, len(self.moving), activity, self.kept, calendar)
 
-    def _with(self, given: Codes, gap: Floats | None) -> Codes:
+    def with_gap(self, given: Codes, gap: Floats | None) -> Codes:
         """What a step is drawn given, once its time is known: the gap before it too."""
         if gap is None or self.parts.gap is None:
             return given
@@ -243,17 +241,12 @@ class Keyed:
             return np.zeros(cases.height, np.int64)
         return self.clock.ticks(cases[said.time]).copy()
 
-    def draw(self, given: Codes, gap: Floats | None, rng: np.random.Generator, temperature: float) -> list[Array]:
-        """The codes of a step, its gap first; given what is known at its time."""
-        codes = self.chain.sample(given.n, self._with(given, gap), rng, temperature)
-        return [*([] if gap is None else [gap]), *codes.arrays]
-
     @property
     def notes(self) -> list[str]:
         """What was protected or made up."""
         acts = [self.activities.codec] if self.activities else []
         models = [self.cases, self.parts.still, self.parts.moved, *acts]
-        out = [note for model in models if model is not None for note in model.notes]
+        out = [note for model in models if model is not None for note in model.notes] + self.engine.notes
         if self.roster is not None:
             out.append(f"the {self.roster.height:,} keys stay as they are, with what is the same in each")
         return out
@@ -263,9 +256,8 @@ class Keyed:
         said, out = sequence_of(self.table), dict[str, str]()
         if said.activity and self.activities:
             out[said.activity] = self.activities.explained
-        return (
-            out | self.derived.explain() | (self.timing.chain.explain() if self.timing else {}) | self.chain.explain()
-        )
+        timed = self.timing.chain.explain() if self.timing else {}
+        return out | self.derived.explain() | timed | self.engine.explain()
 
     # ---------------------------------------------------------------------------------------------- drawing
 
@@ -354,7 +346,7 @@ class Keyed:
         meta: dict[str, Any] = {name: getattr(self, name) for name in ("rows", "sequences", "first", "end", "pace")}
         meta["kept"] = self.kept
         models: dict[str, Any] = {
-            "chain": self.chain, "still": self.parts.still, "moved": self.parts.moved, "told": self.told,
+            "engine": self.engine, "still": self.parts.still, "moved": self.parts.moved, "told": self.told,
             "cases": self.cases, "activities": self.activities, "timing": self.timing, "wholes": self.wholes,
             "derived": self.derived,
         }  # fmt: skip
@@ -388,8 +380,8 @@ class Keyed:
         new.parts, new.told = Parts(still, moved, new.timing.gap if new.timing else None, moving), told
         if sequence_of(table).activity:
             new.activities = Activities.restore(meta["activities"], part(arrays, "activities/"), len(told.fields))
-        new.chain = Chain.restore(meta["chain"], part(arrays, "chain/"))
         new._set_stepper()
+        new.engine = Engine.restore(new.stepper, meta["engine"], part(arrays, "engine/"))
         new._check()
         new.wholes = Wholes.restore(part(arrays, "wholes/")) if "wholes" in meta else None
         new.derived = Derived.restore(table, meta["derived"], part(arrays, "derived/"))
@@ -400,7 +392,9 @@ class Keyed:
         """Raise ModelFileError where the parts of a model file do not fit each other."""
         gap = [self.parts.gap.field] if self.parts.gap else []
         wanted = [*self.stepper.given, *gap, *self.parts.fields[len(gap) :]]
-        fit = [f.name for f in self.chain.fields_] == [f.name for f in wanted]
+        if self.engine.chain is None:
+            wanted = [wanted[i] for i in self.engine.asked] + wanted[self.engine.known :]
+        fit = [f.name for f in self.engine.fields] == [f.name for f in wanted]
         if self.timing is not None:
             fit &= len(self.timing.spans) == (self.activities.field.levels if self.activities else 1)
             fit &= [f.name for f in self.timing.chain.fields_] == [f.name for f in (*self.stepper.given, *gap)]

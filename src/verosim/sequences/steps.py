@@ -82,6 +82,8 @@ class Stepper:
         now = [activity] if activity else []
         self._past = (*now, *told, Field("place"), Field("left", marks=1), *levels, *lags, *older, *means)
         self.given = (*calendar.fields, *self._past)  # of a step whose time is known, or of the time before it
+        self.recent = len(self.given) - len(older) - len(means)  # so many of them need no memory
+        self.lagged = self.recent - len(lags)  # those from here on are of the step before
 
     def start(self, s: int) -> State:
         """Before the first step of s sequences."""

@@ -96,7 +96,7 @@ class Walk:
         self.lead = Lead.of(model, asked.begin, order) if asked.begin is not None else Lead.none(model, s)
         self.told = model.tell(cases)
         self.ticks = model.begins(cases) if asked.ticks is None else np.full(s, asked.ticks)
-        self.born, self.state = self.ticks.copy(), model.stepper.start(s)
+        self.born, self.state, self.memory = self.ticks.copy(), model.stepper.start(s), model.engine.start(s)
         first = [cases[m.column.name].cast(pl.Float64).fill_null(m.low).to_numpy() for m in model.moving]
         self.values = [m.bounded(v) for m, v in zip(model.moving, first, strict=True)]
         self.alive = self.at = np.arange(s)  # at: which sequence each row of the state is
@@ -130,11 +130,14 @@ class Walk:
         past = self._past(number, activity)
         gap = self._advance(past, number, led, activity, rng)
         given = model.stepper.at(past, self.ticks[alive], self.ticks[alive] - self.born[alive])
-        codes = model.draw(given, gap, rng, self.asked.temperature)
+        given = model.with_gap(given, gap)
+        drawn = model.engine.draw(given, self.memory, rng, self.asked.temperature)
+        codes = [*([] if gap is None else [gap]), *drawn]
         for code, known in zip(codes, self.lead.codes, strict=True):
             code[led[0]] = known[led[1]]
         self._move(codes, number, led, rng, seed)
         self.state = model.stepper.after(self.state, codes, activity)
+        self.memory = model.engine.after(self.memory, given, codes[gap is not None :])
         if activity is not None:
             self.trace[alive] += traced(activity, number)
             self.history[alive] = np.concatenate([activity[:, None], self.history[alive, :-1]], 1)
@@ -205,4 +208,5 @@ class Walk:
         keep = np.isin(self.at, self.alive)
         for parts in (self.state.last, self.state.before, self.state.sums, self.state.counts):
             parts[:] = [a[keep] for a in parts]
+        self.memory = self.memory[keep]
         self.at = self.at[keep]
