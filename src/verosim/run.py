@@ -426,7 +426,7 @@ def impute_file(
     opened = open_data(source)
     name, frame = _only(opened.dataset)
     if model is None:
-        found = unordered(described(opened, schema))
+        found = described(opened, schema)
         whole = replace(options or Options(), holdout=0.0)
         synthesizer = Synthesizer(whole).fit(opened.dataset, found, seed, stage(progress, 0.0, 0.7))
     else:
@@ -438,11 +438,6 @@ def impute_file(
         put({name: part}, path, opened.layout)
     gone = frame.null_count().sum_horizontal() - filled[0].null_count().sum_horizontal()
     return int(gone.item()), outs
-
-
-def unordered(schema: Schema) -> Schema:
-    """The schema whose rows stand alone: cells are filled row by row."""
-    return Schema({name: replace(table, sequence=None) for name, table in schema.items()})
 
 
 def _table_like(name: str, synthesizer: Synthesizer) -> str:

@@ -241,7 +241,7 @@ class Synthesizer:
         Missing values that are given are values given. Raises DataError for columns or values that were not learned.
         """
         name, given, shape = self._entered(frame, table)
-        full = self._control(name).complete(given, self._seed(seed))
+        full = self._filler(name).complete(given, self._seed(seed))
         learned = self.shape.tables.get(name) if self.shape else None
         return leave_completed(full, shape.tables[name], learned, name)
 
@@ -276,7 +276,7 @@ class Synthesizer:
         """A frame with its missing cells drawn given all others, which stay; m: a list of so many, drawn apart."""
         name, given, shape = self._entered(frame, table)
         number = 1 if m is None else whole("m", m, 1)
-        filled = [shape.leave_table(name, f) for f in self._control(name).impute(given, self._seed(seed), number)]
+        filled = [shape.leave_table(name, f) for f in self._filler(name).impute(given, self._seed(seed), number)]
         return filled[0] if m is None else filled
 
     def _entered(self, frame: Any, table: str | None) -> tuple[str, pl.DataFrame, Shape]:
@@ -292,6 +292,10 @@ class Synthesizer:
 
     def _control(self, name: str) -> Controlled:
         return self._controlled.setdefault(name, Controlled(self._table(name), self.seed_))
+
+    def _filler(self, name: str) -> Controlled | SequenceModel:
+        """What fills cells of a table."""
+        return self.sequences_[name] if name in self.sequences_ else self._control(name)
 
     def _seed(self, seed: int | None) -> int:
         return self.seed_ if seed is None else whole("seed", seed, 0)
@@ -419,7 +423,7 @@ class Synthesizer:
     def _table(self, name: str) -> TableModel:
         if self._known(name) in self.sequences_:
             raise ArgumentError(
-                f"table {name!r} is a sequence: its cells are not filled one by one. Sample with a Course."
+                f"table {name!r} is a sequence: its rows are no rows of their own. Sample with a Course."
             )
         return self.tables_[name]
 

@@ -17,13 +17,13 @@ from typing import Any, Final, TypeVar
 import polars as pl
 
 from verosim.control import conditions, parity, strata
-from verosim.control.filling import Gaps, completed, conform, rest_of
+from verosim.control.filling import Gaps, completed, conform, filled_in, known_of, rest_of, whole_rows
 from verosim.control.kinds import KindsOfRows
 from verosim.control.parity import Parity
 from verosim.control.pool import Pool, derived
 from verosim.control.strata import Balance, Strata
 from verosim.draws import BLOCK
-from verosim.errors import ArgumentError, DataError
+from verosim.errors import ArgumentError
 from verosim.table_model import TableModel, blocks
 
 __all__ = ["Balance", "Control", "Controlled", "derived"]
@@ -188,30 +188,16 @@ class Controlled:
     def complete(self, frame: pl.DataFrame, seed: int) -> pl.DataFrame:
         """The rows of a frame that has some of the columns, with the others drawn given them. Raises DataError."""
         known = conform(frame, self.pool.table)
-        names = [n for n in self.pool.table.names if n in known.columns]
-        if not names or not known.height:
-            raise DataError("there is nothing given.", table=self.pool.table.name, fix="Give some columns and rows.")
-        if len(names) == len(self.pool.table.names):
-            raise DataError("all columns are given.", table=self.pool.table.name, fix="To fill missing cells, impute.")
+        names = known_of(known, self.pool.table)
         model = self._keep(("complete", *names), lambda: rest_of(self.pool, names))
         drawn = completed(model, known.select(names), seed)
         return drawn.with_columns(frame.get_columns())
 
     def impute(self, frame: pl.DataFrame, seed: int, m: int) -> list[pl.DataFrame]:
         """The frame with its missing cells filled, m times. Raises DataError."""
-        known = conform(frame, self.pool.table)
-        missing = [n for n in self.pool.table.names if n not in known.columns]
-        if missing:
-            fix = "Complete the frame first: complete(frame) draws whole columns."
-            raise DataError("the column is missing.", table=self.pool.table.name, column=missing[0], fix=fix)
-        gaps = Gaps(self.pool, known.select(self.pool.table.names))
+        gaps = Gaps(self.pool, whole_rows(frame, self.pool.table))
         out = []
         for number in range(m):
             filled = gaps.filled(derived(seed, "impute", number))
-            out.append(frame.with_columns(_fill(frame[name], filled[name], rows) for name, rows in gaps.gaps.items()))
+            out.append(frame.with_columns(filled_in(frame[name], filled[name], g) for name, g in gaps.gaps.items()))
         return out
-
-
-def _fill(series: pl.Series, filled: pl.Series, rows: Any) -> pl.Series:
-    """A column as it came in, with the cells of these rows filled."""
-    return series.clone().scatter(rows, filled[rows].cast(series.dtype))

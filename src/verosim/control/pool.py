@@ -31,17 +31,46 @@ LEARNED: Final = 12_000  # rows that a chain learns from
 OPTIONS: Final = Options("chain", {"min_leaf": 10}, k=1)  # drawn rows are nobody's: there is no more to protect
 
 
-class Pool:
-    """Rows drawn from a model, by streams of their own. model: fitted; seed: that of its fit."""
+class Rows:
+    """Drawn rows of a table, and what is learned from them."""
 
-    def __init__(self, model: TableModel, seed: int) -> None:
-        self.model, self.seed = model, derived(seed, "pool")
-        self.table = _pinned(model)
-        self.n_blocks = max(1, min(ROWS, CELLS // max(1, len(self.table.columns))) // BLOCK)
+    def __init__(self, table: Table, draw: Callable[[], pl.DataFrame], seed: int) -> None:
+        self.table, self.seed, self._draw = table, seed, draw
 
     @cached_property
     def rows(self) -> pl.DataFrame:
-        """The first rows of the pool, which are kept."""
+        """The rows, which are kept."""
+        return self._draw()
+
+    def learn(self, frame: pl.DataFrame, given: Given, *key: str, table: Table | None = None) -> TableModel:
+        """A table's rows given others, learned from drawn rows. key: says what for."""
+        seed = derived(self.seed, *key)
+        return TableModel.fit(frame, table or self.table, OPTIONS, seed, frame.height, silent, given)
+
+    def learn_column(self, frame: pl.DataFrame, name: str, *key: str) -> TableModel:
+        """One column given all others, learned from some of these drawn rows; of the rules it holds those about it."""
+        rows = frame[self.some(frame, LEARNED, *key)]
+        others = [n for n in self.table.names if n != name]
+        rules = tuple(rule.spec() for rule in rules_of(self.table) if name in rule.columns)
+        given = Given(rows.select(others), part_of(self.table, others))
+        return self.learn(rows, given, *key, table=replace(self.table, rules=rules, primary_key=()))
+
+    def some(self, frame: pl.DataFrame, most: int, *key: str) -> Array:
+        """The places of at most so many rows, ascending."""
+        if frame.height <= most:
+            return np.arange(frame.height)
+        return np.sort(stream(self.seed, "some", *key).choice(frame.height, most, replace=False))
+
+
+class Pool(Rows):
+    """Rows drawn from a model, by streams of their own. model: fitted; seed: that of its fit."""
+
+    def __init__(self, model: TableModel, seed: int) -> None:
+        super().__init__(_pinned(model), self._first, derived(seed, "pool"))
+        self.model = model
+        self.n_blocks = max(1, min(ROWS, CELLS // max(1, len(self.table.columns))) // BLOCK)
+
+    def _first(self) -> pl.DataFrame:
         return pl.concat([self.model.block(number, self.seed) for number in range(self.n_blocks)])
 
     def of_each(
@@ -79,25 +108,6 @@ class Pool:
                 f"table {self.table.name!r}: {said} of the rows that the model draws are `{names[kind]}`: too few to "
                 "learn from. Ask for less at once, or for a wider range."
             )
-
-    def learn(self, frame: pl.DataFrame, given: Given, *key: str, table: Table | None = None) -> TableModel:
-        """A table's rows given others, learned from drawn rows. key: says what for."""
-        seed = derived(self.seed, *key)
-        return TableModel.fit(frame, table or self.table, OPTIONS, seed, frame.height, silent, given)
-
-    def learn_column(self, frame: pl.DataFrame, name: str, *key: str) -> TableModel:
-        """One column given all others, learned from some of these drawn rows; of the rules it holds those about it."""
-        rows = frame[self.some(frame, LEARNED, *key)]
-        others = [n for n in self.table.names if n != name]
-        rules = tuple(rule.spec() for rule in rules_of(self.table) if name in rule.columns)
-        given = Given(rows.select(others), part_of(self.table, others))
-        return self.learn(rows, given, *key, table=replace(self.table, rules=rules, primary_key=()))
-
-    def some(self, frame: pl.DataFrame, most: int, *key: str) -> Array:
-        """The places of at most so many rows, ascending."""
-        if frame.height <= most:
-            return np.arange(frame.height)
-        return np.sort(stream(self.seed, "some", *key).choice(frame.height, most, replace=False))
 
 
 def derived(seed: int, *key: str | int) -> int:

@@ -55,7 +55,11 @@ class Judge:
 
     def keeps(self, rows: Codes, rng: np.random.Generator) -> Array:
         """(n,) which of the drawn rows stay."""
-        return np.asarray(rng.random(rows.n) < _chance(_log_odds(self.boosted, _all(rows, self.ranks)), self.top))
+        return np.asarray(rng.random(rows.n) < _chance(self.odds(rows), self.top))
+
+    def odds(self, rows: Codes) -> Floats:
+        """(n,) the logarithm of how much likelier each row is real than drawn."""
+        return _log_odds(self.boosted, _all(rows, self.ranks))
 
     def arrays(self) -> dict[str, Array]:
         ranks = {f"rank{i}": levels for i, levels in self.ranks.items()}

@@ -9,6 +9,7 @@ parts.py      the other columns of a step, and how models see them
 steps.py      what a step is drawn given
 engine.py     what draws it: trees, a network that remembers, or both
 activities.py what happens next in an event log
+contest.py    which of them is least told from unseen sequences
 walk.py       how sequences advance together
 wholes.py     which of them stay, so that whole ones come as the real ones do
 rows.py       their rows
@@ -16,6 +17,7 @@ keyed.py      many sequences, event logs among them
 control.py    what a call asks: how many, how long, from when, going on from what
 anomalies.py  anomalies put into what was drawn, with labels
 choosing.py   sequences of the kinds asked for: where, balance, edges, fair
+filling.py    missing cells of given sequences: complete, impute
 """
 
 from __future__ import annotations
@@ -23,6 +25,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from copy import copy
 from dataclasses import replace
+from functools import cached_property
 from typing import Any, Final, Self
 
 import polars as pl
@@ -35,6 +38,7 @@ from verosim.schema import Table
 from verosim.sequences.anomalies import Anomaly, Spoiler, anomalies_of
 from verosim.sequences.choosing import Choosing
 from verosim.sequences.control import Course, asked_of, begun
+from verosim.sequences.filling import Filling
 from verosim.sequences.keyed import Keyed
 from verosim.sequences.long import Long
 from verosim.sequences.order import Runs, held_out
@@ -42,6 +46,7 @@ from verosim.table_model import Options
 
 __all__ = ["Anomaly", "Course", "Runs", "SequenceModel", "held_out"]
 
+SEED: Final = 0  # of what is drawn to learn from how cells are filled: the same for every call
 USUAL: Final = 4_000  # drawn rows that show how far a column spreads, where anomalies are asked
 
 
@@ -127,6 +132,18 @@ class SequenceModel:
         if wanted is None:
             return self.form.blocks(rows or self.rows, seed, asked)
         return self.form.whole(wanted, seed, asked)
+
+    def complete(self, frame: pl.DataFrame, seed: int) -> pl.DataFrame:
+        """The rows of a frame that has some of the columns, with the others drawn. Raises DataError."""
+        return self._filling.complete(frame, seed)
+
+    def impute(self, frame: pl.DataFrame, seed: int, m: int) -> list[pl.DataFrame]:
+        """The frame with its missing cells filled, m times. Raises DataError."""
+        return self._filling.impute(frame, seed, m)
+
+    @cached_property
+    def _filling(self) -> Filling:
+        return Filling(self.form, SEED)
 
     def trial(self, seed: int) -> pl.DataFrame:
         """A few rows."""

@@ -26,6 +26,7 @@ from verosim.models import Array, Codes, Floats, Progress, State, part, silent, 
 from verosim.schema import Table, parse_dtype
 from verosim.sequences.activities import Activities, activity_codec, encoded, field_of, traces
 from verosim.sequences.cases import LENGTH, case_table, cases_of, labelled, told_codec
+from verosim.sequences.contest import KNOWN, Contest, Seen
 from verosim.sequences.derived import Derived, Happened
 from verosim.sequences.engine import Engine, Steps
 from verosim.sequences.long import restored_clock, saved_clock
@@ -170,7 +171,20 @@ class Keyed:
             gap = codes.arrays[0]
         rest = Codes(codes.fields[gap is not None :], codes.arrays[gap is not None :], codes.n)
         steps = Steps(runs, self.with_gap(self.stepper.at(past, ticks, ticks - born), gap), rest)
-        self.engine = Engine.fit(steps, self.table, self.stepper, options, seed, stage(progress, 0.4, 1.0))
+
+        def seen(some: Array) -> Seen:
+            rows, still = np.flatnonzero(some), codes.arrays[self.parts.n_moved :]
+            at = [m.scaled(v[rows]) for m, v in zip(self.moving, values, strict=True)]
+            new = (runs.new | np.diff(some, prepend=False))[rows]
+            return Seen.of(self.parts.still.fields, [a[rows] for a in still], at, new)
+
+        def auc(engine: Engine, flags: Array) -> float:
+            self.engine, known = engine, flags == 0
+            contest = Contest(seen(known & (np.cumsum(known) <= KNOWN)), seen(flags == 1), derived(seed, "contest"))
+            return contest.auc(self)
+
+        part = stage(progress, 0.4, 1.0)
+        self.engine = Engine.fit(steps, self.table, self.stepper, options, seed, part, auc)
 
     def _fit_timing(
         self, runs: Runs, ticks: Ints, gaps: Ints, past: Codes, activity: Array | None, k: int, seed: int,
@@ -195,7 +209,7 @@ class Keyed:
         drawn = list[Whole]()
         for cases in self.cases_of(seed):
             cases = cases.head(size)
-            walk = Walk(self, cases, self._lengths(cases), PLAIN, np.arange(cases.height))
+            walk = Walk(self, cases, self.lengths_of(cases), PLAIN, np.arange(cases.height))
             deque(walk.all(LONGEST, stream(seed, self.table.name, len(drawn)), seed), 0)
             drawn.append(walk.whole)
             size -= cases.height
@@ -208,7 +222,7 @@ class Keyed:
         parts = ([getattr(d, name) for d in drawn] for name in ("lasted", "lengths", "traces"))
         self.wholes = Wholes.of(real, Whole(*(np.concatenate(p) for p in parts)), k)
 
-    def _lengths(self, cases: pl.DataFrame) -> Ints:
+    def lengths_of(self, cases: pl.DataFrame) -> Ints:
         """(s,) steps after which sequences end; of logs, activities say so."""
         if self.activities:
             return np.full(cases.height, LONGEST)
@@ -330,7 +344,7 @@ class Keyed:
         if asked.length is not None:
             lengths = np.minimum(asked.length + before, LONGEST)
         else:
-            lengths = self._lengths(cases)
+            lengths = self.lengths_of(cases)
         order = np.argsort(-lengths, kind="stable")
         cases, lengths, before = cases[order], lengths[order], before[order]
         walk = Walk(self, cases, lengths.copy(), asked, order)
