@@ -81,7 +81,7 @@ class Kernel:
         """Read the vital signs that one of these patients waits for, for all of them."""
         wanted = np.asarray(self._program.signs[engine.action[patients]].any(axis=0))
         signs = {name: number for name, number in self.plan.signs.items() if wanted[number]}
-        values = self.plan.life.vitals.reads(engine.world, patients, list(signs), engine.world.people.now[patients])
+        values = self.plan.life.vitals.reads(engine.world, patients, list(signs), engine.world.at[patients])
         for number, value in zip(signs.values(), values, strict=True):
             engine.given[number, patients] = value
 
@@ -97,7 +97,7 @@ class Kernel:
     def _ready(self, engine: Engine) -> Any:
         """The arrays of a block: new ones where a table had to grow."""
         tables = self._tables(engine)
-        grown = engine is not self._engine
+        grown = engine is not self._engine or self._arrays.visits is not engine.world.visits
         for rows in tables:
             before = rows.data
             rows.make_room(MORE)
