@@ -65,7 +65,7 @@ class Physique:
 
     def reads(self, world: World, patients: Array, names: Sequence[str], time: Array) -> list[Array]:
         """Several vital signs (k,) of the same patients, who are looked at once."""
-        who, values = Reading(world, self, patients, time, about=self._about.get(tuple(names), ())), []
+        who, values = self._reading(world, patients, time, names), []
         for name in names:
             if name in VITALS:
                 values.append(np.round(VITALS[name](who, self.ranges), 2))
@@ -74,15 +74,23 @@ class Physique:
                 values.append(self.percentile(world.people, patients, which, who.measure(which), time))
             else:
                 values.append(np.round(who.measure(name), 2))
-        self._about[tuple(names)] = who.about
-        return values
+        return self._noted(who, names, values)
 
     def usual(self, world: World, patients: Array, names: Sequence[str]) -> list[Floats]:
         """Values (k,) of vital signs now, as they are in the mean of many readings."""
-        about, time = self._about.get(tuple(names), ()), world.people.now[patients]
-        who = Reading(world, self, patients, time, usual=True, about=about)
-        values = [VITALS[name](who, self.ranges) for name in names]
-        self._about[tuple(names)] = who.about
+        who = self._reading(world, patients, world.people.now[patients], names, usual=True)
+        return self._noted(who, names, [VITALS[name](who, self.ranges) for name in names])
+
+    def _reading(
+        self, world: World, patients: Array, time: Array, names: Sequence[str], usual: bool = False
+    ) -> Reading:  # fmt: skip
+        """A reading of vital signs, with the chance that these signs asked for before."""
+        return Reading(world, self, patients, time, usual, self._about.get(tuple(names), ()))
+
+    def _noted(self, who: Reading, names: Sequence[str], values: list[Floats]) -> list[Floats]:
+        """The values, and what chance they asked for is remembered."""
+        if tuple(names) not in self._about:
+            self._about[tuple(names)] = who.about
         return values
 
     def measure(self, world: World, patients: Array, name: str, time: Array) -> Floats:

@@ -20,7 +20,7 @@ from verosim.errors import FileError
 from verosim.patients.hooks import NOT_AGAIN
 from verosim.patients.life.resources import Resources
 from verosim.patients.names import NONE, Catalogue, Coding
-from verosim.patients.population import DAY, WEEK, Array, Attributes, civil, instant, salt
+from verosim.patients.population import DAY, NUMBER, WEEK, Array, Attributes, civil, instant, salt
 from verosim.patients.record import KINDS
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 CVX: Final = "http://hl7.org/fhir/sid/cvx"
 LATEST: Final = 48  # months: a dose that is later than this is not made up for
 OLDEST: Final = 110 * 12  # months
+NEVER: Final = 2 * OLDEST
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,20 +92,35 @@ class Immunizations:
     def __init__(self, resources: Resources) -> None:
         self.vaccines = schedule(resources)
         self.attributes = tuple(f"doses of {vaccine.name}" for vaccine in self.vaccines)
+        most = 1 + max((len(vaccine.months) for vaccine in self.vaccines), default=0)
+        self._months = np.full((len(self.vaccines), most), NEVER)  # of each dose; then none
+        self._late = np.zeros((len(self.vaccines), OLDEST + 1), np.int64)  # doses that are too late, by months of life
+        self._since = np.array([[vaccine.since] for vaccine in self.vaccines])
+        for number, vaccine in enumerate(self.vaccines):
+            self._months[number, : len(vaccine.months)] = vaccine.months
+            self._late[number] = np.searchsorted(vaccine.months, np.arange(OLDEST + 1) - LATEST)
 
     def __call__(self, world: World, patients: Array, encounters: Array) -> None:
         """Give every dose that is due to `patients` (k,) at the visits `encounters` (k,) that have just opened."""
         time = world.people.now[patients]
+        doses = self._due(world, patients, time)
+        for number in np.flatnonzero(doses.any(axis=1)).tolist():
+            now = np.flatnonzero(doses[number])
+            dose = doses[number, now]
+            world.attributes.set_numbers(patients[now], self.attributes[number], dose.astype(np.float64))
+            item = item_of(world, "immunizations", self.vaccines[number].coding)
+            world.record.add("immunizations", patients[now], item, time[now], stop=time[now],
+                             encounter=encounters[now], series=dose)  # fmt: skip
+
+    def _due(self, world: World, patients: Array, time: Array) -> Array:
+        """(vaccines, k) the number of the dose of each that is due, from 1; 0 where none is: as `Vaccine.due`."""
         year, months = civil(time)[0], whole_months(world.people.birth[patients], time)
-        for vaccine, attribute in zip(self.vaccines, self.attributes, strict=True):
-            given = world.attributes.numbers(patients, attribute, 0.0).astype(np.int64)
-            dose = vaccine.due(given, months, year)
-            now = np.flatnonzero(dose)
-            if len(now):
-                world.attributes.set_numbers(patients[now], attribute, dose[now].astype(np.float64))
-                item = item_of(world, "immunizations", vaccine.coding)
-                world.record.add("immunizations", patients[now], item, time[now], stop=time[now],
-                                 encounter=encounters[now], series=dose[now])  # fmt: skip
+        rows = np.array([[world.attributes.number[name]] for name in self.attributes])
+        kind, value = world.attributes.kind[rows, patients], world.attributes.value[rows, patients]
+        given = np.where(kind == NUMBER, value, 0.0).astype(np.int64)
+        place = np.maximum(given, self._late[:, np.minimum(months, OLDEST)])
+        comes = self._months[np.arange(len(rows))[:, None], np.minimum(place, self._months.shape[1] - 1)]
+        return np.where((comes <= months) & (year >= self._since), place + 1, 0)
 
 
 def whole_months(birth: Array, time: Array) -> Array:
