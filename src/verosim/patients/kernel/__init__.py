@@ -41,6 +41,7 @@ class Kernel:
         self.plan = plan
         self._engine: Engine | None = None  # the block whose arrays are at hand
         self._arrays: Any = None
+        self._reference: Any = None  # to these, as compiled code knows them
 
     def live(self, engine: Engine, patients: Array) -> int | None:
         """Let patients go on until they need Python; one who is caught in an endless loop. Raises SchemaError."""
@@ -48,9 +49,9 @@ class Kernel:
 
         why, first = ROOM, 0
         while why == ROOM:
-            arrays = self._ready(engine)
-            why, first = live(arrays, patients, first)
-            for rows, n in zip(self._tables(engine), arrays.sizes.tolist(), strict=True):
+            self._ready(engine)
+            why, first = live(self._reference, patients, first)
+            for rows, n in zip(self._tables(engine), self._arrays.sizes.tolist(), strict=True):
                 rows.n = n
         if why == FAILED:
             self._fail(engine, patients[first : first + 1])
@@ -94,8 +95,10 @@ class Kernel:
     def _tables(self, engine: Engine) -> list[Any]:
         return [engine.world.record.tables[name] for name in TABLES]
 
-    def _ready(self, engine: Engine) -> Any:
-        """The arrays of a block: new ones where a table had to grow."""
+    def _ready(self, engine: Engine) -> None:
+        """Have the arrays of a block at hand: new ones where a table had to grow."""
+        from verosim.patients.kernel.compiled import referring
+
         tables = self._tables(engine)
         grown = engine is not self._engine or self._arrays.visits is not engine.world.visits
         for rows in tables:
@@ -104,8 +107,8 @@ class Kernel:
             grown |= rows.data is not before
         if grown:
             self._engine, self._arrays = engine, self._gathered(engine)
+            self._reference = referring(self._arrays)
         self._arrays.sizes[:] = [rows.n for rows in tables]
-        return self._arrays
 
     def _gathered(self, engine: Engine) -> Any:
         from verosim.patients.kernel.state import Arrays
