@@ -6,6 +6,7 @@ import datetime as dt
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pytest
 
 from verosim.errors import ArgumentError, DataError, SchemaError, VerosimError
@@ -162,6 +163,13 @@ def test_nobody_ever_coming_and_more_than_memory_holds_are_refused() -> None:
     assert Scenario({**empty, "until": 60}).run().cases.is_empty()
     with pytest.raises(ArgumentError, match="at most 100,000,000 are held in memory"):
         Scenario({"sources": {"a": {"every": 3}}, "stations": stations}).run(10**12)
+
+
+def test_intervals_end_where_indicators_do() -> None:
+    scenario = {"sources": {"a": {"every": {"exponential": 3}}}, "stations": {"desk": {"servers": 1, "service": 1}}}
+    found = Scenario(scenario).run(300).indicators
+    assert found["low"].min() == 0
+    assert found.filter(pl.col("indicator").is_in(["served", "utilisation", "waiting_share"]))["high"].max() == 1
 
 
 def test_series_go_by_round_steps_or_those_asked_for() -> None:
