@@ -19,6 +19,7 @@ from verosim.relational.learned import Learned
 from verosim.relational.orphans import Settled
 from verosim.relational.real import Real, people_in
 from verosim.schema import Schema
+from verosim.sequences.owned import Owned
 from verosim.table_model import Options, TableModel, people_of
 
 LEAST = 20  # people: of fewer none are held out
@@ -63,8 +64,13 @@ class Database:
 
     @property
     def models(self) -> dict[str, TableModel]:
-        """What draws the rows of each table that has any drawn."""
-        return {name: table.model for name, table in self.tables.items() if table.model is not None}
+        """What draws the rows of each table that has any drawn one by one."""
+        return {name: table.model for name, table in self.tables.items() if isinstance(table.model, TableModel)}
+
+    @property
+    def sequences(self) -> dict[str, Owned]:
+        """What draws the rows of each table whose rows follow each other."""
+        return {name: table.model for name, table in self.tables.items() if isinstance(table.model, Owned)}
 
     def draw(
         self, sizes: Mapping[str, int], seed: int, rows: Rows | None = None, free: Collection[str] = ()
@@ -81,7 +87,7 @@ class Database:
 
     def _rows(self, name: str, rows: int, seed: int) -> Iterator[pl.DataFrame]:
         model = self.tables[name].model
-        assert model is not None
+        assert isinstance(model, TableModel)  # a sequence has an owner
         return model.blocks(rows, seed)
 
     def sizes(self, asked: Mapping[str, int], scale: float = 1.0) -> dict[str, int]:
