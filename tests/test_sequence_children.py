@@ -184,3 +184,19 @@ def test_how_much_a_row_tells_of_the_next_one() -> None:
     assert tells_next(np.tile([0, 1, 2, 0, 1, 2], 100), owners, ticks, rng) > 0.9  # each stage tells the next
     assert tells_next(rng.integers(0, 3, 600), owners, ticks, rng) == 0.0  # chance
     assert tells_next(owners % 3, owners, ticks, rng) == 0.0  # of an owner, not of its order
+
+
+def test_a_sequence_that_no_key_can_own_is_refused() -> None:
+    tables = machines()
+    schema = vs.inspect(tables)
+    said = replace(schema["readings"], sequence=vs.schema.Sequence("at", "worker_id"))
+    kept = schema.with_table(said)
+    with pytest.raises(SchemaError, match=r"to a table that is not kept .*machine_id"):
+        vs.fit(tables, kept, keep=["workers"])
+
+
+def test_tables_without_keys_between_them_are_each_looked_at() -> None:
+    tables = {"one": machines()["readings"].drop("worker_id"), "other": pl.DataFrame({"x": [0.5, 1.5] * 20})}
+    schema = vs.inspect(tables)
+    assert schema["one"].sequence is not None
+    assert schema["other"].sequence is None

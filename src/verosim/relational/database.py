@@ -46,6 +46,7 @@ class Database:
         real = Real.of(dataset, schema, rows, graph, train)
         names = graph.order
         _check_kept(schema, graph)
+        _check_sequences(schema, graph)
         tables = {name: Learned.of(name, real, options) for name in names}
         for link in graph.links:
             if link.name in family.dangling:
@@ -148,6 +149,20 @@ def _check_kept(schema: Schema, graph: Graph) -> None:
                 f"table {link.child!r} is kept, but the table {link.parent!r} that it names by {link.key} is not: "
                 "keep both, or neither."
             )
+
+
+def _check_sequences(schema: Schema, graph: Graph) -> None:
+    """The rows of a sequence are those of one owner: its key must be one that can own them."""
+    for name in graph.order:
+        said, owner = schema[name].sequence, graph.owner(name)
+        if said is None or schema[name].keep or (owner and owner.key.columns == (said.key,)):
+            continue
+        keys = [str(k.key) for k in graph.of(name) if len(k.key.columns) == 1 and not schema[k.parent].keep]
+        raise SchemaError(
+            f"table {name!r}: among tables that keys tie together the `key` of a sequence is a foreign key to a table "
+            f"that is not kept ({', '.join(keys) or 'it has none'}), not {said.key!r}. Name such a key, take the "
+            "`sequence` out of the schema, or learn the table by itself."
+        )
 
 
 def held_out(

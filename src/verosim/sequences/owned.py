@@ -154,7 +154,7 @@ class Owned:
         return np.asarray(clock.ticks(frame[time]) > self.form.end)
 
     def _settled(self, frame: pl.DataFrame, number: Ints) -> pl.DataFrame:
-        """The rows, sequences that end too late made earlier where rules let them. Raises RuleError for a broken one."""
+        """The rows, sequences that end too late made earlier where rules let them. Raises RuleError."""
         clock, time = self.form.clock, sequence_of(self.form.table).time
         if clock is not None and time is not None and self._late(frame).any():
             ticks = _earlier(clock.ticks(frame[time]), number, self.form.end, clock.grid is not None)
