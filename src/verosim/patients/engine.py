@@ -32,7 +32,7 @@ PATIENCE: Final = (
 CHAIN: Final = 64  # states that patients go through at once, before we look who else waits
 LOOK: Final = 1024  # how often we look whether one does
 ROWS: Final = 250_000  # of the record that we do not mind
-TELLING: Final = 1 / 8  # a run of all vital signs costs as much as of so many builtins
+TELLING: Final = 1 / 16  # a run of vital signs costs about as much as of a builtin
 FOLLOW: Final = 256  # rounds after which those who died are followed, while others live on: many move quickly
 MANY: Final = 1000  # so many who follow others are worth a round of their own
 
@@ -147,7 +147,7 @@ class Engine:
         self._without_python(np.flatnonzero(self.action != IDLE))
         for _ in count() if rounds is None else range(rounds):
             np.multiply(self.waiting, self._worth, out=score)
-            wanting, score[asking] = score[asking].sum(), 0
+            wanting, score[asking] = self.waiting[asking].sum(), 0
             action = int(score.argmax())
             if wanting * TELLING > score[action]:
                 self._tell()
