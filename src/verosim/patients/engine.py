@@ -82,7 +82,7 @@ class Engine:
         world.state.reshape(-1, world.modules)[patients] = self._starts
         world.wake[patients] = 0
         for start in self._starts[self._starts < self.n_states]:
-            np.add.at(world.visits, (world.tally[patients], start), 1)
+            np.add.at(world.visits[:, start], world.tally[patients], 1)
         for builtin, slot_of in zip(self.builtins, self._slots, strict=True):
             world.module[patients] = slot_of
             world.wake[patients, slot_of] = np.minimum(builtin.begin(world, patients), NOT_AGAIN)
@@ -245,7 +245,7 @@ class Engine:
     def _push(self, patients: Array, action: Array | int, at_once: bool = False) -> int:
         """Let patients wait at states. at_once: time has not moved; if nobody waits there, they need not either."""
         if isinstance(action, int):
-            np.add.at(self.world.visits, (self.world.tally[patients], action), 1)
+            np.add.at(self.world.visits[:, action], self.world.tally[patients], 1)
             if at_once and not self.waiting[action]:
                 return action
             self.action[patients] = action

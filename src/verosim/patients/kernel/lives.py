@@ -393,6 +393,6 @@ def live(w: Arrays, patients: object, first: int) -> tuple[int, int]:
 
 
 HELPERS: Final = (
-    over, waited, looped, act_rarely, act, asks_now, needs_python, short_of_room, left, passed, called, ended, stay, finish,
-    advance, follow,
+    over, waited, looped, act_rarely, act, asks_now, needs_python, short_of_room, left, passed, called, ended, stay,
+    finish, advance, follow,
 )  # fmt: skip
