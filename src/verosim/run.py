@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import polars as pl
 
-from verosim import databases, files, rules
+from verosim import databases, files, reshaping, rules
 from verosim.compat.sdv import Metadata, is_metadata
 from verosim.control import Control
 from verosim.databases import Pick, is_database, named, shown
@@ -239,6 +239,11 @@ def described(opened: Opened, schema: Schema | str | Path | None) -> Schema:
     return with_sequences(opened.dataset, with_totals(opened.dataset, found, names), names)
 
 
+def remarks(dataset: Mapping[str, pl.DataFrame], schema: Schema) -> list[str]:
+    """What a person should know of tables that are learned as they are, and might be otherwise."""
+    return [*loose_ends(dataset, schema), *reshaping.notes_on(dataset)]
+
+
 def learn(
     opened: Opened,
     schema: Schema | str | Path | None,
@@ -255,7 +260,7 @@ def learn(
     found, before = keeping(described(opened, schema), keep), to_start_from(start, opened.dataset)
     part = stage(progress, 0.05, 0.8)
     synthesizer = Synthesizer(options).fit(opened.dataset, found, seed, part, start=before)
-    synthesizer.layout, synthesizer.entry = opened.layout, (*opened.notes, *loose_ends(opened.dataset, found))
+    synthesizer.layout, synthesizer.entry = opened.layout, (*opened.notes, *remarks(opened.dataset, found))
     if opened.shape is not None:
         synthesizer.shape = opened.shape.tell(lambda name, column: rare_values(opened.dataset[name], column, options))
     report = measured(synthesizer, opened.dataset, full, stage(progress, 0.8, 1.0))
