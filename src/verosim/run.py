@@ -31,6 +31,7 @@ from verosim.evaluation import (
 )
 from verosim.files import Layout
 from verosim.files.disk import STANDARD, check_writable
+from verosim.files.parts import asked
 from verosim.frames import Shape, enter, loosen
 from verosim.infer import infer, loose_ends
 from verosim.models import Progress, silent, stage
@@ -97,7 +98,8 @@ def synth(
     check_sizes(rows, scale)
     out = out or beside(source, "synthetic")
     if report is None and str(out) != STANDARD:
-        report = beside(out if str(source) == STANDARD else source, "report", ".html", folder=named(out).parent)
+        folder = asked(named(out))[0].parent  # out/{year} is written into out
+        report = beside(out if str(source) == STANDARD else source, "report", ".html", folder=folder)
     check_targets((source, schema, start), out, report)
     check_place(out, replace_tables)
     opened = open_data(source, pick)
