@@ -12,7 +12,7 @@ import pytest
 
 import verosim as vs
 from verosim.errors import DataError, SchemaError
-from verosim.relational.courses import tells_next
+from verosim.infer.order import tells_next
 
 STAGES = ["a", "b", "c"]
 Tables = dict[str, pl.DataFrame]

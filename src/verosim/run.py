@@ -34,6 +34,7 @@ from verosim.files.disk import STANDARD, check_writable
 from verosim.files.parts import asked
 from verosim.frames import Shape, enter, loosen
 from verosim.infer import infer, loose_ends
+from verosim.infer.sequences import hindered
 from verosim.models import Progress, silent, stage
 from verosim.relational import with_personal, with_sequences, with_totals
 from verosim.schema import Schema
@@ -243,7 +244,8 @@ def described(opened: Opened, schema: Schema | str | Path | None) -> Schema:
 
 def remarks(dataset: Mapping[str, pl.DataFrame], schema: Schema) -> list[str]:
     """What a person should know of tables that are learned as they are, and might be otherwise."""
-    return [*loose_ends(dataset, schema), *reshaping.notes_on(dataset)]
+    lost = [hindered(schema[name], frame) for name, frame in dataset.items() if not schema[name].foreign_keys]
+    return [*loose_ends(dataset, schema), *reshaping.notes_on(dataset), *filter(None, lost)]
 
 
 def learn(
