@@ -204,8 +204,8 @@ def hindered(table: Table, frame: pl.DataFrame) -> str:
         if not zones.null_count() and zones.n_unique() > 1:
             shown = ", ".join(sorted(zones.unique())[:3])
             return (
-                f"table {table.name!r}: {series.name!r} has times of {zones.n_unique()} zones ({shown}), and is learned "
-                "as text: write them in one, such as UTC"
+                f"table {table.name!r}: {series.name!r} has times of {zones.n_unique()} zones ({shown}), and is "
+                "learned as text: write them in one, such as UTC"
             )
     asked = [c.name for c in table.columns if c.kind in _TIMES or {*words_of(c.name).split()} & _KEY]
     lost = [n for n in asked if 0 < frame[n].null_count() <= FEW * frame.height]

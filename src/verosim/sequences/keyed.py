@@ -269,8 +269,8 @@ class Keyed:
         out = [note for model in models if model is not None for note in model.notes]
         if self.roster is not None:
             out.append(
-                f"the {self.roster.height:,} keys stay as they are, with what is the same in each; they are drawn apart, "
-                "so where they move together, make a column of each"
+                f"the {self.roster.height:,} keys stay as they are, with what is the same in each; they are drawn "
+                "apart, so where they move together, make a column of each"
             )
         return out
 
