@@ -229,3 +229,14 @@ def test_families_are_parted_nowhere_and_rows_of_nobody_anywhere() -> None:
     assert cuts[1] == (TOGETHER - 1, 2 * TOGETHER + 4)
     assert cuts[-1][1] == len(owners)
     assert all(b - a <= TOGETHER for a, b in cuts[2:])
+
+
+def test_rows_that_their_parent_and_time_tell_apart() -> None:
+    tables = machines()
+    rng = np.random.default_rng(1)
+    level = pl.Series("level", np.cumsum(rng.normal(size=len(tables["readings"]))).round(1))
+    readings = tables["readings"].select("machine_id", "at", "stage").with_columns(level)
+    schema = vs.inspect({"machines": tables["machines"], "readings": readings})
+    keyed = schema.with_table(replace(schema["readings"], primary_key=("machine_id", "at")))
+    new = vs.fit({"machines": tables["machines"], "readings": readings}, keyed, seed=1).sample()["readings"]
+    assert not new.select("machine_id", "at").is_duplicated().any()
