@@ -180,7 +180,8 @@ class _Drawing:
         self.voices = [ways.Way(parts.ground, line, levels, r) for line, r in zip(lines, others, strict=True)]
         known = parts.levels[there]
         self.ends = known.min(0), known.max(0)
-        self.common = np.zeros((0, self.free.shape[1]))  # what is shared in rows to come
+        nothing = np.zeros((0, self.free.shape[1]))
+        self.common = ways.Lead(nothing, np.zeros(0, np.int64))  # what is shared in rows to come
         self.gap, self.age, self.at = np.zeros(self.free.shape[1]), 0, -2  # of the last join of what is shared
         self.level: Floats | None = None  # (s,) of the last row
         self.last: Floats | None = None  # (k,) shared by it, beside the trend
@@ -219,27 +220,27 @@ class _Drawing:
     def levels(self, n: int) -> tuple[Floats, list[Array], Array]:
         """(n, s) levels of columns that move, places of the voices, and where levels are exactly those there."""
         parts, course, owner = self.parts, self.course, self.course.columns.owner
-        ahead = n + parts.ground.options.most - len(self.common)
-        if ahead > 0:
-            self.common = np.concatenate([self.common, self._ahead(ahead)])
-        shared = self.common / self.spread
-        places = [way.go(self.clock, n, shared, self.near) for way in self.voices]
+        self._look(n + parts.ground.options.most - len(self.common.places))
+        lead = ways.Lead(self.common.shared / self.spread, self.common.places)
+        places = [way.go(self.clock, n, lead, self.near) for way in self.voices]
         moving = np.flatnonzero(course.columns.level)
         at = np.zeros((n, len(owner)), np.int64)
         for numbers, own in zip(parts.voices, places, strict=True):
             at[:, numbers] = own[:, None]
         at, column = at[:, moving], np.arange(len(moving))
         levels, steps = parts.levels[at, column], parts.steps[at, column]
-        targets = parts.own[at, moving] + self.common[:n] @ parts.loads.T
+        targets = parts.own[at, moving] + self.common.shared[:n] @ parts.loads.T
         ease = 1 - np.exp(-np.abs(steps) / (course.options.pull * parts.unit[moving]))
         start = targets[0] - steps[0] if self.level is None else self.level
         out = course.movement.path(start, steps, targets, ease, self.ends)
-        self.level, self.common, self.clock = out[-1], self.common[n:], self.clock + n
+        self.level, self.common, self.clock = out[-1], self.common.after(n), self.clock + n
         return out, places, np.abs(out - levels) < 1e-9
 
-    def _ahead(self, n: int) -> Floats:
-        """(n, k) what columns share in the next rows of which that is not known yet; joins are faded over."""
-        clock = self.clock + len(self.common)
+    def _look(self, n: int) -> None:
+        """What columns share in so many more rows; joins are faded over."""
+        if n <= 0:
+            return
+        clock = self.clock + len(self.common.places)
         at = self.lead.go(clock, n, None, self.near)
         out = self.free[at]
         joins = np.flatnonzero(np.diff(at, prepend=self.at) != 1).tolist()
@@ -251,7 +252,9 @@ class _Drawing:
             out[begin:end] += self.gap * fading[:, None]
             self.age += end - begin
         self.at, self.last = int(at[-1]), out[-1]
-        return np.asarray(out + self.parts.shared.trend[self.parts.ground.anchor(clock + np.arange(n))])
+        out = out + self.parts.shared.trend[self.parts.ground.anchor(clock + np.arange(n))]
+        shared, places = self.common.shared, self.common.places
+        self.common = ways.Lead(np.concatenate([shared, out]), np.concatenate([places, at]))
 
     def _strangers(self, clock: int, n: int) -> Array:
         """(n,) rows of the same time, or near, that have nothing to do with each other."""

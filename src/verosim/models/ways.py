@@ -9,7 +9,7 @@ Sharma, A nearest neighbor bootstrap for resampling hydrologic time series, 1996
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Self
 
 import numpy as np
 
@@ -29,7 +29,7 @@ class Options:
     seasons: int = 6  # before and after, where there is one
     near: int = 3  # the best joins, of which one is taken
     slope: float = 1.0  # how much the misfit of movements counts beside that of levels
-    shared: float = 4.0  # and that of what all columns share
+    shared: float = 20.0  # and that of what all columns share
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +69,17 @@ class Ground:
         return int(known[rng.integers(low, high)])
 
 
+@dataclass(frozen=True, slots=True)
+class Lead:
+    """What all columns share in the next rows, (n, m) in deviations, and the places that it comes from."""
+
+    shared: Floats
+    places: Array
+
+    def after(self, rows: int) -> Self:
+        return type(self)(self.shared[rows:], self.places[rows:])
+
+
 class Way:
     """lines: (places, k) what must fit, in usual steps. shared: (places, m) what all columns share, in deviations."""
 
@@ -87,19 +98,19 @@ class Way:
         chosen = self._chosen(misfit, found, near)
         self.next = self.ground.anywhere(clock, self.rng) if chosen is None else int(found[chosen]) + 1
 
-    def go(self, clock: int, rows: int, common: Floats | None = None, near: float = 1.0) -> Array:
-        """(rows,) the places of the next rows. common: (rows + most, m) what all columns share then."""
+    def go(self, clock: int, rows: int, lead: Lead | None = None, near: float = 1.0) -> Array:
+        """(rows,) the places of the next rows. lead: of these rows, and of `most` rows more."""
         out, done = np.empty(rows, np.int64), 0
         while done < rows:
             if not self.stay:
                 self.at = self.next
-                self._plan(clock + done, None if common is None else common[done:], near)
+                self._plan(clock + done, None if lead is None else lead.after(done), near)
             taken = min(self.stay, rows - done)
             out[done : done + taken] = self.at + np.arange(taken)
             self.at, self.stay, done = self.at + taken, self.stay - taken, done + taken
         return out
 
-    def _plan(self, clock: int, common: Floats | None, near: float) -> None:
+    def _plan(self, clock: int, lead: Lead | None, near: float) -> None:
         """How long to stay, and where to go then."""
         o = self.ground.options
         longest = min(int(self.rng.integers(o.least, o.most + 1)), int(self.ground.left[self.at]) + 1)
@@ -108,8 +119,9 @@ class Way:
         safe = np.clip(found, 0, len(self.lines) - 1)
         misfit = ((self.lines[safe] - self.lines[here][:, None]) ** 2).sum(-1)
         misfit += o.slope * ((self.steps[safe] - self.steps[here][:, None]) ** 2).sum(-1)
-        if common is not None and self.shared is not None:
-            misfit += o.shared * ((self.shared[safe] - common[last][:, None]) ** 2).sum(-1)
+        if lead is not None and self.shared is not None:
+            misfit += o.shared * ((self.shared[safe] - lead.shared[last][:, None]) ** 2).sum(-1)
+            misfit[np.abs(found - lead.places[last][:, None]) < o.guard] = NOWHERE
         misfit[np.abs(found - here[:, None]) < o.guard] = NOWHERE
         chosen = self._chosen(misfit, found, near, self.ground.anchor(clock + last))
         if chosen is None:
