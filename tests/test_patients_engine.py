@@ -13,6 +13,7 @@ import pytest
 from verosim.errors import DataError, SchemaError
 from verosim.patients import Patients
 from verosim.patients.module import library, parse
+from verosim.patients.names import NONE, coding
 from verosim.patients.plain import PlainLife, PlainPeople
 from verosim.patients.population import DAY, FLAG, NUMBER, TEXT, WEEK
 from verosim.patients.record import OPEN, PANEL
@@ -380,6 +381,26 @@ def test_what_is_active_goes_on_and_ends_by_state_attribute_or_code() -> None:
         states(("A", onset), ("W", delay(1)), ("B", onset), ("C", {"type": "ConditionEnd", "condition_onset": "A"}))
     )
     assert set(world.record["conditions"]["stop"][rows(world, "conditions", 3)]) == {OPEN}  # it is called B by now
+
+
+def test_a_state_is_a_reason_while_what_it_began_goes_on_or_if_it_never_began() -> None:
+    operate = {"type": "Procedure", "reason": "A"}
+    world = live(
+        states(
+            ("A", {"type": "ConditionOnset", "codes": [code(3)], "target_encounter": "E"}),
+            ("E", encounter(8, reason="A")),  # finds it, and is for it
+            ("P", {"type": "CarePlanStart", "codes": [code(4)], "reason": "A"}),
+            ("X", END),
+            ("Y", {"type": "ConditionEnd", "condition_onset": "A"}),
+            ("Q", operate | {"codes": [code(5)]}),
+            ("R", operate | {"codes": [code(6)], "reason": "Never"}),
+            Never={"type": "ConditionOnset", "codes": [code(9)], "direct_transition": "Terminal"},
+        )
+    )
+    codes = {number: world.catalogue.codes(coding(code(number))) for number in (3, 9)}
+    found = {n: set(world.record[table]["reason"][rows(world, table, n)])
+             for table, n in (("encounters", 8), ("careplans", 4), ("procedures", 5), ("procedures", 6))}  # fmt: skip
+    assert found == {8: {codes[3]}, 4: {codes[3]}, 5: {NONE}, 6: {codes[9]}}
 
 
 def test_chronic_medication_is_renewed_at_check_ups_once_a_year() -> None:

@@ -1,4 +1,4 @@
-"""States compiled: what each does to many patients. Here the base and those that steer; then care.py, observing.py."""
+"""States compiled: what each does to many patients. Here the base and those that steer; then care.py."""
 
 from __future__ import annotations
 
@@ -343,10 +343,12 @@ def compiled(spec: Mapping[str, Any], plan: Plan, module: Module, name: str) -> 
 @cache
 def _kinds() -> Mapping[str, Callable[..., State]]:
     """The states by type; those of care stand on those of this file."""
-    from verosim.patients.care import CARE
+    from verosim.patients.care import ENCOUNTERS
     from verosim.patients.observing import OBSERVED
+    from verosim.patients.onsets import ONSETS
+    from verosim.patients.treating import TREATMENTS
 
-    return {**STEERING, **CARE, **OBSERVED}
+    return {**STEERING, **ENCOUNTERS, **ONSETS, **TREATMENTS, **OBSERVED}
 
 
 STEERING: Final[Mapping[str, Callable[..., State]]] = {

@@ -194,6 +194,14 @@ class World:
             found |= self.present[slot, patients] >= 0
         return found
 
+    def active_as(self, place: int, patients: Array, state: int) -> Array:
+        """(k,) whether what is active at a place was begun, or renamed last, by a state of this name; or ever done."""
+        rows, table = self.present[place, patients], self.plan.places[place][0]
+        found = rows >= 0
+        if table != "procedures" and found.any():
+            found[found] = self.plan.item_name[self.record[table]["item"][rows[found]]] == state
+        return found
+
     def entry_items(self, patients: Array, attribute: int) -> Array:
         """(k,) the items that an attribute stands for; NONE where it stands for nothing of the record."""
         kind, value = self.attributes.kind[attribute, patients], self.attributes.value[attribute, patients]
