@@ -13,7 +13,7 @@ SRC = Path(__file__).parents[1] / "src" / "verosim"
 LAYERS = [  # a package counts as one layer; inside it, modules may import each other
     "errors", "draws", "normal", "models", "schema", "keys", "forms", "timeline", "providers", "files", "infer",
     "frames", "expressions", "rules", "databases", "codec", "starting", "archive", "distinct", "table_model",
-    "workers", "control", "relational", "faults", "sequences", "synthesizer", "recipe", "pages", "simulation",
+    "workers", "control", "faults", "sequences", "relational", "synthesizer", "recipe", "pages", "simulation",
     "patients", "evaluation", "compat", "targets", "run", "generating", "augmenting", "comparing", "judging", "cli",
     "web",
 ]  # fmt: skip

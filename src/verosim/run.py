@@ -34,7 +34,7 @@ from verosim.files.disk import STANDARD, check_writable
 from verosim.frames import Shape, enter, loosen
 from verosim.infer import infer, loose_ends
 from verosim.models import Progress, silent, stage
-from verosim.relational import with_personal, with_totals
+from verosim.relational import with_personal, with_sequences, with_totals
 from verosim.schema import Schema
 from verosim.sequences import Course
 from verosim.synthesizer import Synthesizer, check_sizes, rare_values, split
@@ -236,7 +236,7 @@ def described(opened: Opened, schema: Schema | str | Path | None) -> Schema:
     for name in names:
         learned = [rule.spec() for rule in rules.learn(opened.dataset[name], told[name])]
         found = found.with_table(replace(told[name], rules=(*told[name].rules, *learned)))
-    return with_totals(opened.dataset, found, names)
+    return with_sequences(opened.dataset, with_totals(opened.dataset, found, names), names)
 
 
 def learn(

@@ -167,15 +167,33 @@ def _keyed(time: _Times, table: Table, frame: pl.DataFrame) -> Sequence | None:
     scored = scores[name]
     if scored is None:
         return None
-    key, together = frame[name], scored[1]
+    stand = f"the rows of each of {frame[name].n_unique():,} values of {name} "
+    stand += "stand together and are" if scored[1] else "are"
+    return _by(time, name, table, frame, f"{stand} sorted by {time.name}")
+
+
+def by_key(table: Table, frame: pl.DataFrame, key: str) -> Sequence | None:
+    """The sequences that the rows of each value of a key are by the first column of times, whether or not their order
+    matters; None where there is no such column, or keys or times are missing."""
+    if frame.height < LEAST or frame[key].null_count():
+        return None
+    found = (_by(time, key, table, frame, "") for time in _candidates(table, frame) if time.name != key)
+    said = next((s for s in found if s), None)
+    if said is None:
+        return None
+    why = f"{said.time} orders the rows of each of {frame[key].n_unique():,} values of {key}{said.reason}"
+    return replace(said, reason=why)
+
+
+def _by(time: _Times, name: str, table: Table, frame: pl.DataFrame, why: str) -> Sequence | None:
+    """The sequences of a key; None where times are the same in each."""
+    key = frame[name]
     order = frame.select(pl.struct(k=key.rank("dense"), t=pl.Series(time.ticks)).arg_sort()).to_series()
     step = step_of(time.values.gather(order), _begins(key.gather(order)))
     statics = _statics(table, frame, name)
     if time.name in statics:
         return None
     activity, resource = _log(table, frame, time, statics, name) if step is None else (None, None)
-    stand = "stand together and " if together else ""
-    why = f"the rows of each of {key.n_unique():,} values of {name} {stand}are sorted by {time.name}"
     why += f", {_every(step)}" if step else ""
     if statics:
         named = ", ".join(statics[:3]) + " ..." * (len(statics) > 3)
