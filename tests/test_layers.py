@@ -24,7 +24,7 @@ HEAVY = {"pandas", "pyarrow", "sqlalchemy", "torch"}  # optional: `import verosi
 # of models/: what works without PyTorch; the others are loaded when a network is asked for, and may import it at once
 LIGHT = {
     "__init__", "auto", "boost", "chain", "copula", "course", "experts", "features", "independent", "judge", "marginal",
-    "markov", "network", "plan", "tokens", "trees",
+    "markov", "movement", "network", "plan", "remembering", "tokens", "trees", "voices", "ways",
 }  # fmt: skip
 # of databases/: what works without SQLAlchemy; the others are loaded to open a database
 CLOSED = {"__init__", "places", "structure"}

@@ -38,7 +38,7 @@ from verosim.infer.sequences import hindered
 from verosim.models import Progress, silent, stage
 from verosim.relational import with_personal, with_sequences, with_totals
 from verosim.schema import Schema
-from verosim.sequences import Course
+from verosim.sequences import Course, cuts_of
 from verosim.synthesizer import Synthesizer, check_sizes, rare_values, split
 from verosim.table_model import Options
 from verosim.targets import beside, check_place, check_targets, numbered, put
@@ -299,7 +299,10 @@ def measured(
             rows = {"train": frame.height, "holdout": held[name].height, "synthetic": 0}
             tables[name] = TableReport(name, rows, seed, (), {}, (f"not measured: {error}",))
             continue
-        case = Case.of(frame, held[name], new[name], schema[name], seed=seed)
+        cuts = None
+        if schema[name].sequence is not None and synthesizer.database_ is None:
+            cuts = cuts_of(dataset[name], schema[name], synthesizer.options.holdout, seed)
+        case = Case.of(frame, held[name], new[name], schema[name], seed=seed, cuts=cuts)
         part = stage(progress, number / (len(train) + 1), (number + 1) / (len(train) + 1))
         tables[name] = measure(case, FULL if full else FIRST, part)
     if synthesizer.database_ is None or len(new) < len(train):
