@@ -90,8 +90,8 @@ def reshape(
     >>> wide = pl.DataFrame({"sensor": ["a", "b"], "2024-01": [1, 2], "2024-02": [1, None], "2024-03": [2, 3]})
     >>> reshape(wide).shape
     (5, 3)
-    >>> reshape(reshape(wide), "wide").equals(wide.rename(lambda n: n if n == "sensor" else f"{n}-01"))
-    True
+    >>> reshape(reshape(wide), "wide", key="sensor", time="time").columns
+    ['sensor', '2024-01-01', '2024-02-01', '2024-03-01']
     """
     if to not in SHAPES:
         raise ArgumentError(f"to: {did_you_mean(to, SHAPES)}")
@@ -303,8 +303,9 @@ def _lengthened(frame: pl.DataFrame, found: Form) -> pl.DataFrame:
     if not number:
         frame = frame.with_columns(pl.col(variables).cast(pl.String))
     rows = frame.with_row_index("its row")
-    out = rows.unpivot(variables, index=["its row", *same], variable_name=names[0], value_name=names[1])
-    return out.sort("its row", maintain_order=True).drop("its row").filter(pl.col(names[1]).is_not_null())
+    out = rows.unpivot(variables, index=["its row", *same], variable_name="its name", value_name="its value")
+    out = out.sort("its row", maintain_order=True).drop("its row").drop_nulls("its value")
+    return out.rename({"its name": names[0], "its value": names[1]})
 
 
 def _widened(frame: pl.DataFrame, found: Form) -> pl.DataFrame:
