@@ -14,8 +14,8 @@ LAYERS = [  # a package counts as one layer; inside it, modules may import each 
     "errors", "draws", "normal", "models", "schema", "keys", "forms", "timeline", "providers", "files", "infer",
     "frames", "expressions", "rules", "databases", "codec", "starting", "archive", "distinct", "table_model",
     "workers", "control", "faults", "sequences", "relational", "synthesizer", "recipe", "pages", "simulation",
-    "patients", "evaluation", "compat", "targets", "run", "generating", "augmenting", "comparing", "judging", "cli",
-    "web",
+    "patients", "evaluation", "compat", "targets", "reshaping", "run",
+    "generating", "augmenting", "comparing", "judging", "cli", "web",
 ]  # fmt: skip
 DOORS = {"__init__", "__main__"}  # of verosim itself: they may import everything
 UNSAFE = {"pickle", "cPickle", "_pickle", "dill", "cloudpickle", "joblib", "marshal", "shelve"}

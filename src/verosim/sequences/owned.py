@@ -133,12 +133,20 @@ class Owned:
         form = self.form
         assert form.cases is not None
         told = context.with_columns(pl.Series(LENGTH, lengths, pl.Int64)).select(form.given.names)
-        cases = form.cases.block(number, seed, given=told, first=first).with_columns(
-            pl.Series(KEY, np.arange(len(told)))
-        )
+        cases = self._timed(form.cases.block(number, seed, told.height, told, first))
+        cases = cases.with_columns(pl.Series(KEY, np.arange(cases.height)))
         frame, _ = form._advance(cases, first, seed, (number, 0), Asked(cases=cases, exact=True))
         known = frame.select(n for n in frame.columns if n in context.columns).get_columns()
         return self.reduction.restore(frame).with_columns(known)
+
+    def _timed(self, cases: pl.DataFrame) -> pl.DataFrame:
+        """A row a sequence, all with a time to begin at: where one follows from that of an owner who is unknown, and so
+        is missing, that of another sequence."""
+        clock, time = self.form.clock, sequence_of(self.form.table).time
+        if clock is None or time is None or not cases[time].null_count():
+            return cases
+        first = clock.series(np.array([self.form.first]))
+        return cases.with_columns(pl.col(time).forward_fill().backward_fill().fill_null(first[0]))
 
     def _broken(self, frame: pl.DataFrame, number: Ints, late: bool) -> Ints:
         """The numbers of the sequences of which a row breaks a rule. late: or comes after all that there was."""

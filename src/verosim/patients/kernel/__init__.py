@@ -95,14 +95,14 @@ class Kernel:
         return [engine.world.record.tables[name] for name in TABLES]
 
     def _ready(self, engine: Engine) -> Any:
-        """The arrays of a block: new ones where a table had to grow."""
+        """The arrays of a block: new ones where a table had to grow, here or since the kernel was left."""
         tables = self._tables(engine)
-        grown = engine is not self._engine
         for rows in tables:
-            before = rows.data
             rows.make_room(MORE)
-            grown |= rows.data is not before
-        if grown:
+        held = [getattr(self._arrays, name) for name in TABLES] if engine is self._engine else []
+        if not held or any(
+            rows.data is not data for rows, data in zip(tables, held, strict=True)
+        ):  # or grown in Python
             self._engine, self._arrays = engine, self._gathered(engine)
         self._arrays.sizes[:] = [rows.n for rows in tables]
         return self._arrays
