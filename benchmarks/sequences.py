@@ -277,10 +277,12 @@ def _peak() -> int:
 
 
 def missed(name: str, found: dict[str, Any]) -> list[str]:
-    """The bars that were not met."""
+    """The bars that were not met; of copying, what the report says is more than among unseen ones."""
     values = {bar: found.get(bar) for bar in BARS[name]}
     values = {bar: v[0] if isinstance(v, list) else v for bar, v in values.items()}
-    return [f"{bar} {v} (bar {BARS[name][bar]})" for bar, v in values.items() if v is None or v > BARS[name][bar]]
+    out = [f"{bar} {v} (bar {BARS[name][bar]})" for bar, v in values.items() if v is None or v > BARS[name][bar]]
+    copies = [f"{bar}, verdict" for bar in ("window copies", "nearest window", "copied sequences", "copied traces")]
+    return out + [f"{bar.removesuffix(', verdict')}: {found[bar]}" for bar in copies if bar in found]
 
 
 def main(arguments: list[str]) -> None:
