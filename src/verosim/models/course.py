@@ -76,12 +76,12 @@ class Course:
         within = np.diff(self.place_, prepend=self.place_[:1] - 2) == 1  # the row before is here too
         self.columns = Remembering.of(self.rows_, within)
         self.parts = self._parted(within)
-        led = np.asarray(self.parts.loads.any(1))
-        self.movement = Movement.free(led)
-        if led.any():  # some rows as they come show how steps differ from real ones
+        follows = np.asarray(self.parts.loads.any(1))
+        self.movement = Movement.free(follows)
+        if follows.any():  # some rows as they come show how steps differ from real ones
             rng = np.random.Generator(np.random.Philox(key=1))
             levels = _Drawing(self, rng, 0, None, 1.0).levels(min(len(self.parts.row), PRACTICE))[0]
-            self.movement = Movement.of(led, np.diff(levels, axis=0), self.parts.steps[self.place_])
+            self.movement = Movement.of(follows, np.diff(levels, axis=0), self.parts.steps[self.place_])
 
     def _parted(self, within: Array) -> _Parts:
         """The series by place, and what is learned of it."""

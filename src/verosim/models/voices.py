@@ -13,8 +13,7 @@ import numpy as np
 
 from verosim.models import Array, Floats
 
-SHARE: Final = 0.05  # of the variance: a component of less is not shared
-MOST: Final = 8  # components
+SHARE: Final = 0.02  # of the variance: a component of less is not shared
 TOGETHER: Final = 0.5  # correlation of steps, from which two columns are one voice
 NARROW: Final = 3.0  # steps: columns that tell each other so closely are one voice
 LIKE: Final = 0.85  # correlation of what is shared, some rows apart, down to which moments are much the same
@@ -39,15 +38,24 @@ class Shared:
         """z: (places, d) standardised columns, nil where no row is. smooth: rows; season: rows, 0 for none."""
         known = z[there]
         if not z.shape[1]:
-            nothing = np.zeros((len(z), 0))
-            return cls(np.zeros((0, 0)), nothing, nothing, np.zeros((0, 0)))
-        values, vectors = np.linalg.eigh(known.T @ known / max(len(known), 1))
-        count = max(1, min(MOST, int((values > SHARE * values.sum()).sum())))
-        axes = vectors[:, ::-1][:, :count]
+            return cls(np.zeros((0, 0)), z, z, np.zeros((0, 0)))
+        together = known.T @ known / max(len(known), 1)
+        follows = _told(together) >= TOLD
+        part = follows if follows.any() else np.ones(z.shape[1], bool)  # one that stands alone follows itself
+        values, vectors = np.linalg.eigh(together[np.ix_(part, part)])
+        count = max(1, int((values > SHARE * values.sum()).sum()))
+        axes = np.zeros((z.shape[1], count))
+        axes[part] = vectors[:, ::-1][:, :count]
         levels = smoothed(z @ axes, there, smooth)
         trend = smoothed(z @ axes, there, season / 2) if season else np.zeros_like(levels)
-        rest = ((known - (levels @ axes.T)[there]) ** 2).mean(0) if len(known) else np.ones(z.shape[1])
+        rest = ((known - (levels @ axes.T)[there]) ** 2).mean(0)
         return cls(axes, levels, trend, axes * (rest <= 1 - TOLD)[:, None])
+
+
+def _told(correlation: Floats) -> Floats:
+    """(d,) the share of each column's variance that the others tell (its squared multiple correlation)."""
+    inverse = np.linalg.inv(correlation + 1e-6 * np.eye(len(correlation)))
+    return np.asarray(1 - 1 / np.maximum(np.diag(inverse), 1.0))
 
 
 def smoothed(x: Floats, there: Array, width: float) -> Floats:

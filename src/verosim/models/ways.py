@@ -25,7 +25,7 @@ class Options:
     ahead: int = 36  # rows among which the best join is looked for
     local: int = 300  # rows about the same place that are looked at where there is no season
     guard: int = 24  # rows about the very place that are left out
-    tried: int = 48  # of them, at each join
+    tried: int = 48  # places near, of which a join is chosen
     seasons: int = 6  # before and after, where there is one
     near: int = 3  # the best joins, of which one is taken
     slope: float = 1.0  # how much the misfit of movements counts beside that of levels
