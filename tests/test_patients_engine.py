@@ -12,6 +12,7 @@ import pytest
 
 from verosim.errors import DataError, SchemaError
 from verosim.patients import Patients
+from verosim.patients.exports.block import Block
 from verosim.patients.module import library, parse
 from verosim.patients.names import NONE, coding
 from verosim.patients.plain import PlainLife, PlainPeople
@@ -621,6 +622,13 @@ def test_whoever_dies_stops_and_is_followed_by_another() -> None:
     assert len(rows(world, "observations", 1)) == 0
     assert {world.catalogue.codes.codings[c].code for c in world.people.cause[dead]} == {"6"}
     assert sorted(world.people.slot[world.lived & ~dead]) == list(range(100))
+
+
+def test_what_was_done_on_a_day_after_death_is_not_shown() -> None:
+    late, dies = states(("W", delay(5)), ("O", observe(1))), states(("V", delay(3)), ("D", {"type": "Death"}))
+    world = live({"a": late, "b": dies}, n=5, age=(1, 1))  # in the same week, so that a comes first
+    assert set(age(world, "observations", 1)) == {5 * DAY}
+    assert not len(Block(world, world.lived).rows("observations"))
 
 
 def test_a_death_to_come_leaves_no_delay_that_ends_after_it() -> None:

@@ -105,6 +105,7 @@ def test_people_have_names_of_their_sex_addresses_and_numbers() -> None:
     first = dict(zip(pack("en_US").cities.values, pack("en_US").postcodes.values, strict=True))
     assert all(code.startswith(first[city]) for code, city in people.select("zip", "city").iter_rows())
     assert set(people["marital"].drop_nulls()) <= {"S", "M", "D", "W"}
+    assert (people["birthplace"] == people["city"] + ", " + people["state"] + ", US").all()
 
 
 def test_children_grow_and_bmi_is_weight_over_height_squared() -> None:

@@ -12,7 +12,9 @@ import pytest
 
 import verosim as vs
 from verosim.errors import DataError, SchemaError
-from verosim.relational.courses import tells_next
+from verosim.infer.order import tells_next
+from verosim.relational.families import _cuts
+from verosim.sequences.keyed import TOGETHER
 
 STAGES = ["a", "b", "c"]
 Tables = dict[str, pl.DataFrame]
@@ -200,3 +202,41 @@ def test_tables_without_keys_between_them_are_each_looked_at() -> None:
     schema = vs.inspect(tables)
     assert schema["one"].sequence is not None
     assert schema["other"].sequence is None
+
+
+def test_rows_of_nobody_are_sequences_of_one_row() -> None:
+    tables = machines()
+    schema = vs.inspect(tables)
+    lost = (
+        tables["readings"]
+        .head(100)
+        .with_columns(
+            reading_id=pl.col("reading_id") + 10_000,
+            machine_id=pl.lit(9_999, dtype=pl.Int64),
+            worker_id=pl.lit(1, dtype=pl.Int64),
+        )
+    )
+    tables["readings"] = pl.concat([tables["readings"], lost.select(tables["readings"].columns)])
+    new = vs.fit(tables, schema, seed=1, orphans="null").sample()["readings"]
+    assert new.height == tables["readings"].height
+    assert abs(new["machine_id"].null_count() - 100) <= 1
+
+
+def test_families_are_parted_nowhere_and_rows_of_nobody_anywhere() -> None:
+    owners = np.concatenate([np.repeat([0, 1, 2], [TOGETHER - 1, TOGETHER + 5, 3]), np.full(2 * TOGETHER, -1)])
+    cuts = list(_cuts(owners, whole=True))
+    assert cuts[0] == (0, TOGETHER - 1)
+    assert cuts[1] == (TOGETHER - 1, 2 * TOGETHER + 4)
+    assert cuts[-1][1] == len(owners)
+    assert all(b - a <= TOGETHER for a, b in cuts[2:])
+
+
+def test_rows_that_their_parent_and_time_tell_apart() -> None:
+    tables = machines()
+    rng = np.random.default_rng(1)
+    level = pl.Series("level", np.cumsum(rng.normal(size=len(tables["readings"]))).round(1))
+    readings = tables["readings"].select("machine_id", "at", "stage").with_columns(level)
+    schema = vs.inspect({"machines": tables["machines"], "readings": readings})
+    keyed = schema.with_table(replace(schema["readings"], primary_key=("machine_id", "at")))
+    new = vs.fit({"machines": tables["machines"], "readings": readings}, keyed, seed=1).sample()["readings"]
+    assert not new.select("machine_id", "at").is_duplicated().any()

@@ -17,6 +17,7 @@ from verosim.keys import NONE, Ints
 from verosim.relational.context import given, of_owner, places, with_before
 from verosim.relational.learned import Learned
 from verosim.rules.parsing import types_of
+from verosim.sequences.keyed import TOGETHER
 from verosim.sequences.owned import Owned
 from verosim.table_model import TableModel
 
@@ -63,13 +64,16 @@ def bare(n: int) -> Iterator[pl.DataFrame]:
 
 
 def _cuts(owners: Ints, whole: bool = False) -> Iterator[tuple[int, int]]:
-    """Where blocks of at most BLOCK rows begin and end, between families where they fit. owners: (n,) side by side;
-    whole: no family is ever parted."""
-    first, n = 0, len(owners)
-    starts = np.append(np.flatnonzero(np.diff(owners, prepend=-9)), n)
+    """Where blocks of at most BLOCK rows begin and end, between families where they fit. owners: (n,) side by side.
+
+    whole: no family is parted, however large; blocks are larger, for sequences go on together, step by step.
+    """
+    first, n, size = 0, len(owners), TOGETHER if whole else BLOCK
+    new = np.diff(owners, prepend=-9) != 0
+    starts = np.append(np.flatnonzero(new | (owners < 0) if whole else new), n)
     while first < n:
-        fits = starts[np.searchsorted(starts, first + BLOCK, "right") - 1]
-        last = int(fits) if fits > first else min(first + BLOCK, n)
+        fits = starts[np.searchsorted(starts, first + size, "right") - 1]
+        last = int(fits) if fits > first else min(first + size, n)
         if whole and fits <= first:
             last = int(starts[np.searchsorted(starts, first, "right")])
         yield first, last

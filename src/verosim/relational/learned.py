@@ -274,7 +274,9 @@ class Learned:
             told, owners = self._told_of_owner(given), real.rows[owner.name][train]
             said = sequence_of(self.table)
             said = replace(said, statics=(*said.statics, *(self.labels[n] for n in self.steady if n in self.labels)))
-            self.model = Owned.fit(whole, table, said, owners, told, options, seed, frame.height, progress, people)
+            self.model = Owned.fit(
+                whole, table, said, owners, told, options, seed, frame.height, progress, people, self.distinct
+            )
             return
         self.model = TableModel.fit(whole, table, options, seed, frame.height, progress, given, people=people)
 

@@ -101,8 +101,8 @@ class Keyed:
         return timed
 
     def _people(self, runs: Runs) -> pl.Series:
-        """(n,) whom each row belongs to: its sequence."""
-        return pl.Series(runs.number)
+        """(n,) whom each row belongs to: its sequence; of few keys that stay, as those of sensors, each to itself."""
+        return pl.Series(runs.number if self.roster is None else np.arange(len(runs.number)))
 
     def _derived(self, cases: pl.DataFrame, happened: Happened, k: int) -> Derived:
         return Derived.of(cases, happened, self.table, k)
@@ -268,7 +268,10 @@ class Keyed:
         models = [self.cases, self.parts.still, self.parts.moved, *acts]
         out = [note for model in models if model is not None for note in model.notes]
         if self.roster is not None:
-            out.append(f"the {self.roster.height:,} keys stay as they are, with what is the same in each")
+            out.append(
+                f"the {self.roster.height:,} keys stay as they are, with what is the same in each; they are drawn "
+                "apart, so where they move together, make a column of each"
+            )
         return out
 
     def explain(self) -> dict[str, str]:

@@ -64,18 +64,21 @@ class _Told(Keyed):
 
 
 class Owned:
-    """One table of such sequences, learned; it stands where a `TableModel` does."""
+    """One table of such sequences, learned; it stands where a `TableModel` does.
 
-    effects: tuple[str, ...] = ()
+    distinct: columns by which the rows of one sequence are told apart, as by the time in the key (account, time).
+    """
 
-    def __init__(self, table: Table, rows: int, form: _Told, reduction: Reduction) -> None:
-        self.table, self.rows, self.form, self.reduction = table, rows, form, reduction
+    def __init__(
+        self, table: Table, rows: int, form: _Told, reduction: Reduction, distinct: Sequence[str] = ()
+    ) -> None:
+        self.table, self.rows, self.form, self.reduction, self.distinct = table, rows, form, reduction, distinct
         self.row_rules: tuple[Rule, ...] = reduction.remaining
 
     @classmethod
     def fit(
         cls, frame: pl.DataFrame, table: Table, order: Ordered, owners: Ints, given: Given, options: Options, seed: int,
-        real_rows: int, progress: Progress, people: pl.Series,
+        real_rows: int, progress: Progress, people: pl.Series, distinct: Sequence[str] = (),
     ) -> Self:  # fmt: skip
         """frame: rows (n,) of the table's columns, and of those given. order: the time of the rows, and what stays the
         same in a sequence. owners: (n,) whose each is, below 0 for nobody's. given: what is known of the owner of each
@@ -96,7 +99,7 @@ class Owned:
         runs = Runs.of(parts.with_columns(key, *given.frame.get_columns()).select(form_table.names), form_table)
         form.sequences = int(runs.new.sum())
         form._learn(runs, runs, replace(options, unit=None), seed, progress)
-        return cls(table, real_rows, form, reduction)
+        return cls(table, real_rows, form, reduction, distinct)
 
     @property
     def notes(self) -> list[str]:
@@ -133,19 +136,34 @@ class Owned:
         form = self.form
         assert form.cases is not None
         told = context.with_columns(pl.Series(LENGTH, lengths, pl.Int64)).select(form.given.names)
-        cases = form.cases.block(number, seed, given=told, first=first).with_columns(
-            pl.Series(KEY, np.arange(len(told)))
-        )
+        cases = self._timed(form.cases.block(number, seed, told.height, told, first))
+        cases = cases.with_columns(pl.Series(KEY, np.arange(cases.height)))
         frame, _ = form._advance(cases, first, seed, (number, 0), Asked(cases=cases, exact=True))
         known = frame.select(n for n in frame.columns if n in context.columns).get_columns()
         return self.reduction.restore(frame).with_columns(known)
+
+    def _timed(self, cases: pl.DataFrame) -> pl.DataFrame:
+        """A row a sequence, all with a time to begin at: where one follows from that of an owner who is unknown, and so
+        is missing, that of another sequence."""
+        clock, time = self.form.clock, sequence_of(self.form.table).time
+        if clock is None or time is None or not cases[time].null_count():
+            return cases
+        first = clock.series(np.array([self.form.first]))
+        return cases.with_columns(pl.col(time).forward_fill().backward_fill().fill_null(first[0]))
 
     def _broken(self, frame: pl.DataFrame, number: Ints, late: bool) -> Ints:
         """The numbers of the sequences of which a row breaks a rule. late: or comes after all that there was."""
         wrong = self._late(frame) if late else np.zeros(frame.height, bool)
         for rule in self.row_rules:
             wrong |= ~rule.check(frame).fill_null(True).to_numpy()
-        return np.unique(number[wrong])
+        return np.unique(number[wrong | self._again(frame, number)])
+
+    def _again(self, frame: pl.DataFrame, number: Ints) -> Array:
+        """(n,) whether a row has what tells it apart from one before it in its sequence."""
+        if not self.distinct:
+            return np.zeros(frame.height, bool)
+        keys = frame.select(pl.Series(KEY, number), *self.distinct)
+        return ~keys.select(pl.struct(pl.all()).is_first_distinct()).to_series().to_numpy()
 
     def _late(self, frame: pl.DataFrame) -> Array:
         clock, time = self.form.clock, sequence_of(self.form.table).time
@@ -160,8 +178,10 @@ class Owned:
             ticks = _earlier(clock.ticks(frame[time]), number, self.form.end, clock.grid is not None)
             earlier = frame.with_columns(clock.series(ticks).alias(time))
             frame = frame if len(self._broken(earlier, number, late=False)) else earlier
-        for rule in self.row_rules:
-            if n := rule.count(frame):
+        broken = {str(rule): rule.count(frame) for rule in self.row_rules}
+        broken |= {f"unique {', '.join(self.distinct)} within a sequence": int(self._again(frame, number).sum())}
+        for rule, n in broken.items():
+            if n:
                 raise RuleError(
                     f"table {self.table.name!r}: the rule `{rule}` cannot be held in sequences: {n:,} of "
                     f"{frame.height:,} rows still break it after {TRIES} tries. Loosen it, or take the `sequence` out "
@@ -174,14 +194,15 @@ class Owned:
     def state(self) -> State:
         form, arrays = self.form.state()
         tables = {"form": self.form.table, "given": self.form.given}
-        meta = {name: Schema().with_table(table).to_dict() for name, table in tables.items()}
-        return {"sequences": form, "tables": meta, "rows": self.rows, "reduction": self.reduction.to_dict()}, arrays
+        meta: dict[str, Any] = {name: Schema().with_table(table).to_dict() for name, table in tables.items()}
+        meta |= {"rows": self.rows, "reduction": self.reduction.to_dict(), "distinct": list(self.distinct)}
+        return {**meta, "sequences": form}, arrays
 
     @classmethod
     def restore(cls, engine: str, meta: Mapping[str, Any], arrays: Mapping[str, Array]) -> Self:
         """What `state` gave, checked. Raises ModelFileError."""
         reduction = Reduction.from_dict(meta["reduction"])
-        table, given = (next(iter(Schema.from_dict(meta["tables"][n]).values())) for n in ("form", "given"))
+        table, given = (next(iter(Schema.from_dict(meta[n]).values())) for n in ("form", "given"))
         form = _Told.restore(engine, table, meta["sequences"], arrays)
         form.given = given
         known = form.cases.known.table.names if form.cases is not None and form.cases.known else []
@@ -189,7 +210,7 @@ class Owned:
             raise ModelFileError(
                 f"the parts of the sequences of table {reduction.original.name!r} do not fit each other."
             )
-        return cls(reduction.original, int(meta["rows"]), form, reduction)
+        return cls(reduction.original, int(meta["rows"]), form, reduction, [str(n) for n in meta["distinct"]])
 
 
 def _check(table: Table, rules: Sequence[Rule]) -> None:

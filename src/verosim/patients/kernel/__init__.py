@@ -96,16 +96,15 @@ class Kernel:
         return [engine.world.record.tables[name] for name in TABLES]
 
     def _ready(self, engine: Engine) -> None:
-        """Have the arrays of a block at hand: new ones where a table had to grow."""
+        """Have the arrays of a block at hand: new ones where one had to grow, here or since the kernel was left."""
         from verosim.patients.kernel.compiled import referring
 
         tables = self._tables(engine)
-        grown = engine is not self._engine or self._arrays.visits is not engine.world.visits
         for rows in tables:
-            before = rows.data
             rows.make_room(MORE)
-            grown |= rows.data is not before
-        if grown:
+        now = [*(rows.data for rows in tables), engine.world.visits]
+        held = [getattr(self._arrays, name) for name in (*TABLES, "visits")] if engine is self._engine else []
+        if not held or any(one is not other for one, other in zip(now, held, strict=True)):
             self._engine, self._arrays = engine, self._gathered(engine)
             self._reference = referring(self._arrays)
         self._arrays.sizes[:] = [rows.n for rows in tables]
