@@ -71,13 +71,14 @@ class Engine:
 
     # --------------------------------------------------------------------------------------------- births
 
-    def admit(self, slot: Array, attempt: Array, spare: Array) -> None:
+    def admit(self, slot: Array, attempt: Array, spare: Array | None = None) -> None:
         """Let new patients be born. spare (k,): whose states are counted apart, for they may prove needless."""
         world, people = self.world, self.world.people
         patients = np.arange(self.used, self.used + len(slot))
         self.used += len(slot)
         people.admit(patients, slot, attempt)
-        self._tally(patients[spare])
+        if spare is not None:
+            self._tally(patients[spare])
         self.plan.life.demographics.born(people, world.attributes, patients)
         world.state.reshape(-1, world.modules)[patients] = self._starts
         world.wake[patients] = 0
