@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 OWN: Final = Path(__file__).parent / "library"  # the modules that come with verosim
 BLOCK: Final = 10_000  # patients that live together: many wait at the same states, and memory is bounded
-SPARE: Final = 1.6  # rows a patient asked for: whoever dies is followed by another
+SPARE: Final = 2  # rows a patient asked for: whoever dies is followed by another
 YEAR: Final = 365 * DAY
 # An end before the first date would tell of people without anything that modules know of; so late as the last, some of
 # the dates on the way there would be more than files can hold.

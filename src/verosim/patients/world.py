@@ -80,7 +80,9 @@ class World:
         self.visit_hooks: list[VisitHook] = []
         self.lived = np.zeros(rows, bool)  # rows that somebody lived in
         self.extra: dict[str, pl.DataFrame] = {}  # what finishers add: people, organizations, claims ...
-        self.visits = np.zeros(len(plan.states), np.int64)  # how often each state was entered
+        # how often each state was entered: by all; by each whose life may prove needless
+        self.visits: Array = np.zeros((1, len(plan.states)), np.int64)
+        self.tally = np.zeros(rows, np.int32)  # in which row of `visits` each is counted
         self._inner = np.arange(modules)
         for attribute in plan.watchers:
             self.attributes.watched[attribute] = True

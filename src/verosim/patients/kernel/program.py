@@ -181,7 +181,7 @@ class Program:
         drawn = {str(s.spec.get("vital_sign")) for s in states if s.spec["type"] == "VitalSign"}
         self.drawn = {plan.signs[name] for name in drawn if name in plan.signs}  # signs that modules set
         self.signs = np.zeros((len(states), len(plan.signs)), bool)  # that must be read before a state is done
-        self.asks = np.zeros(len(states), bool)  # whether that is so always: its transition looks at one
+        self.asks = np.zeros(len(states), bool)  # whether its transition looks at one
         self.yes, self.no = self.graph.goal(1), self.graph.goal(0)
         self.visits = plan.slot.get("Encounter", NONE)
         self.does = np.zeros(len(states), np.int64)
@@ -215,13 +215,13 @@ class Program:
     def _read(self, state: State, seen: set[int]) -> set[int]:
         """The signs that are to be read before a state is done. seen: those that it observes, or waits for."""
         signs = self.graph.signs
-        if signs & self.drawn or (signs and not isinstance(state, Simple | Observation | Children)):
+        if signs & self.drawn or (signs and not isinstance(state, Simple | Delay | Observation | Children)):
             raise Formless
         return signs
 
     def _link(self) -> Array:
         """(states,) bool: whether one only looks. What others read that may follow at once is read before the first."""
-        looks = (self.does >= acts.OBSERVATION) | self.asks
+        looks = (self.does >= acts.OBSERVATION) | (self.asks & (self.does == acts.SIMPLE))
         after = {}
         for state in self.plan.states:
             if looks[state.number]:
