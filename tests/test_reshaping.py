@@ -100,3 +100,9 @@ def test_the_command_reshapes_files(tmp_path: Path) -> None:
     again = ["--to", "wide", "--key", "shop", "--time", "time", "-o", str(tmp_path / "again.csv")]
     assert run(app, ["reshape", str(tmp_path / "rows.csv"), *again]).exit_code == 0
     assert pl.read_csv(tmp_path / "again.csv").equals(pl.read_csv(tmp_path / "wide.csv"))
+
+
+def test_few_rows_are_told_apart_by_key_and_time() -> None:
+    rows = pl.DataFrame({"store": ["A", "A", "B", "B"], "month": [1, 2, 1, 2], "sold": [5, 6, 7, 8]})
+    wide = vs.reshape(rows, "wide")
+    assert (wide.columns, wide.rows()) == (["store", "sold_1", "sold_2"], [("A", 5, 6), ("B", 7, 8)])

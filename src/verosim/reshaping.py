@@ -200,30 +200,37 @@ def _unit(name: str) -> str | None:
 
 
 def _long_form(frame: pl.DataFrame, told: Form) -> Form:
-    """Values by variable: the time is a column of times, the key what tells apart values of one time."""
+    """Values by variable, at a time and perhaps of a key."""
     if not (told.variable and told.value):
         raise ArgumentError("of long data both columns are wanted: `variable` and `value`.")
+    return replace(_told_apart(frame, told), shape=LONG)
+
+
+def _keyed(frame: pl.DataFrame, found: Form) -> Form:
+    """Key and time of rows, as they are said, or found as those of sequences, or seen by what tells rows apart."""
+    if found.key and found.time:
+        return found
+    if said := infer({"table": frame})["table"].sequence:
+        found = replace(found, key=found.key or said.key, time=found.time or said.time)
+    found = found if found.time else _told_apart(frame, found)
+    if found.time is None:
+        raise ArgumentError("which columns are the key and the time is not found: say `key` and `time`.")
+    return found
+
+
+def _told_apart(frame: pl.DataFrame, told: Form) -> Form:
+    """The time is a column of times, the key what tells apart rows of one time (and variable)."""
     kinds = {c.name: c.kind for c in infer({"table": frame})["table"].columns}
     others = [n for n in frame.columns if n not in (told.variable, told.value, told.key)]
     time = told.time or next((n for n in others if kinds[n] in ("date", "datetime")), None)
     time = time or next((n for n in others if n.lower() in _UNITS), None)
-    unique = not time or not frame.select(time, told.variable).is_duplicated().any()
-    key = told.key
-    if key is None and not unique and time:
-        apart = (n for n in others if n != time and not frame.select(n, time, told.variable).is_duplicated().any())
-        key = next(apart, None) or next((n for n in others if n != time), None)
-    return replace(told, shape=LONG, key=key, time=time)
-
-
-def _keyed(frame: pl.DataFrame, found: Form) -> Form:
-    """Key and time of rows, as they are said, or found as those of sequences."""
-    if found.key and found.time:
-        return found
-    said = infer({"table": frame})["table"].sequence
-    key, time = found.key or (said.key if said else None), found.time or (said.time if said else None)
-    if time is None or (key is None and not (said and said.time)):
-        raise ArgumentError("which columns are the key and the time is not found: say `key` and `time`.")
-    return replace(found, key=key, time=time)
+    if time is None or told.key:
+        return replace(told, time=time)
+    at, others = [n for n in (time, told.variable) if n], [n for n in others if n != time]
+    if not frame.select(at).is_duplicated().any():
+        return replace(told, time=time)
+    apart = (n for n in others if not frame.select(n, *at).is_duplicated().any())
+    return replace(told, time=time, key=next(apart, None) or next(iter(others), None))
 
 
 # ------------------------------------------------------------------------------------------------- to rows

@@ -37,4 +37,5 @@ def reshape(
     found = brought(frame, to, key=key, time=time, variable=variable, value=value)
     targets.put({name: found}, out, None)
     if not quiet:
-        printer(out)(f"wrote {shown(out)}: {found.height:,} rows, {found.width} columns")
+        same = ", as they were" if found.equals(frame) else ""
+        printer(out)(f"wrote {shown(out)}: {found.height:,} rows, {found.width} columns{same}")

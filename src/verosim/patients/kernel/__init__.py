@@ -104,7 +104,7 @@ class Kernel:
             rows.make_room(MORE)
         now = [*(rows.data for rows in tables), engine.world.visits]
         held = [getattr(self._arrays, name) for name in (*TABLES, "visits")] if engine is self._engine else []
-        if not held or any(one is not other for one, other in zip(now, held, strict=True)):
+        if not held or any(new is not old for new, old in zip(now, held, strict=True)):
             self._engine, self._arrays = engine, self._gathered(engine)
             self._reference = referring(self._arrays)
         self._arrays.sizes[:] = [rows.n for rows in tables]
