@@ -9,6 +9,7 @@ Each set is written into the file of the day, beside those measured before. `lon
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import sys
@@ -286,14 +287,16 @@ def missed(name: str, found: dict[str, Any]) -> list[str]:
 
 
 def main(arguments: list[str]) -> None:
-    quick = "--quick" in arguments
-    model = next((a.removeprefix("--model=") for a in arguments if a.startswith("--model=")), "auto")
-    names = [a for a in arguments if not a.startswith("--")] or list(BARS)
-    for name in names:
-        found = judge(name, quick, model)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("names", nargs="*", choices=list(BARS), default=list(BARS))
+    parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--model", default="auto")
+    told = parser.parse_args(arguments)
+    for name in told.names:
+        found = judge(name, told.quick, told.model)
         found["missed"] = missed(name, found)
         print(name, json.dumps(found, indent=1), flush=True)
-        if not quick:
+        if not told.quick:
             keep(name, found)
 
 
