@@ -13,9 +13,9 @@ SRC = Path(__file__).parents[1] / "src" / "verosim"
 LAYERS = [  # a package counts as one layer; inside it, modules may import each other
     "errors", "draws", "normal", "models", "schema", "keys", "forms", "timeline", "providers", "files", "infer",
     "frames", "expressions", "rules", "databases", "codec", "starting", "archive", "distinct", "table_model",
-    "workers", "control", "relational", "faults", "sequences", "synthesizer", "recipe", "pages", "simulation",
-    "patients", "evaluation", "compat", "targets", "run", "generating", "augmenting", "comparing", "judging", "cli",
-    "web",
+    "workers", "control", "faults", "sequences", "relational", "synthesizer", "recipe", "pages", "simulation",
+    "patients", "evaluation", "compat", "targets", "reshaping", "run",
+    "generating", "augmenting", "comparing", "judging", "cli", "web",
 ]  # fmt: skip
 DOORS = {"__init__", "__main__"}  # of verosim itself: they may import everything
 UNSAFE = {"pickle", "cPickle", "_pickle", "dill", "cloudpickle", "joblib", "marshal", "shelve"}
@@ -24,7 +24,7 @@ HEAVY = {"pandas", "pyarrow", "sqlalchemy", "torch"}  # optional: `import verosi
 # of models/: what works without PyTorch; the others are loaded when a network is asked for, and may import it at once
 LIGHT = {
     "__init__", "auto", "boost", "chain", "copula", "course", "experts", "features", "independent", "judge", "marginal",
-    "markov", "network", "plan", "recurrent", "tokens", "trees",
+    "markov", "movement", "network", "plan", "recurrent", "remembering", "tokens", "trees", "voices", "ways",
 }  # fmt: skip
 # of databases/: what works without SQLAlchemy; the others are loaded to open a database
 CLOSED = {"__init__", "places", "structure"}

@@ -8,8 +8,10 @@ from pathlib import Path
 import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
+from typer.testing import CliRunner
 
 from verosim import files
+from verosim.cli import app
 from verosim.errors import DataError, FileError
 
 FRAME = pl.DataFrame({"id": [1, 2, 3, 4], "x": [0.5, None, 2.5, 3.5]})
@@ -69,3 +71,36 @@ def test_a_key_that_also_stands_in_the_files(tmp_path: Path) -> None:
     (tmp_path / "t" / "id=1").rename(tmp_path / "t" / "id=7")
     with pytest.raises(DataError, match=r"'7' by the folder of id=7.*, but '1' in it"):
         files.read(tmp_path / "t")
+
+
+def test_rows_are_written_into_folders_of_their_keys(tmp_path: Path) -> None:
+    whole = FRAME.with_columns(
+        day=pl.Series([date(2024, 1, 1), date(2024, 1, 1), date(2024, 1, 2), None]),
+        code=pl.Series(["01", "02", "a/b", "é"]),
+    )  # fmt: skip
+    files.write(iter([whole[:1], whole[1:]]), tmp_path / "new" / "{day}" / "{code}", table="sales")
+    assert (tmp_path / "new" / "day=2024-01-01" / "code=01" / "part-0.parquet").exists()
+    source = files.read(tmp_path / "new")
+    assert_frame_equal(source.dataset["new"].sort("id"), whole)
+    files.write(source.dataset, tmp_path / "again", source.layout)
+    assert_frame_equal(files.read(tmp_path / "again").dataset["again"].sort("id"), whole)
+
+
+def test_parts_go_into_a_folder_of_their_own_whole_or_not_at_all(tmp_path: Path) -> None:
+    (tmp_path / "old").mkdir()
+    (tmp_path / "old" / "rows.csv").touch()
+    with pytest.raises(FileError, match="is not empty"):
+        files.check_writable(tmp_path / "old" / "{id}")
+    with pytest.raises(DataError, match="did you mean 'id'"):
+        files.write(FRAME, tmp_path / "new" / "{idd}", table="t")
+    assert not (tmp_path / "new").exists()
+
+
+def test_the_command_writes_parts(tmp_path: Path) -> None:
+    pl.DataFrame({"shop": ["a", "b"] * 60, "sold": range(120)}).write_csv(tmp_path / "sales.csv")
+    out = str(tmp_path / "new" / "{shop}")
+    done = CliRunner().invoke(app, ["synth", str(tmp_path / "sales.csv"), "--model", "independent", "--out", out])
+    assert done.exit_code == 0, done.output
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["new", "sales.csv", "sales.report.html"]
+    assert {p.name for p in (tmp_path / "new").iterdir()} == {"shop=a", "shop=b"}
+    assert files.read(tmp_path / "new").dataset["new"].height == 120

@@ -12,7 +12,9 @@ import pytest
 
 from verosim.errors import DataError, SchemaError
 from verosim.patients import Patients
+from verosim.patients.exports.block import Block
 from verosim.patients.module import library, parse
+from verosim.patients.names import NONE, coding
 from verosim.patients.plain import PlainLife, PlainPeople
 from verosim.patients.population import DAY, FLAG, NUMBER, TEXT, WEEK
 from verosim.patients.record import OPEN, PANEL
@@ -382,6 +384,26 @@ def test_what_is_active_goes_on_and_ends_by_state_attribute_or_code() -> None:
     assert set(world.record["conditions"]["stop"][rows(world, "conditions", 3)]) == {OPEN}  # it is called B by now
 
 
+def test_a_state_is_a_reason_while_what_it_began_goes_on_or_if_it_never_began() -> None:
+    operate = {"type": "Procedure", "reason": "A"}
+    world = live(
+        states(
+            ("A", {"type": "ConditionOnset", "codes": [code(3)], "target_encounter": "E"}),
+            ("E", encounter(8, reason="A")),  # finds it, and is for it
+            ("P", {"type": "CarePlanStart", "codes": [code(4)], "reason": "A"}),
+            ("X", END),
+            ("Y", {"type": "ConditionEnd", "condition_onset": "A"}),
+            ("Q", operate | {"codes": [code(5)]}),
+            ("R", operate | {"codes": [code(6)], "reason": "Never"}),
+            Never={"type": "ConditionOnset", "codes": [code(9)], "direct_transition": "Terminal"},
+        )
+    )
+    codes = {number: world.catalogue.codes(coding(code(number))) for number in (3, 9)}
+    found = {n: set(world.record[table]["reason"][rows(world, table, n)])
+             for table, n in (("encounters", 8), ("careplans", 4), ("procedures", 5), ("procedures", 6))}  # fmt: skip
+    assert found == {8: {codes[3]}, 4: {codes[3]}, 5: {NONE}, 6: {codes[9]}}
+
+
 def test_chronic_medication_is_renewed_at_check_ups_once_a_year() -> None:
     order = {"type": "MedicationOrder", "codes": [code(4)], "chronic": True}
     share = {"type": "Encounter", "wellness": True}
@@ -600,6 +622,13 @@ def test_whoever_dies_stops_and_is_followed_by_another() -> None:
     assert len(rows(world, "observations", 1)) == 0
     assert {world.catalogue.codes.codings[c].code for c in world.people.cause[dead]} == {"6"}
     assert sorted(world.people.slot[world.lived & ~dead]) == list(range(100))
+
+
+def test_what_was_done_on_a_day_after_death_is_not_shown() -> None:
+    late, dies = states(("W", delay(5)), ("O", observe(1))), states(("V", delay(3)), ("D", {"type": "Death"}))
+    world = live({"a": late, "b": dies}, n=5, age=(1, 1))  # in the same week, so that a comes first
+    assert set(age(world, "observations", 1)) == {5 * DAY}
+    assert not len(Block(world, world.lived).rows("observations"))
 
 
 def test_a_death_to_come_leaves_no_delay_that_ends_after_it() -> None:

@@ -187,16 +187,16 @@ def test_running_sums_begin_anew_with_each_group() -> None:
 
 
 def test_the_schedule_of_a_child() -> None:
-    hepb = next(v for v in vaccines.schedule(OWN) if v.name == "hepb")
-    given, got = np.array([0]), []
+    hepb, flu = (next(v for v in vaccines.schedule(OWN) if v.name == name) for name in ("hepb", "influenza"))
+    doses, none = vaccines.Doses([hepb, flu]), np.zeros((2, 1), np.int64)
+    given, got = none, []
     for month in (0, 1, 2, 4, 6, 9):
-        dose = hepb.due(given, np.array([month]), np.array([2020]))
+        dose = doses.due(given, np.array([month]), np.array([2020]))
         given = np.maximum(given, dose)
-        got.append(int(dose[0]))
+        got.append(int(dose[0, 0]))
     assert got == [1, 2, 0, 0, 3, 0]
-    assert hepb.due(np.array([0]), np.array([0]), np.array([1970])).tolist() == [0]  # not yet invented
-    flu = next(v for v in vaccines.schedule(OWN) if v.name == "influenza")
-    assert flu.due(np.array([0]), np.array([480]), np.array([2020]))[0] == 37  # doses of the last four years count
+    assert doses.due(none, np.array([0]), np.array([1970]))[0].tolist() == [0]  # not yet invented
+    assert doses.due(none, np.array([480]), np.array([2020]))[1, 0] == 37  # doses of the last four years count
 
 
 def test_calendar_months() -> None:

@@ -14,7 +14,7 @@ import polars as pl
 import pytest
 
 import verosim as vs
-from verosim.patients import module, visits
+from verosim.patients import Patients, module, visits
 from verosim.patients.engine import Engine
 from verosim.patients.life import Life
 from verosim.patients.life.mortality import years_to_live
@@ -105,6 +105,7 @@ def test_people_have_names_of_their_sex_addresses_and_numbers() -> None:
     first = dict(zip(pack("en_US").cities.values, pack("en_US").postcodes.values, strict=True))
     assert all(code.startswith(first[city]) for code, city in people.select("zip", "city").iter_rows())
     assert set(people["marital"].drop_nulls()) <= {"S", "M", "D", "W"}
+    assert (people["birthplace"] == people["city"] + ", " + people["state"] + ", US").all()
 
 
 def test_children_grow_and_bmi_is_weight_over_height_squared() -> None:
@@ -229,6 +230,12 @@ def test_people_who_cannot_be_are_named_by_column_and_row() -> None:
         Life(Path("/nowhere"), end=END)
     with pytest.raises(vs.ArgumentError, match="3 patients are asked, and 1 are given"):
         live({"check_ups": CHECK_UPS}, n=3, people=pl.DataFrame({"sex": ["F"]}))
+
+
+@pytest.mark.parametrize("end", ["1850-01-01", "2200-01-01", "", "NaT", "soon"])
+def test_an_end_that_cannot_be_is_refused(end: str) -> None:
+    with pytest.raises(vs.ArgumentError, match="end: a date"):
+        Patients(only=["asthma"], end=end)
 
 
 def test_weight_management_takes_weight_off_and_some_of_it_for_good() -> None:

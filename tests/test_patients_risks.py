@@ -59,3 +59,15 @@ def test_friedewald_and_the_part_of_a_risk() -> None:
     assert risks.ldl(one(200), one(50), one(150)) == pytest.approx([120.0])
     weekly = risks.within(one(0.2), 7 / 3652.5)
     assert 1 - (1 - weekly) ** (3652.5 / 7) == pytest.approx([0.2])
+
+
+def test_a_risk_is_the_same_for_one_as_among_many() -> None:
+    random = np.random.Generator(np.random.Philox(4))
+    n = 200
+    numbers = [random.uniform(low, high, n) for low, high in ((40, 79), (130, 300), (20, 90), (90, 190))]
+    flags = [random.random(n) < 0.5 for _ in range(5)]
+    age, total, hdl, systolic = numbers
+    female, black, treated, smoker, diabetes = flags
+    given = (age, female, black, total, hdl, systolic, treated, smoker, diabetes)
+    alone = [risks.ascvd(*(x[i : i + 1] for x in given))[0] for i in range(n)]
+    assert np.array_equal(risks.ascvd(*given), alone)

@@ -13,7 +13,8 @@ import pytest
 
 import verosim as vs
 from verosim.models.markov import Markov
-from verosim.sequences import held_out
+from verosim.models.voices import smoothed
+from verosim.sequences import cuts_of, held_out
 from verosim.timeline import Grid, step_of
 
 SHARED = Path(__file__).parents[2] / "shared" / "data" / "sequential"
@@ -200,6 +201,38 @@ def test_stretches_of_time_are_held_out() -> None:
     beside = np.flatnonzero(np.diff((away == 1).astype(int)))
     assert len(beside) >= 2
     assert (away == -1).any()
+
+
+def test_what_is_held_out_of_the_middle_cuts_a_series_without_times() -> None:
+    frame = series().drop("at")
+    (table,) = said(frame).values()
+    away, cuts = held_out(frame, table, 0.2, 0), cuts_of(frame, table, 0.2, 0)
+    for role, mark in (("train", 0), ("holdout", 1)):
+        rows = np.flatnonzero(away == mark)
+        assert np.array_equal(
+            np.flatnonzero(cuts[role]), [i for i, r in enumerate(rows) if i == 0 or rows[i - 1] != r - 1]
+        )
+
+
+def test_a_series_of_noise_alone_is_drawn_row_by_row() -> None:
+    rng = np.random.default_rng(0)
+    schema = said(frame := pl.DataFrame({"x": rng.random(300), "n": rng.integers(0, 9, 300)}))
+    drawn = vs.fit(frame, schema=schema).sample()
+    assert drawn["x"].mean() == pytest.approx(0.5, abs=0.1)
+    assert drawn["x"].n_unique() > 100
+
+
+def test_columns_that_follow_each_other_still_do_so_in_new_windows() -> None:
+    """Five sensors of one slow wave, each with noise of its own; a season, and no column of times."""
+    rng, hours, n = np.random.default_rng(0), np.arange(2000), 2000
+    slow = smoothed(rng.normal(size=(n, 1)), np.ones(n, bool), 30.0)[:, 0] * 10 + np.sin(hours / 24 * 2 * np.pi)
+    own = smoothed(rng.normal(size=(n, 5)), np.ones(n, bool), 3.0)
+    frame = pl.DataFrame({f"s{k}": slow + own[:, k] for k in range(5)})
+    drawn = vs.fit(frame, schema=said(frame)).sample().to_numpy()
+    real = frame.to_numpy()
+    assert np.abs(np.corrcoef(drawn.T) - np.corrcoef(real.T)).max() < 0.1
+    assert np.diff(drawn, axis=0).std() == pytest.approx(np.diff(real, axis=0).std(), rel=0.15)
+    assert not (np.diff(drawn, axis=0)[:, None, 0] == np.diff(real, axis=0)[None, :, 0]).any(1).all()
 
 
 def test_gaps_missing_values_and_constants_stay() -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pytest
 
-from verosim.errors import ArgumentError, SchemaError, VerosimError
+from verosim.errors import ArgumentError, DataError, SchemaError, VerosimError
 from verosim.simulation import ENGINES, Scenario
 
 GOOD = "sources: {a: {every: 1}}\nstations:\n  desk: {servers: 1, service: 0.5"
@@ -151,3 +153,30 @@ def test_schema_errors_of_steps() -> None:
     ):
         with pytest.raises(SchemaError, match=said):
             Scenario.parse(text)
+
+
+def test_nobody_ever_coming_and_more_than_memory_holds_are_refused() -> None:
+    stations = {"desk": {"servers": 1, "service": 2}}
+    empty = {"sources": {"a": {"rate": 0.5, "batch": 0}}, "stations": stations}
+    with pytest.raises(DataError, match="batches with nobody in them"):
+        Scenario(empty).run(10)
+    assert Scenario({**empty, "until": 60}).run().cases.is_empty()
+    with pytest.raises(ArgumentError, match="at most 100,000,000 are held in memory"):
+        Scenario({"sources": {"a": {"every": 3}}, "stations": stations}).run(10**12)
+
+
+def test_intervals_end_where_indicators_do() -> None:
+    scenario = {"sources": {"a": {"every": {"exponential": 3}}}, "stations": {"desk": {"servers": 1, "service": 1}}}
+    found = Scenario(scenario).run(300).indicators
+    assert found["low"].min() == 0
+    assert found.filter(pl.col("indicator").is_in(["served", "utilisation", "waiting_share"]))["high"].max() == 1
+
+
+def test_series_go_by_round_steps_or_those_asked_for() -> None:
+    found = Scenario({"sources": {"a": {"every": 3}}, "stations": {"desk": {"servers": 1, "service": 2}}}).run(1_000)
+    times = found.series()["time"]
+    assert times[1] - times[0] == dt.timedelta(minutes=10)  # of 3,002 minutes in 500 parts: 6, so 10
+    assert found.series(1_000)["waiting"].len() == 4
+    for every in (0, -1, float("nan"), 1e-9):
+        with pytest.raises(ArgumentError, match="a step over 0 was wanted"):
+            found.series(every)

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from verosim.judging import evaluate
     from verosim.patients import Patients
     from verosim.recipe import Recipe
+    from verosim.reshaping import reshape
     from verosim.run import fit, inspect, load, synth
     from verosim.schema import Column, ForeignKey, Schema, Sequence, Table
     from verosim.sequences import Anomaly, Course
@@ -58,6 +59,7 @@ _LAZY = {  # imported when first asked for: `import verosim` is quick
     "Patients": "verosim.patients",
     "Recipe": "verosim.recipe",
     "Report": "verosim.evaluation",
+    "reshape": "verosim.reshaping",
     **dict.fromkeys(("Column", "ForeignKey", "Schema", "Sequence", "Table"), "verosim.schema"),
     **dict.fromkeys(("Scenario", "Simulated", "simulate"), "verosim.simulation"),
     "Recorder": "verosim.simulation.processes",
@@ -103,6 +105,7 @@ __all__ = [
     "generate",
     "inspect",
     "load",
+    "reshape",
     "simulate",
     "synth",
 ]

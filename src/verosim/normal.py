@@ -74,7 +74,7 @@ def _normal_shares() -> Floats:
 def normal_share(z: Floats) -> Floats:
     """The share of the standard normal distribution below z (n,), to 1e-8, inside (0, 1)."""
     shares = _normal_shares()
-    place = np.clip((z - _KNOTS[0]) * 2048, 0, len(_KNOTS) - 2.0)
+    place = np.minimum(np.maximum((z - _KNOTS[0]) * 2048, 0), len(_KNOTS) - 2.0)  # of few, twice as quick as np.clip
     knot = place.astype(np.int64)
     low = shares[knot]
-    return np.clip(low + (place - knot) * (shares[knot + 1] - low), TINY, 1 - 2.0**-53)
+    return np.minimum(np.maximum(low + (place - knot) * (shares[knot + 1] - low), TINY), 1 - 2.0**-53)

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import polars as pl
 
-from verosim import databases, files, rules
+from verosim import databases, files, reshaping, rules
 from verosim.compat.sdv import Metadata, is_metadata
 from verosim.control import Control
 from verosim.databases import Pick, is_database, named, shown
@@ -31,12 +31,14 @@ from verosim.evaluation import (
 )
 from verosim.files import Layout
 from verosim.files.disk import STANDARD, check_writable
+from verosim.files.parts import asked
 from verosim.frames import Shape, enter, loosen
 from verosim.infer import infer, loose_ends
+from verosim.infer.sequences import hindered
 from verosim.models import Progress, silent, stage
-from verosim.relational import with_personal, with_totals
+from verosim.relational import with_personal, with_sequences, with_totals
 from verosim.schema import Schema
-from verosim.sequences import Course
+from verosim.sequences import Course, cuts_of
 from verosim.synthesizer import Synthesizer, check_sizes, rare_values, split
 from verosim.table_model import Options
 from verosim.targets import beside, check_place, check_targets, numbered, put
@@ -97,7 +99,8 @@ def synth(
     check_sizes(rows, scale)
     out = out or beside(source, "synthetic")
     if report is None and str(out) != STANDARD:
-        report = beside(out if str(source) == STANDARD else source, "report", ".html", folder=named(out).parent)
+        folder = asked(named(out))[0].parent  # out/{year} is written into out
+        report = beside(out if str(source) == STANDARD else source, "report", ".html", folder=folder)
     check_targets((source, schema, start), out, report)
     check_place(out, replace_tables)
     opened = open_data(source, pick)
@@ -236,7 +239,13 @@ def described(opened: Opened, schema: Schema | str | Path | None) -> Schema:
     for name in names:
         learned = [rule.spec() for rule in rules.learn(opened.dataset[name], told[name])]
         found = found.with_table(replace(told[name], rules=(*told[name].rules, *learned)))
-    return with_totals(opened.dataset, found, names)
+    return with_sequences(opened.dataset, with_totals(opened.dataset, found, names), names)
+
+
+def remarks(dataset: Mapping[str, pl.DataFrame], schema: Schema) -> list[str]:
+    """What a person should know of tables that are learned as they are, and might be otherwise."""
+    lost = [hindered(schema[name], frame) for name, frame in dataset.items() if not schema[name].foreign_keys]
+    return [*loose_ends(dataset, schema), *reshaping.notes_on(dataset), *filter(None, lost)]
 
 
 def learn(
@@ -255,7 +264,7 @@ def learn(
     found, before = keeping(described(opened, schema), keep), to_start_from(start, opened.dataset)
     part = stage(progress, 0.05, 0.8)
     synthesizer = Synthesizer(options).fit(opened.dataset, found, seed, part, start=before)
-    synthesizer.layout, synthesizer.entry = opened.layout, (*opened.notes, *loose_ends(opened.dataset, found))
+    synthesizer.layout, synthesizer.entry = opened.layout, (*opened.notes, *remarks(opened.dataset, found))
     if opened.shape is not None:
         synthesizer.shape = opened.shape.tell(lambda name, column: rare_values(opened.dataset[name], column, options))
     report = measured(synthesizer, opened.dataset, full, stage(progress, 0.8, 1.0))
@@ -290,7 +299,10 @@ def measured(
             rows = {"train": frame.height, "holdout": held[name].height, "synthetic": 0}
             tables[name] = TableReport(name, rows, seed, (), {}, (f"not measured: {error}",))
             continue
-        case = Case.of(frame, held[name], new[name], schema[name], seed=seed)
+        cuts = None
+        if schema[name].sequence is not None and synthesizer.database_ is None:
+            cuts = cuts_of(dataset[name], schema[name], synthesizer.options.holdout, seed)
+        case = Case.of(frame, held[name], new[name], schema[name], seed=seed, cuts=cuts)
         part = stage(progress, number / (len(train) + 1), (number + 1) / (len(train) + 1))
         tables[name] = measure(case, FULL if full else FIRST, part)
     if synthesizer.database_ is None or len(new) < len(train):

@@ -41,6 +41,7 @@ from verosim.schema import Schema, Table
 from verosim.sequences import Course, SequenceModel
 from verosim.sequences import held_out as held_sequences
 from verosim.sequences.control import check_course
+from verosim.sequences.owned import Owned
 from verosim.table_model import Options, TableModel, people_of, rules_of, whole
 
 Dataset = Mapping[str, pl.DataFrame]
@@ -408,12 +409,12 @@ class Synthesizer:
         return {name: model.explain() for name, model in self._fitted.items()}
 
     @property
-    def _fitted(self) -> dict[str, TableModel | SequenceModel]:
+    def _fitted(self) -> dict[str, TableModel | SequenceModel | Owned]:
         if not hasattr(self, "tables_"):
             raise NotFittedError("this synthesizer has learned nothing yet: call `fit` first.")
-        if not self.sequences_:
-            return dict(self.tables_)
-        return {name: self.sequences_.get(name) or self.tables_[name] for name in self.schema_}
+        owned = self.database_.sequences if self.database_ else {}
+        models: dict[str, TableModel | SequenceModel | Owned] = {**self.tables_, **self.sequences_, **owned}
+        return {name: models[name] for name in self.schema_ if name in models}
 
     def _known(self, name: str) -> str:
         if name not in self._fitted:
@@ -421,7 +422,7 @@ class Synthesizer:
         return name
 
     def _table(self, name: str) -> TableModel:
-        if self._known(name) in self.sequences_:
+        if self._known(name) not in self.tables_:
             raise ArgumentError(
                 f"table {name!r} is a sequence: its rows are no rows of their own. Sample with a Course."
             )
@@ -494,7 +495,8 @@ class Synthesizer:
 
     def _trials(self) -> Iterator[tuple[str, pl.DataFrame]]:
         if self.database_ is None:
-            yield from ((name, model.trial(self.seed_)) for name, model in self._fitted.items())
+            yield from ((name, model.trial(self.seed_)) for name, model in self.tables_.items())
+            yield from ((name, model.trial(self.seed_)) for name, model in self.sequences_.items())
             return
         small = self.database_.sizes({}, TRIED / max(1, *(t.rows for t in self.database_.tables.values())))
         yield from ((name, pl.concat(blocks)) for name, blocks in self.streams(small).items())

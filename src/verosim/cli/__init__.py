@@ -1,7 +1,8 @@
 """The command line: thin commands over run.py. Results go to standard output, progress and errors to standard error.
 
 `common` holds what the commands share, `learned` the commands that learn real data, `declared` those that make it from
-recipes, `simulated` the one that simulates, `patients` those about patients, `judged` those that judge.
+recipes, `simulated` the one that simulates, `patients` those about patients, `judged` those that judge,
+`reshaped` the one that turns sequences from one shape into another.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from verosim.cli import declared as declared  # each brings its commands to the 
 from verosim.cli import judged as judged
 from verosim.cli import learned as learned
 from verosim.cli import patients as patients
+from verosim.cli import reshaped as reshaped
 from verosim.cli import simulated as simulated
 from verosim.cli.common import app, err, say
 from verosim.errors import VerosimError

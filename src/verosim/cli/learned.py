@@ -312,7 +312,6 @@ def inspect(
 ) -> None:
     """Print what each column is taken for, and why; write it as a schema file to edit and give back with --schema."""
     from verosim import run, targets
-    from verosim.infer import loose_ends
 
     for target in (out, recipe):
         if target is not None:
@@ -328,7 +327,7 @@ def inspect(
         say_json(found.to_dict())
     elif not quiet:
         printer(out)(_columns(found), soft_wrap=False)
-        for note in (*opened.notes, *loose_ends(opened.dataset, found))[:SHOWN]:
+        for note in (*opened.notes, *run.remarks(opened.dataset, found))[:SHOWN]:
             printer(out)(f"note: {note}")
         printer(out)(wrote)
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -34,6 +34,7 @@ class Case:
     arrays: Comparison
     target: str | None = None  # the column to be predicted
     keys: tuple[str, ...] = ()  # quasi-identifiers: what an attacker may know of a person
+    cuts: Mapping[str, npt.NDArray[np.bool_]] = field(default_factory=dict)  # role -> rows with a gap before them
 
     @classmethod
     def of(
@@ -47,8 +48,13 @@ class Case:
         keys: tuple[str, ...] = (),
         seed: int = 0,
         limits: Limits = Limits(),  # noqa: B008  (frozen)
+        cuts: Mapping[str, npt.NDArray[np.bool_]] | None = None,
     ) -> Case:
-        """Raises DataError where a frame lacks a column of `table`."""
+        """Raises DataError where a frame lacks a column of `table`.
+
+        cuts: of sequences out of whose middle rows were held out, the rows of train and hold-out that do not follow
+        the one before them; needed where no regular time shows it.
+        """
         frames = {"train": train, "holdout": holdout, "synthetic": synthetic}
         check(frames, table)
         limit = max(1, min(limits.rows, limits.cells // max(1, len(table.columns))))
@@ -56,7 +62,7 @@ class Case:
         arrays = compare(some["train"], some["holdout"], some["synthetic"], table, limits, seed)
         if table.sequence:
             arrays = replace(arrays, groups=_together(list(some.values()), table.sequence))
-        return cls(table, train, holdout, synthetic, arrays, target, keys)
+        return cls(table, train, holdout, synthetic, arrays, target, keys, cuts or {})
 
     @property
     def rows(self) -> dict[str, int]:

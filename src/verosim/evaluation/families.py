@@ -17,6 +17,7 @@ import polars as pl
 from verosim.draws import stream
 from verosim.evaluation.columns import UNREADABLE, Comparison, Limits, compare, plain
 from verosim.keys import DANGLING, Ints, parent_rows
+from verosim.relational.context import beside
 from verosim.relational.graph import Frames, Graph, name_of, plan, resolved
 from verosim.relational.real import people_in
 from verosim.schema import Column, ForeignKey, Schema, Table
@@ -182,10 +183,11 @@ def summed(side: Side, schema: Schema, child: str, key: ForeignKey) -> pl.DataFr
     """What the children of each row of the parent sum up to: how many there are, how many different levels each
     category has, the mean of each measure (missing where there is none). SyntheRela's C2ST-Agg."""
     own, rows = _said(side.dataset[child], schema[child]), side.rows[name_of(child, key)]
-    parents = pl.DataFrame({"at": np.arange(side.dataset[key.parent].height)})
-    known = pl.DataFrame([*own.get_columns(), pl.Series("at", rows)]).filter(pl.col("at") >= 0)
+    at = beside("at", own.columns)
+    parents = pl.DataFrame({at: np.arange(side.dataset[key.parent].height)})
+    known = pl.DataFrame([*own.get_columns(), pl.Series(at, rows)]).filter(pl.col(at) >= 0)
     asked = [pl.len().cast(pl.Float64).alias("rows"), *(_sum(c, t) for c, t in own.schema.items())]
-    found = parents.join(known.group_by("at").agg(asked), on="at", how="left", maintain_order="left").drop("at")
+    found = parents.join(known.group_by(at).agg(asked), on=at, how="left", maintain_order="left").drop(at)
     found = found.with_columns(pl.col("rows").fill_null(0.0))
     return found.rename({c: f"{name_of(child, key)}: {c}" for c in found.columns})
 

@@ -172,7 +172,8 @@ def _read_parts(folder: Path, files: list[Path], format: str | None, header: boo
     notes = dict.fromkeys(note for source in sources for note in source.notes)
     own = sources[0].layout
     packed = next((f".{suffix}" for suffix, kind in _PACKED.items() if kind == own.compression), "")
-    layout = Layout("folder", tables={name: replace(own, file=f"part-0.{own.format}{packed}")})
+    own = replace(own, file=f"part-0.{own.format}{packed}", folders="/".join(keys[0]))
+    layout = Layout("folder", tables={name: own})
     return Source({name: frame}, layout, (f"{len(files):,} part files are one table{said}", *notes), digests)
 
 
@@ -194,6 +195,10 @@ def _describes(path: Path) -> bool:
 
 def check_writable(path: str | Path, *, format: str | None = None) -> None:
     """Raise FileError where `write` could not write to this path: call it before long work. Leaves nothing behind."""
+    folder, keys = parts.asked(path)
+    if keys:
+        parts.check_free(folder)
+        path = folder
     if str(path) != STANDARD and not _is_folder(path, format):
         _format(path, format)
     disk.check_writable(Path(path) / "any" if Path(path).is_dir() else path)
@@ -220,6 +225,13 @@ def write(
         tables = {name: frames}
     chunks = {name: _chunks(part, name) for name, part in tables.items()}
     layout = layout or Layout(format or "csv")
+    folder, keys = parts.asked(path)
+    own = layout.tables.get(next(iter(tables)), Layout("parquet"))
+    if len(tables) == 1 and (keys or (own.folders and _is_folder(path, format))):
+        _write_parts(chunks, folder, replace(own, folders="/".join(keys) or own.folders))
+        return
+    if keys:
+        raise ArgumentError(f"{path}: {len(tables)} tables are not written in parts; name a folder.")
     if isinstance(frames, Mapping) and _is_folder(path, format):
         _write_folder(chunks, Path(path), layout, format)
         return
@@ -285,6 +297,17 @@ def _write_folder(
             with contextlib.suppress(OSError):
                 folder.rmdir()
         raise
+
+
+def _write_parts(chunks: Mapping[str, Iterator[pl.DataFrame]], folder: Path, layout: Layout) -> None:
+    """One table in part files, in folders by its keys."""
+    ((name, rows),) = chunks.items()
+    suffix = (layout.file or "").removeprefix("part-0.") or layout.format
+
+    def put(frames: Iterator[pl.DataFrame], out: BinaryIO) -> None:
+        _write_tables({name: frames}, out, layout)
+
+    parts.write(rows, folder, layout.folders.split("/"), suffix, put, name)
 
 
 def _inside(folder: Path, name: str) -> Path:

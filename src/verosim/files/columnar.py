@@ -40,7 +40,7 @@ def write(frames: Iterable[pl.DataFrame], out: BinaryIO, format: str) -> None:
     writer = _Writer(first.schema, waiting, out, format)
     writer.start()
     try:
-        for chunk in _regroup(first, chunks):
+        for chunk in regrouped(first, chunks):
             writer.put(chunk)
     except BaseException:
         writer.cancelled = True
@@ -89,7 +89,7 @@ class _Writer(threading.Thread):
             raise InterruptedError("the chunks ended early")
 
 
-def _regroup(first: pl.DataFrame, rest: Iterator[pl.DataFrame]) -> Iterator[pl.DataFrame]:
+def regrouped(first: pl.DataFrame, rest: Iterator[pl.DataFrame]) -> Iterator[pl.DataFrame]:
     """The same rows in chunks of about `_ROWS`."""
     held, rows = [first], first.height
     for chunk in rest:

@@ -35,6 +35,7 @@ class Layout:
     columns: Mapping[str, ColumnLayout] = field(default_factory=dict)
     tables: Mapping[str, Layout] = field(default_factory=dict)  # a folder's files or a workbook's sheets, by table
     file: str | None = None  # in a folder: the name of this table's file
+    folders: str = ""  # of a table in parts: the columns in the names of their folders, year/month
     structure: Mapping[str, Any] = field(default_factory=dict)  # types and keys: see verosim.databases.structure
     keys: Mapping[str, str] = field(default_factory=dict)  # xes: the key of a column, where its name is not the key
     nested: Mapping[str, Any] = field(default_factory=dict)  # json, jsonl: shapes of documents (nested.py) by table

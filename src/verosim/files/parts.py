@@ -1,19 +1,22 @@
 """A table in part files: part-0.parquet, part-1.parquet ..., also in folders whose names hold a key, year=2024/month=1.
 
-These are the forms that Spark, Hive, Dask, DuckDB and polars write.
+These are the forms that Spark, Hive, Dask, DuckDB and polars write; new rows are written so too.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Container, Mapping, Sequence
+import shutil
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
+from itertools import count
 from pathlib import Path
 from typing import Final
-from urllib.parse import unquote
+from urllib.parse import quote, unquote
 
 import polars as pl
 
-from verosim.errors import DataError, FileError
+from verosim.errors import DataError, FileError, did_you_mean
+from verosim.files import columnar, disk
 
 MISSING: Final = "__HIVE_DEFAULT_PARTITION__"  # how a folder's name says that there is no value
 _PART: Final = re.compile(
@@ -83,6 +86,62 @@ def together(
     part = part.explode(empty_as_null=False)
     columns = [_typed(key, [own[key] for own in keys]) for key in order if key not in first]
     return rows.with_columns(column.gather(part) for column in columns)
+
+
+def asked(path: str | Path) -> tuple[Path, tuple[str, ...]]:
+    """A path whose end names columns, each for folders of its values: sales/{year}/{month} -> sales, (year, month)."""
+    path, keys = Path(path), list[str]()
+    while match := re.fullmatch(r"\{([^{}]+)\}", path.name):
+        keys.insert(0, match[1])
+        path = path.parent
+    return path, tuple(keys)
+
+
+def check_free(folder: Path) -> None:
+    """Raise FileError for a folder that holds anything: other parts in it would be of the same table."""
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise FileError(f"{folder}: is not empty; part files go into a folder of their own.")
+
+
+def write(
+    chunks: Iterator[pl.DataFrame], folder: Path, keys: Sequence[str], suffix: str, put: Callable[..., None], table: str
+) -> None:
+    """The rows in parts, in folders that hold their keys: year=2024/part-0.parquet. All is there, or nothing.
+
+    put(frames, out): writes one file. Raises DataError for a column that is not there, or rows without any other.
+    """
+    check_free(folder)
+    hidden = folder.with_name(f".{folder.name}.part")
+    shutil.rmtree(hidden, ignore_errors=True)
+    disk.make_folder(hidden)
+    try:
+        first = next(chunks)
+        _check_keys(first, keys, table)
+        for number, chunk in zip(count(), columnar.regrouped(first, chunks), strict=False):
+            for values, rows in chunk.partition_by(keys, as_dict=True, include_key=False, maintain_order=True).items():
+                within = hidden.joinpath(*(_named(k, v) for k, v in zip(keys, values, strict=True)))
+                within.mkdir(parents=True, exist_ok=True)
+                with disk.atomic(within / f"part-{number}.{suffix}") as out:
+                    put(iter([rows]), out)
+        if folder.exists():
+            folder.rmdir()
+        disk.move(hidden, folder)
+    finally:
+        shutil.rmtree(hidden, ignore_errors=True)
+
+
+def _check_keys(frame: pl.DataFrame, keys: Sequence[str], table: str) -> None:
+    for key in keys:
+        if key not in frame.columns:
+            hint = did_you_mean(key, frame.columns)
+            raise DataError(f"no such column to name folders by; {hint}", table=table, column=key)
+    if frame.width == len(keys):
+        raise DataError("all columns would be names of folders.", table=table, column=keys[0], fix="Leave one of them.")
+
+
+def _named(key: str, value: object) -> str:
+    """month=1"""
+    return f"{quote(key, safe=' ')}={MISSING if value is None else quote(str(value), safe=' ')}"
 
 
 def _agrees(frame: pl.DataFrame, own: Mapping[str, str | None], name: str, table: str) -> None:

@@ -47,8 +47,8 @@ def infer(dataset: Mapping[str, pl.DataFrame], schema: Schema | None = None) -> 
             raise SchemaError(f"the schema has a table {name!r} that is not in the data; {did_you_mean(name, dataset)}")
     found = Schema({name: _table(name, frame, given.tables.get(name)) for name, frame in dataset.items()})
     found = with_keys(dataset, found, given)
-    if len(dataset) > 1 or any(table.foreign_keys for table in found.values()):
-        return found
+    if any(table.foreign_keys for table in found.values()):
+        return found  # which children are sequences of their owners is seen where those are known
     return Schema({n: t if n in given.tables else with_sequence(t, dataset[n]) for n, t in found.items()})
 
 

@@ -16,6 +16,7 @@ import numpy.typing as npt
 import polars as pl
 
 from verosim.errors import DataError
+from verosim.infer.order import what_tells
 from verosim.infer.personal import words_of
 from verosim.providers import learn_pattern
 from verosim.schema import Column, Sequence, Table
@@ -24,8 +25,10 @@ from verosim.timeline import Grid, step_of, ticks_of, times_of
 LEAST: Final = 30  # rows: of fewer nothing is guessed
 ALIKE: Final = 0.7  # correlation of neighbours that makes a series, half-way through its columns
 LABELS: Final = 20  # fewer keys than this are names that stay, as of sensors; more are made anew
+FEW: Final = 0.05  # share of the rows without a time or a key that hide a sequence, at most
 MOST_LEVELS: Final = 300  # activities of a log
 _TIMES: Final = ("date", "datetime")
+_ZONED: Final = r"^\d{4}-\d\d-\d\d[T ]\d\d:\d\d(?::\d\d(?:\.\d+)?)? ?(Z|[+-]\d\d:?\d\d)$"
 _COUNTS: Final = frozenset({
     "time", "timestamp", "step", "tick", "t", "day", "week", "month", "quarter", "year", "period", "hour", "minute",
     "second", "wave", "visit", "round", "index", "seq", "sequence", "position", "cycle", "epoch", "frame", "order",
@@ -77,6 +80,9 @@ def _found(table: Table, frame: pl.DataFrame) -> Sequence | None:
             return keyed if keyed and keyed.step and _parted(frame[str(keyed.key)], time) else series
     for time in times:
         if keyed := _keyed(time, table, frame):
+            return keyed
+    for time in times:
+        if not time.counts and (keyed := _shuffled(time, table, frame)):
             return keyed
     counted = (time for time in times if time.counts)
     return next((s for time in counted if (s := _long(time, table, frame))), None) or _unnamed(table, frame)
@@ -167,15 +173,76 @@ def _keyed(time: _Times, table: Table, frame: pl.DataFrame) -> Sequence | None:
     scored = scores[name]
     if scored is None:
         return None
-    key, together = frame[name], scored[1]
+    stand = f"the rows of each of {frame[name].n_unique():,} values of {name} "
+    stand += "stand together and are" if scored[1] else "are"
+    return _by(time, name, table, frame, f"{stand} sorted by {time.name}")
+
+
+def _shuffled(time: _Times, table: Table, frame: pl.DataFrame) -> Sequence | None:
+    """The key that is called one, of rows that stand in any order, where the order of times matters within it."""
+    for column in table.columns:
+        series = frame[column.name]
+        whole = column.kind in ("category", "id", "text") and column.name != time.name and not series.null_count()
+        if not (whole and {*words_of(column.name).split()} & _KEY and 2 <= series.n_unique() * 3 <= frame.height):
+            continue
+        owners = series.rank("dense").cast(pl.Int64).to_numpy() - 1
+        told = what_tells(frame, table, {column.name}, owners, time.ticks)
+        why = (
+            f"{time.name} orders the rows of each of {series.n_unique():,} values of {column.name}, wherever they stand"
+        )
+        if told and (found := _by(time, column.name, table, frame, f"{why}; {told}")):
+            return found
+    return None
+
+
+def hindered(table: Table, frame: pl.DataFrame) -> str:
+    """What may keep a table from being found to be a sequence, a few rows or mixed zones: a sentence; "" for none."""
+    if table.sequence is not None or frame.height < LEAST:
+        return ""
+    for series in frame.select(pl.selectors.string()):
+        zones = series.str.extract(_ZONED)
+        if not zones.null_count() and zones.n_unique() > 1:
+            shown = ", ".join(sorted(zones.unique())[:3])
+            return (
+                f"table {table.name!r}: {series.name!r} has times of {zones.n_unique()} zones ({shown}), and is "
+                "learned as text: write them in one, such as UTC"
+            )
+    asked = [c.name for c in table.columns if c.kind in _TIMES or {*words_of(c.name).split()} & _KEY]
+    lost = [n for n in asked if 0 < frame[n].null_count() <= FEW * frame.height]
+    known = replace(table, primary_key=())
+    found = with_sequence(known, frame.drop_nulls(lost)).sequence if lost else None
+    name = next((n for n in lost if found and n in (found.time, found.key)), None)
+    if found is None or name is None:
+        return ""
+    row = int(frame[name].is_null().arg_true()[0])
+    return (
+        f"table {table.name!r} would be a sequence ({found.reason}), but {frame[name].null_count():,} rows have no "
+        f"{name!r}, the first of them row {row}: fill it in, or leave them out"
+    )
+
+
+def by_key(table: Table, frame: pl.DataFrame, key: str) -> Sequence | None:
+    """The sequences that the rows of each value of a key are by the first column of times, whether or not their order
+    matters; None where there is no such column, or keys or times are missing."""
+    if frame.height < LEAST or frame[key].null_count():
+        return None
+    found = (_by(time, key, table, frame, "") for time in _candidates(table, frame) if time.name != key)
+    said = next((s for s in found if s), None)
+    if said is None:
+        return None
+    why = f"{said.time} orders the rows of each of {frame[key].n_unique():,} values of {key}{said.reason}"
+    return replace(said, reason=why)
+
+
+def _by(time: _Times, name: str, table: Table, frame: pl.DataFrame, why: str) -> Sequence | None:
+    """The sequences of a key; None where times are the same in each."""
+    key = frame[name]
     order = frame.select(pl.struct(k=key.rank("dense"), t=pl.Series(time.ticks)).arg_sort()).to_series()
     step = step_of(time.values.gather(order), _begins(key.gather(order)))
     statics = _statics(table, frame, name)
     if time.name in statics:
         return None
     activity, resource = _log(table, frame, time, statics, name) if step is None else (None, None)
-    stand = "stand together and " if together else ""
-    why = f"the rows of each of {key.n_unique():,} values of {name} {stand}are sorted by {time.name}"
     why += f", {_every(step)}" if step else ""
     if statics:
         named = ", ".join(statics[:3]) + " ..." * (len(statics) > 3)

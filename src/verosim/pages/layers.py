@@ -13,7 +13,7 @@ from __future__ import annotations
 from bisect import bisect_right, insort
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Final
 
@@ -24,6 +24,7 @@ __all__ = ["Box", "Layers", "Way", "layered"]
 SWEEPS: Final = 12  # of ordering; more change little
 PULLS: Final = 31  # of placing; the last one goes down, which makes chains straight
 HEAD: Final = 6.0  # the length of an arrow's head
+WORDS: Final = (34.0, 13.0)  # room that a short label takes, across and down
 _Point = tuple[float, float]
 
 
@@ -45,7 +46,7 @@ class Way:
     target: str
     line: str
     head: str
-    label: _Point  # a place for words about it: near its start, where ways of one box lie apart
+    label: _Point  # a place for words about it, near its start, apart from those of others
     backward: bool
 
 
@@ -284,10 +285,12 @@ class _Drawing:
 
     def layers(self) -> Layers:
         boxes = {name: self._box(i) for name, i in self.graph.number.items()}
-        ways = tuple(self._way(i, a, b, boxes[a]) for i, (a, b) in enumerate(self.edges))
+        ways = [self._way(i, a, b, boxes[a]) for i, (a, b) in enumerate(self.edges)]
+        labels = _apart([way.label for way in ways])
+        ways = [replace(way, label=label) for way, label in zip(ways, labels, strict=True)]
         along = max((p + self.graph.sizes[i][0] / 2 for i, p in enumerate(self.graph.place_of)), default=0.0)
         width, height = self._turn(along - self.first, self.bottoms[-1] if self.bottoms else 0.0)
-        return Layers(boxes, ways, width, height)
+        return Layers(boxes, tuple(ways), width, height)
 
     def _box(self, node: int) -> Box:
         along, through = self.graph.sizes[node]
@@ -361,3 +364,13 @@ class _Drawing:
         half = HEAD / 2
         head = f"M{at(x + HEAD)} {at(low - half)}L{at(x)} {at(low)}L{at(x + HEAD)} {at(low + half)}Z"
         return Way(name, name, line, head, (out, (top + low) / 2), True)
+
+
+def _apart(places: Sequence[_Point]) -> list[_Point]:
+    """Places of labels, moved down until none covers one before it."""
+    taken: list[_Point] = []
+    for x, y in places:
+        while any(abs(x - a) < WORDS[0] and abs(y - b) < WORDS[1] for a, b in taken):
+            y += WORDS[1]
+        taken.append((x, y))
+    return taken

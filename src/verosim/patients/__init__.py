@@ -14,6 +14,7 @@
     population.py   who the patients are; record.py: what happened to them
     world.py        a block of patients in the middle of their lives
     engine.py       who does what next
+    following.py    who lives after whom
     visits.py       check-ups, and visits that symptoms lead to
     hooks.py        what plugs in: people, vital signs, modules that are code; plain.py: stand-ins for tests
     life/           people, bodies, risks, insurance, costs

@@ -1,4 +1,4 @@
-"""States of care: encounters, and what begins, is given and done in them; observing.py has what is observed."""
+"""Care: states that write into the record, their reasons, encounters; then onsets.py, treating.py, observing.py."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from verosim.patients.amounts import MINUTE, length
+from verosim.patients.amounts import MINUTE
 from verosim.patients.module import Module
 from verosim.patients.names import NONE, coding, codings
-from verosim.patients.population import FORETOLD, Array
-from verosim.patients.reading import listing, mapping
+from verosim.patients.population import Array
+from verosim.patients.reading import listing
 from verosim.patients.record import KINDS
-from verosim.patients.states import NOT_AGAIN, State, Wait
+from verosim.patients.states import NOT_AGAIN, State
 
 if TYPE_CHECKING:
     from verosim.patients.plan import Plan
@@ -21,31 +21,43 @@ if TYPE_CHECKING:
 
 RENEWED: Final = {"system": "SNOMED-CT", "code": "182840001",
                   "display": "Drug treatment stopped - medical advice (situation)"}  # fmt: skip
-SEVERITIES: Final = {"none": 0, "mild": 1, "moderate": 2, "severe": 3}
 SHORT: Final = 15 * MINUTE  # a procedure that takes no time is written down as taking so long
 
 
 class Reason:
-    """Why something was done: a code, from an attribute or from the state of an onset."""
+    """Why something is done: the code of an attribute, or of the state that began a condition, while that goes on.
 
-    def __init__(self, spec: Mapping[str, Any], plan: Plan, state: State) -> None:
+    A condition of the module that never began for somebody is a reason as well; one that is over is none.
+    """
+
+    def __init__(self, spec: Mapping[str, Any], plan: Plan, state: State, module: Module) -> None:
         self.name = str(spec.get("reason") or "")
         self.attribute = plan.attribute(self.name) if self.name else None
-        self.code, self.track = NONE, NONE
+        self.code, self.place, self.text = NONE, NONE, NONE  # of what the state begins, and the state's name
+        onset = module.states.get(self.name, {}).get("type") == "ConditionOnset"
+        self.track = plan.track(state.at, self.name) if onset else NONE
 
     def link(self, plan: Plan, state: State) -> None:
-        if not self.name:
-            return
-        number = plan.state_named(plan.library.modules[state.module], self.name)
-        codes = plan.states[number].spec.get("codes") if number is not None else None
-        if codes:
-            self.code = plan.catalogue.codes(coding(codes[0]))
+        for module in plan.library.closure(plan.library.modules[state.module]) if self.name else ():
+            if self.name in module.states:
+                begun = plan.states[plan.number(module.key, self.name)]
+                self.place, codes = getattr(begun, "place", NONE), begun.spec.get("codes")
+                if self.place != NONE and codes:
+                    self.code, self.text = plan.catalogue.codes(coding(codes[0])), plan.catalogue.texts(self.name)
+                return
 
     def of(self, world: World, patients: Array) -> Array | int:
         if self.attribute is None:
             return NONE
         codes = world.entry_codes(patients, self.attribute)
-        return codes if self.code == NONE else np.where(codes == NONE, self.code, codes)
+        return (
+            codes if self.code == NONE else np.where((codes == NONE) & self._holds(world, patients), self.code, codes)
+        )
+
+    def _holds(self, world: World, patients: Array) -> Array:
+        """(k,) whether what the state begins goes on, or never began."""
+        found = world.active_as(self.place, patients, self.text)
+        return found if self.track == NONE else found | (world.left_order[self.track, patients] == 0)
 
 
 class CareState(State):
@@ -55,7 +67,7 @@ class CareState(State):
 
     def read(self, spec: Mapping[str, Any], plan: Plan, module: Module) -> None:
         self.item = self.entered(spec, plan, module)
-        self.reason = Reason(spec, plan, self)
+        self.reason = Reason(spec, plan, self, module)
         named = spec.get("assign_to_attribute")
         self.attribute = plan.attribute(str(named)) if named else None
 
@@ -104,6 +116,8 @@ class Encounter(CareState):
                 found = some[world.pending[onset.pending, some]]
                 if len(found):
                     onset.diagnose(world, found)
+            if not self.wellness:
+                world.record["encounters"]["reason"][world.open[some]] = self.reason.of(world, some)
         return goes
 
     def _opens(self, world: World, patients: Array) -> Array:
@@ -114,7 +128,7 @@ class Encounter(CareState):
         free = own | (owner == NONE)
         some = patients[free]
         if len(some):
-            world.open_encounter(some, self.item, world.people.now[some], self.kind, self.reason.of(world, some))
+            world.open_encounter(some, self.item, world.people.now[some], self.kind, NONE)
         return free
 
     def _shares(self, world: World, patients: Array) -> Array:
@@ -168,290 +182,4 @@ class EncounterEnd(State):
         return None
 
 
-# ------------------------------------------------------------------------------------------------- onsets and ends
-
-
-class Onset(CareState):
-    """Begins; is written down at once, or when the target encounter comes."""
-
-    def read(self, spec: Mapping[str, Any], plan: Plan, module: Module) -> None:
-        super().read(spec, plan, module)
-        self.place = plan.place(self.table, str(coding(spec["codes"][0]).code))
-        self.target = str(spec.get("target_encounter") or "").strip()
-        self.pending = len(plan.pending)
-        if self.target:
-            self.target_text = plan.catalogue.texts(self.target)
-            plan.pending.append(self)
-
-    def run(self, world: World, patients: Array) -> Array | None:
-        now = patients
-        if self.target:
-            state = world.encounter_state[world.cell(patients)]
-            there = (state != NONE) & (world.plan.state_names[state] == self.target_text)
-            now, later = patients[there], patients[~there]
-            if len(later):
-                world.pending[self.pending, later] = True
-                if self.attribute is not None:
-                    world.attributes.put(later, self.attribute, self.item, FORETOLD)
-        if len(now):
-            self.diagnose(world, now)
-        return None
-
-    def diagnose(self, world: World, patients: Array) -> None:
-        rows = world.start(
-            self.table, self.place, patients, self.item, world.people.now[patients], **self.own(world, patients)
-        )
-        if self.target:
-            world.pending[self.pending, patients] = False
-        world.assign(patients, self.attribute, self.table, rows)
-
-    def own(self, world: World, patients: Array) -> dict[str, Any]:
-        return {}
-
-
-class ConditionOnset(Onset):
-    table = "conditions"
-
-
-class AllergyOnset(Onset):
-    table = "allergies"
-
-    def read(self, spec: Mapping[str, Any], plan: Plan, module: Module) -> None:
-        super().read(spec, plan, module)
-        self.reactions = []
-        for reaction in spec.get("reactions") or ():
-            options = [mapping(o, "a severity", self.at) for o in reaction.get("possible_severities") or ()]
-            levels = np.array([SEVERITIES.get(str(o.get("level")).lower(), 0) for o in options], np.int64)
-            self.reactions.append((np.cumsum([float(o.get("value", 0)) for o in options]), levels))
-
-    def own(self, world: World, patients: Array) -> dict[str, Any]:
-        severity = np.zeros(len(patients), np.int64)
-        for number, (steps, levels) in enumerate(self.reactions):
-            if len(levels):
-                chosen = np.minimum(steps.searchsorted(world.uniform(patients), side="right"), len(levels) - 1)
-                severity |= levels[chosen] << (3 * number)
-        return {"severity": severity}
-
-
-class End(State):
-    """Ends what is active: by the state that began it, an attribute, or codes."""
-
-    by_state = ""  # the key that names a state
-
-    def read(self, spec: Mapping[str, Any], plan: Plan, module: Module) -> None:
-        self.begun = str(spec.get(self.by_state) or "")
-        named = spec.get("referenced_by_attribute")
-        self.attribute = plan.attribute(str(named)) if named else None
-        self.codes = [coding(code).code for code in spec.get("codes") or ()]
-        self.at.check(self.begun or named or self.codes, f"it needs `{self.by_state}`, an attribute or codes to end.")
-
-    def link(self, plan: Plan, inner: set[str]) -> None:
-        self.places = [p for code in self.codes for p in plan.slots_of(code) if plan.places[p][0] != "procedures"]
-        self.begun_place, self.begun_text = NONE, plan.catalogue.texts(self.begun)
-        if self.begun:
-            number = plan.state_named(plan.library.modules[self.module], self.begun)
-            if number is not None:
-                self.begun_place = getattr(plan.states[number], "place", NONE)
-            if self.begun_place == NONE:
-                plan.note(
-                    self.at, f"`{self.by_state}` names {self.begun!r}, which begins nothing here: nothing is ended."
-                )
-
-    def run(self, world: World, patients: Array) -> Array | None:
-        time = world.people.now[patients]
-        if self.begun_place != NONE:
-            rows = world.present[self.begun_place, patients]
-            table = world.plan.places[self.begun_place][0]
-            item = world.record[table]["item"][rows] if world.record[table].n else rows
-            own = (rows >= 0) & (world.plan.item_name[item] == self.begun_text)
-            world.end(self.begun_place, patients[own], time[own])
-        elif self.attribute is not None:
-            world.end_each(world.entry_places(patients, self.attribute), patients, time)
-        for place in self.places:
-            world.end(place, patients, time)
-        return None
-
-
-class ConditionEnd(End):
-    by_state = "condition_onset"
-
-
-class AllergyEnd(End):
-    by_state = "allergy_onset"
-
-
-class MedicationEnd(End):
-    by_state = "medication_order"
-
-
-class CarePlanEnd(End):
-    by_state = "careplan"
-
-
-class DeviceEnd(End):
-    by_state = "device"
-
-
-# ------------------------------------------------------------------------------------------------- given and done
-
-
-class MedicationOrder(CareState):
-    """Orders a medication, or gives it once."""
-
-    table = "medications"
-
-    def read(self, spec: Mapping[str, Any], plan: Plan, module: Module) -> None:
-        super().read(spec, plan, module)
-        self.given, self.chronic = bool(spec.get("administration")), bool(spec.get("chronic"))
-        self.place = plan.place(self.table, str(coding(spec["codes"][0]).code))
-
-    def run(self, world: World, patients: Array) -> Array | None:
-        time, reason = world.people.now[patients], self.reason.of(world, patients)
-        if self.given:
-            rows = world.record.add(self.table, patients, self.item, time, stop=time + SHORT, reason=reason,
-                                    administered=True, chronic=False, ended=NONE)  # fmt: skip
-        if not self.given or self.chronic:
-            rows = world.start(self.table, self.place, patients, self.item, time, reason,
-                               administered=False, chronic=self.chronic, ended=NONE)  # fmt: skip
-            if self.chronic:
-                self._renew_always(world, patients)
-        world.assign(patients, self.attribute, self.table, rows)
-        return None
-
-    def _renew_always(self, world: World, patients: Array) -> None:
-        new = patients[~world.chronic[self.place, patients]]
-        world.chronic[self.place, new] = True
-        world.n_chronic[new] += 1
-        if "Encounter" in world.plan.slot and len(new):
-            world.wake_module(new, "Encounter")  # whoever takes medication is seen once a year
-
-
-class CarePlanStart(CareState):
-    table = "careplans"
-
-    def read(self, spec: Mapping[str, Any], plan: Plan, module: Module) -> None:
-        super().read(spec, plan, module)
-        self.place = plan.place(self.table, str(coding(spec["codes"][0]).code))
-
-    def run(self, world: World, patients: Array) -> Array | None:
-        time, reason = world.people.now[patients], self.reason.of(world, patients)
-        rows = world.start(self.table, self.place, patients, self.item, time, reason)
-        world.assign(patients, self.attribute, self.table, rows)
-        return None
-
-
-class Procedure(CareState, Wait):
-    """Does something; goes on when it is over."""
-
-    table = "procedures"
-
-    def read(self, spec: Mapping[str, Any], plan: Plan, module: Module) -> None:
-        super().read(spec, plan, module)
-        self.place = plan.place(self.table, str(coding(spec["codes"][0]).code))
-        lasting = {"range": spec["duration"]} if "duration" in spec else spec if "distribution" in spec else {}
-        self.length = length(lasting, self.at)
-        self.waits = self.length is not None
-
-    def begin(self, world: World, patients: Array) -> Array:
-        now = world.people.now[patients]
-        until = now if self.length is None else now + self.length.draw(world, patients)
-        self._done(world, patients, now, until)
-        return until
-
-    def run(self, world: World, patients: Array) -> Array | None:
-        if self.length is not None:
-            return super().run(world, patients)
-        now = world.people.now[patients]
-        self._done(world, patients, now, now + SHORT)
-        return None
-
-    def _done(self, world: World, patients: Array, now: Array, stop: Array) -> None:
-        reason = self.reason.of(world, patients)
-        encounters = world.record.encounter_at(patients, now)
-        world.record.add(self.table, patients, self.item, now, stop=stop, encounter=encounters, reason=reason)
-        world.lasts(encounters, stop)
-        if self.attribute is not None:
-            world.attributes.put(patients, self.attribute, self.item, FORETOLD)
-        new = patients[world.present[self.place, patients] < 0]
-        world.present[self.place, new] = 0  # known for ever
-        if len(new):
-            world.active_changed(new, self.place)
-
-
-class Device(CareState):
-    table = "devices"
-
-    def entered(self, spec: Mapping[str, Any], plan: Plan, module: Module) -> int:
-        found = mapping(spec.get("code"), "`code`", self.at)
-        self.place = plan.place(self.table, coding(found).code)
-        return plan.catalogue.item(self.table, (coding(found),), name=self.name, module=module.key, spec=spec)
-
-    def run(self, world: World, patients: Array) -> Array | None:
-        udi = (world.uniform(patients) * 2.0**53).astype(np.uint64)
-        rows = world.start(self.table, self.place, patients, self.item, world.people.now[patients], udi=udi)
-        world.assign(patients, self.attribute, self.table, rows)
-        return None
-
-
-class SupplyList(CareState):
-    table = "supplies"
-
-    def entered(self, spec: Mapping[str, Any], plan: Plan, module: Module) -> int:
-        self.supplies = []
-        for supply in listing(spec.get("supplies"), "`supplies`", self.at):
-            item = plan.catalogue.item(
-                self.table, (coding(supply["code"]),), name=self.name, module=module.key, spec=supply
-            )
-            self.supplies.append((item, int(supply.get("quantity", 1))))
-        return self.supplies[0][0]
-
-    def run(self, world: World, patients: Array) -> Array | None:
-        for item, quantity in self.supplies:
-            world.record.add(self.table, patients, item, world.people.now[patients], quantity=quantity)
-        return None
-
-
-class Vaccine(CareState):
-    table = "immunizations"
-
-    def run(self, world: World, patients: Array) -> Array | None:
-        series = int(self.spec.get("series") or 1)
-        world.record.add(self.table, patients, self.item, world.people.now[patients], series=series)
-        return None
-
-
-class ImagingStudy(CareState):
-    """A study, and the procedure that makes it: half an hour."""
-
-    table = "imaging"
-
-    def entered(self, spec: Mapping[str, Any], plan: Plan, module: Module) -> int:
-        code = (coding(mapping(spec.get("procedure_code"), "`procedure_code`", self.at)),)
-        self.procedure = plan.catalogue.item("procedures", code, name=self.name, module=module.key, spec=spec)
-        self.place = plan.place("procedures", code[0].code)
-        listing(spec.get("series"), "`series`", self.at)
-        return plan.catalogue.item(self.table, code, name=self.name, module=module.key, spec=spec)
-
-    def run(self, world: World, patients: Array) -> Array | None:
-        now, reason = world.people.now[patients], self.reason.of(world, patients)
-        encounters = world.record.encounter_at(patients, now)
-        uid = (world.uniform(patients) * 2.0**53).astype(np.uint64)
-        rows = world.record.add("procedures", patients, self.procedure, now, stop=now + 2 * SHORT,
-                                encounter=encounters, reason=reason)  # fmt: skip
-        world.lasts(encounters, now + 2 * SHORT)
-        world.record.add(
-            self.table, patients, self.item, now, encounter=encounters, reason=reason, procedure=rows, uid=uid
-        )
-        world.present[self.place, patients] = 0
-        world.active_changed(patients, self.place)
-        return None
-
-
-CARE: Final[Mapping[str, Callable[..., State]]] = {
-    "Encounter": Encounter, "EncounterEnd": EncounterEnd,
-    "ConditionOnset": ConditionOnset, "ConditionEnd": ConditionEnd,
-    "AllergyOnset": AllergyOnset, "AllergyEnd": AllergyEnd, "MedicationOrder": MedicationOrder,
-    "MedicationEnd": MedicationEnd, "CarePlanStart": CarePlanStart, "CarePlanEnd": CarePlanEnd, "Procedure": Procedure,
-    "ImagingStudy": ImagingStudy, "Device": Device, "DeviceEnd": DeviceEnd, "SupplyList": SupplyList,
-    "Vaccine": Vaccine,
-}  # fmt: skip
+ENCOUNTERS: Final[Mapping[str, Callable[..., State]]] = {"Encounter": Encounter, "EncounterEnd": EncounterEnd}

@@ -10,15 +10,18 @@ that its author may not have meant.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, TypeGuard
+from typing import Any, Final
 
 from verosim.errors import FileError, VerosimError, did_you_mean
 from verosim.patients.conditions import CONDITIONS, LONG, NILS, ORDERINGS
-from verosim.patients.module import STATES, TABLES, Library, Module, endless
-from verosim.patients.reading import read_json
+from verosim.patients.contradictions import contradictions, is_number
+from verosim.patients.module import STATES, TABLES, Library, Module, endless, library
+from verosim.patients.reading import MISSHAPEN, read_json
+from verosim.patients.simulating import Patients
 from verosim.patients.transitions import KINDS, LookupTable, read_table, successors
 
 Spec = Mapping[str, Any]
@@ -41,6 +44,7 @@ POINTERS: Final[Mapping[str, str]] = {  # fields that name a state, and the type
 }  # fmt: skip
 
 
+PLACED: Final = re.compile(r"(.+?\.json): (?:state '(.*?)': )?(.*)", re.DOTALL)  # an error's file, state and what
 _NOWHERE: Final[Spec] = {"type": "Terminal"}  # in place of what is missing
 
 
@@ -87,6 +91,7 @@ def check(folder: str | Path) -> list[Finding]:
         found += _Module(module, modules, root / TABLES, family[module.key]).findings()
     found += _circles(modules)
     found += _unused(modules)
+    found += _refused(modules, root / TABLES, {f.file for f in found if f.severity == "error"})
     return sorted(dict.fromkeys(found), key=lambda f: f.severity != "error")
 
 
@@ -126,6 +131,24 @@ def _circles(modules: Mapping[str, Module]) -> Iterator[Finding]:
             yield Finding(file, "", what)
 
 
+def _refused(modules: Mapping[str, Module], tables: Path, wrong: set[str]) -> Iterator[Finding]:
+    """What else a run would refuse: one thing for each module, of those that `wrong` files leave to be run."""
+    wrong = set(wrong)
+    while True:
+        sound = {k: m for k, m in modules.items() if not any(f"{c}.json" in wrong for c in _reached(m, modules))}
+        try:
+            if sound:
+                Patients(library(sound, tables), compiled=False)
+            return
+        except VerosimError as error:
+            placed = PLACED.fullmatch(str(error))
+            finding = Finding(*placed.groups("")) if placed else Finding("", "", str(error))
+            yield finding
+            if finding.file in wrong or not finding.file:
+                return
+            wrong.add(finding.file)
+
+
 def _unused(modules: Mapping[str, Module]) -> Iterator[Finding]:
     called = {key for module in modules.values() for key in module.called}
     for key, module in modules.items():
@@ -152,8 +175,11 @@ class _Module:
                     f"the state type {spec.get('type')!r} does not exist; {did_you_mean(spec.get('type'), STATES)}"
                 )
                 continue
-            self._state(spec)
-            self._onwards(spec)
+            try:
+                self._state(spec)
+                self._onwards(spec)
+            except MISSHAPEN as error:
+                self.error(f"it is not written as states of type {spec['type']} are: {error}.")
         self._graph()
         return self.found
 
@@ -204,7 +230,8 @@ class _Module:
             self.error("a Delay needs `exact`, `range` or `distribution`.")
         self._codes(spec)
         self._amounts(spec, timed=kind in ("Delay", "Death", "Procedure"))
-        for child in spec.get("observations") or () if kind in ("MultiObservation", "DiagnosticReport") else ():
+        children = spec.get("observations") if kind in ("MultiObservation", "DiagnosticReport") else ()
+        for child in children if isinstance(children, list) else ():
             if isinstance(child, Mapping):
                 self._codes(child)
                 self._amounts(child, timed=False)
@@ -238,7 +265,7 @@ class _Module:
             self._draw(draw, timed)
 
     def _unit(self, spec: Spec, timed: bool) -> None:
-        if timed and spec.get("unit") not in LONG:
+        if timed and str(spec.get("unit")) not in LONG:
             self.error(f"the unit of time {spec.get('unit')!r} does not exist; {did_you_mean(spec.get('unit'), LONG)}")
 
     def _draw(self, draw: Spec, timed: bool) -> None:
@@ -252,14 +279,14 @@ class _Module:
         numbers = [(k, given.get(k)) for k in KINDS_OF_DRAWS[kind]]
         self._numbers(f"distribution {kind}", [n for n in numbers if n[0] != "standardDeviation"], timed)
         spread = given.get("standardDeviation", 0)
-        if kind == "GAUSSIAN" and (not _is_number(spread) or spread < 0):
+        if kind == "GAUSSIAN" and (not is_number(spread) or spread < 0):
             self.error(f"distribution GAUSSIAN: `standardDeviation` must be a number from 0 up, not {spread!r}.")
 
     def _numbers(self, field: str, numbers: Sequence[tuple[str, Any]], timed: bool) -> None:
         for key, value in numbers:
             if not timed and key == "quantity" and isinstance(value, str | bool):
                 return  # an observation may be a text
-            if not _is_number(value):
+            if not is_number(value):
                 self.error(f"{field}: `{key}` must be a number, not {value!r}.")
                 return
             if timed and value < 0:
@@ -299,7 +326,7 @@ class _Module:
         shares = [o.get("distribution") if isinstance(o, Mapping) else None for o in options]
         if any(isinstance(share, Mapping) for share in shares):
             return  # by an attribute: known only in a run
-        numbers = [share for share in shares if _is_number(share) and 0 <= share <= 1]
+        numbers = [share for share in shares if is_number(share) and 0 <= share <= 1]
         if len(numbers) < len(shares):
             wrong = next(share for share in shares if share not in numbers)
             self.error(f"a probability must be a number from 0 to 1, not {wrong!r}.")
@@ -362,15 +389,15 @@ class _Module:
             self._condition(part)
         if kind in ("And", "Or", "At Least", "At Most", "Not") and not parts:
             self.error(f"the condition {kind} has nothing to look at.")
-        if kind == "At Least" and _is_number(spec.get("minimum")) and spec["minimum"] > len(parts):
+        if kind == "At Least" and is_number(spec.get("minimum")) and spec["minimum"] > len(parts):
             self.error(f"the condition cannot hold: at least {spec['minimum']} of {len(parts)}.")
         operator = spec.get("operator")
         allowed = [*ORDERINGS, *(NILS if kind in ("Attribute", "Observation") else ())]
         if "operator" in spec and operator not in allowed:
             self.error(f"the operator {operator!r} does not exist; {did_you_mean(operator, allowed)}")
         self._sensible(kind, spec)
-        if kind == "And":
-            self._together([p for p in parts if isinstance(p, Mapping)])
+        for contradiction in contradictions(parts) if kind == "And" else ():
+            self.error(f"the condition cannot hold: {contradiction}.")
 
     def _sensible(self, kind: str, spec: Spec) -> None:
         """What a single condition says that can never be, or is no value."""
@@ -378,7 +405,7 @@ class _Module:
             self.error(f"the gender must be F or M, not {spec.get('gender')!r}.")
         if kind == "Age":
             age, unit = spec.get("quantity"), spec.get("unit", "years")
-            if not _is_number(age):
+            if not is_number(age):
                 self.error(f"an age must be a number, not {age!r}.")
             elif age < 0 or (unit == "years" and age > 140):
                 self.error(f"the condition cannot hold, or always does: an age of {age:g} {unit}.")
@@ -386,49 +413,8 @@ class _Module:
             self.error(f"PriorState: the state {spec.get('name')!r} does not exist; "
                        f"{did_you_mean(spec.get('name'), self.module.states)}")  # fmt: skip
         within = spec.get("within")
-        if isinstance(within, Mapping) and _is_number(within.get("quantity")) and within["quantity"] < 0:
+        if isinstance(within, Mapping) and is_number(within.get("quantity")) and within["quantity"] < 0:
             self.error(f"a time of {within['quantity']:g} {within.get('unit')} is negative.")
-
-    def _together(self, parts: Sequence[Spec]) -> None:
-        """Conditions that exclude each other, so that their `And` never holds."""
-        kinds = [str(p.get("condition_type", "")).replace(" ", "").lower() for p in parts]
-        if len({p.get("gender") for p, kind in zip(parts, kinds, strict=True) if kind == "gender"}) > 1:
-            self.error("the condition cannot hold: two genders at once.")
-        ages = [(p["operator"], p["quantity"]) for p, kind in zip(parts, kinds, strict=True)
-                if kind == "age" and p.get("unit", "years") == "years" and _is_number(p.get("quantity"))]  # fmt: skip
-        years = [(p["operator"], p["year"]) for p, kind in zip(parts, kinds, strict=True)
-                 if kind == "date" and _is_number(p.get("year"))]  # fmt: skip
-        for what, limits in (("age", ages), ("year", years)):
-            if _is_empty(limits):
-                said = " and ".join(f"{op} {value:g}" for op, value in limits)
-                self.error(f"the condition cannot hold: {what} {said}.")
-        by_name: dict[str, list[tuple[str, Any]]] = {}
-        for p, kind in zip(parts, kinds, strict=True):
-            if kind == "attribute" and p.get("operator") in ("==", *NILS) and not isinstance(p.get("value"), Mapping):
-                by_name.setdefault(str(p.get("attribute")), []).append((p["operator"], p.get("value")))
-        for name, tests in by_name.items():
-            values = {repr(value) for op, value in tests if op == "=="}
-            if len(values) > 1 or (("is nil", None) in tests and len({op for op, _ in tests}) > 1):
-                self.error(f"the condition cannot hold: {name!r} {' and '.join(_told(*t) for t in tests)}.")
-
-
-def _told(operator: str, value: object) -> str:
-    return operator if operator in NILS else f"{operator} {value!r}"
-
-
-def _is_empty(limits: Sequence[tuple[str, float]]) -> bool:
-    """Whether no whole number fits all of (operator, value)."""
-    low = max(
-        (math.floor(v) + 1 if op == ">" else math.ceil(v) for op, v in limits if op in (">", ">=", "==")), default=None
-    )
-    high = min(
-        (math.ceil(v) - 1 if op == "<" else math.floor(v) for op, v in limits if op in ("<", "<=", "==")), default=None
-    )
-    return low is not None and high is not None and low > high
-
-
-def _is_number(value: object) -> TypeGuard[float]:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def _article(word: str) -> str:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from verosim.errors import DataError
+from verosim.patients.following import Following
 from verosim.patients.names import NONE
 from verosim.patients.plan import Plan
 from verosim.patients.population import Array
@@ -31,7 +32,7 @@ PATIENCE: Final = (
 CHAIN: Final = 64  # states that patients go through at once, before we look who else waits
 LOOK: Final = 1024  # how often we look whether one does
 ROWS: Final = 250_000  # of the record that we do not mind
-TELLING: Final = 1 / 8  # a run of all vital signs costs as much as of so many builtins
+TELLING: Final = 1 / 16  # a run of vital signs costs about as much as of a builtin
 FOLLOW: Final = 256  # rounds after which those who died are followed, while others live on: many move quickly
 MANY: Final = 1000  # so many who follow others are worth a round of their own
 
@@ -48,7 +49,6 @@ class Engine:
         self.action = np.full(world.people.n, IDLE, np.int16)  # what each patient does next
         self.spins = np.zeros(world.people.n, np.int32)  # states gone through since the module's turn came
         self.done = np.zeros(world.people.n, bool)
-        self.followed = np.zeros(world.people.n, bool)
         self.used = 0  # rows that have a patient
         self.kept = 0  # rows of the record that were left when we last forgot
         self.rounds = 0
@@ -71,22 +71,30 @@ class Engine:
 
     # --------------------------------------------------------------------------------------------- births
 
-    def admit(self, slot: Array, attempt: Array) -> Array:
-        """Let new patients be born; their rows (k,)."""
+    def admit(self, slot: Array, attempt: Array, spare: Array | None = None) -> None:
+        """Let new patients be born. spare (k,): whose states are counted apart, for they may prove needless."""
         world, people = self.world, self.world.people
         patients = np.arange(self.used, self.used + len(slot))
         self.used += len(slot)
         people.admit(patients, slot, attempt)
+        if spare is not None:
+            self._tally(patients[spare])
         self.plan.life.demographics.born(people, world.attributes, patients)
         world.state.reshape(-1, world.modules)[patients] = self._starts
         world.wake[patients] = 0
-        world.visits[self._starts[self._starts < self.n_states]] += len(patients)
+        for start in self._starts[self._starts < self.n_states]:
+            np.add.at(world.visits[:, start], world.tally[patients], 1)
         for builtin, slot_of in zip(self.builtins, self._slots, strict=True):
             world.module[patients] = slot_of
             world.wake[patients, slot_of] = np.minimum(builtin.begin(world, patients), NOT_AGAIN)
         world.module[patients] = NONE
         self._advance(patients)
-        return patients
+
+    def _tally(self, patients: Array) -> None:
+        """Give patients (k,) counts of states of their own."""
+        world = self.world
+        world.tally[patients] = len(world.visits) + np.arange(len(patients))
+        world.visits = np.pad(world.visits, ((0, len(patients)), (0, 0)))
 
     def live(self, slot: Array, attempt: Array, last: bool = True) -> tuple[Array, Array]:
         """Let patients of these slots and attempts live, and whoever follows those who died, as far as there is room.
@@ -94,29 +102,30 @@ class Engine:
         Gives slots and attempts of those who are still to follow: none, or few where this is not the last block, since
         it takes many to move quickly.
         """
-        people, busy = self.world.people, True
+        following, busy = Following(slot, attempt, self.world.people.n), False
         while True:
-            room = people.n - self.used
-            follows = room > 0 and len(slot) > 0 and (last or len(slot) >= MANY or not self.used)
-            if not (busy and self.used) and not follows:
+            if last or not self.used or len(following.left[0]) >= MANY:
+                born = following.births(self.used, not busy)
+                busy |= len(born[0]) > 0
+                self.admit(*born)
+            if not busy:
                 break
-            if follows:
-                self.admit(slot[:room], attempt[:room])
-                slot, attempt = slot[room:], attempt[room:]
             busy = self.run(FOLLOW if last else None)
-            dead = self._newly_dead()
-            slot = np.append(slot, people.slot[dead])
-            attempt = np.append(attempt, people.attempt[dead] + 1)
-        self.world.lived[: self.used] = True
-        self._forget()
-        return slot, attempt
+            following.look(self.done[: self.used], self._survived())
+        self._close(following.needed(self._survived()))
+        return following.left
 
-    def _newly_dead(self) -> Array:
-        """Who died, and is not followed by anybody yet."""
+    def _survived(self) -> Array:
+        """(used,) bool: who lives on at the end."""
         people = self.world.people
-        dead = np.flatnonzero(self.done & ~self.followed & (people.death < people.stop))
-        self.followed[dead] = True
-        return dead
+        return (self.done & (people.death >= people.stop))[: self.used]
+
+    def _close(self, needed: Array) -> None:
+        """The end of the block: what needless lives were is not told."""
+        world = self.world
+        world.lived[: self.used] = needed
+        world.visits = world.visits[np.unique(np.append(0, world.tally[: self.used][needed]))].sum(axis=0)
+        self._forget()
 
     def _forget(self) -> None:
         """Drop what is too long ago to be told of: that many years before the end, before death, or before now."""
@@ -139,7 +148,7 @@ class Engine:
         self._without_python(np.flatnonzero(self.action != IDLE))
         for _ in count() if rounds is None else range(rounds):
             np.multiply(self.waiting, self._worth, out=score)
-            wanting, score[asking] = score[asking].sum(), 0
+            wanting, score[asking] = self.waiting[asking].sum(), 0
             action = int(score.argmax())
             if wanting * TELLING > score[action]:
                 self._tell()
@@ -237,7 +246,7 @@ class Engine:
     def _push(self, patients: Array, action: Array | int, at_once: bool = False) -> int:
         """Let patients wait at states. at_once: time has not moved; if nobody waits there, they need not either."""
         if isinstance(action, int):
-            self.world.visits[action] += len(patients)
+            np.add.at(self.world.visits[:, action], self.world.tally[patients], 1)
             if at_once and not self.waiting[action]:
                 return action
             self.action[patients] = action
@@ -245,7 +254,7 @@ class Engine:
             return IDLE
         self.action[patients] = action
         np.add.at(self.waiting, action, 1)
-        np.add.at(self.world.visits, action, 1)
+        np.add.at(self.world.visits, (self.world.tally[patients], action), 1)
         return IDLE
 
     def _again(self, patients: Array, actions: Array) -> None:

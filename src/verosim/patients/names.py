@@ -100,7 +100,9 @@ class Catalogue:
 
 
 def coding(spec: Mapping[str, Any]) -> Coding:
-    """A code as a module writes it: numbers and texts alike."""
+    """A code as a module writes it: numbers and texts alike. Raises TypeError for what is no object."""
+    if not isinstance(spec, Mapping):
+        raise TypeError(f"a code must be an object, not {spec!r}")
     return Coding(str(spec.get("system", "")), str(spec.get("code", "")), str(spec.get("display", "")))
 
 

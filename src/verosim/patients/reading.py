@@ -6,9 +6,18 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, Final, NoReturn
 
 from verosim.errors import FileError, SchemaError, did_you_mean
+
+MISSHAPEN: Final = (
+    TypeError,
+    ValueError,
+    AttributeError,
+    KeyError,
+    IndexError,
+    OverflowError,
+)  # of a wrong kind of JSON
 
 
 @dataclass(frozen=True)

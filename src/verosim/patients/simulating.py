@@ -24,8 +24,12 @@ if TYPE_CHECKING:
 
 OWN: Final = Path(__file__).parent / "library"  # the modules that come with verosim
 BLOCK: Final = 10_000  # patients that live together: many wait at the same states, and memory is bounded
-SPARE: Final = 1.6  # rows a patient asked for: whoever dies is followed by another
+SPARE: Final = 2  # rows a patient asked for: whoever dies is followed by another
 YEAR: Final = 365 * DAY
+# An end before the first date would tell of people without anything that modules know of; so late as the last, some of
+# the dates on the way there would be more than files can hold.
+FIRST_END: Final = np.datetime64("1900-01-01")
+LAST_END: Final = np.datetime64("2200-01-01")
 
 
 class Patients:
@@ -98,9 +102,12 @@ def _whole(value: object, what: str) -> None:
 def _day(text: str) -> int:
     """The milliseconds of a date."""
     try:
-        return int(np.datetime64(text, "D").astype(np.int64)) * DAY
+        day = np.datetime64(text, "D")
     except ValueError as error:
         raise ArgumentError(f"end: a date such as 2026-06-01 was wanted, not {text!r}.") from error
+    if not FIRST_END <= day < LAST_END:  # which NaT is not either
+        raise ArgumentError(f"end: a date from {FIRST_END} up, before {LAST_END}, was wanted, not {text!r}.")
+    return int(day.astype(np.int64)) * DAY
 
 
 def _life(

@@ -1,4 +1,4 @@
-"""States compiled: what each does to many patients. Here the base and those that steer; then care.py, observing.py."""
+"""States compiled: what each does to many patients. Here the base and those that steer; then care.py."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from verosim.patients.hooks import NOT_AGAIN
 from verosim.patients.module import Module
 from verosim.patients.names import NONE, coding
 from verosim.patients.population import CODE, DAY, FLAG, NIL, NUMBER, TEXT, WEEK, Array
-from verosim.patients.reading import Place, number_of
+from verosim.patients.reading import MISSHAPEN, Place, number_of
 from verosim.patients.transitions import Transition, successors, transition
 
 if TYPE_CHECKING:
@@ -336,17 +336,22 @@ class Death(State):
 
 def compiled(spec: Mapping[str, Any], plan: Plan, module: Module, name: str) -> State:
     """A state of a module. Raises SchemaError with file and state."""
-    found = _kinds()[spec["type"]](spec, plan, module, name)
+    try:
+        found = _kinds()[spec["type"]](spec, plan, module, name)
+    except MISSHAPEN as error:
+        Place(module.file, name).fail(f"it is not written as states of type {spec['type']} are: {error}.")
     return Loop(spec, plan, module, name) if isinstance(found, Delay) and Loop.suits(found) else found
 
 
 @cache
 def _kinds() -> Mapping[str, Callable[..., State]]:
     """The states by type; those of care stand on those of this file."""
-    from verosim.patients.care import CARE
+    from verosim.patients.care import ENCOUNTERS
     from verosim.patients.observing import OBSERVED
+    from verosim.patients.onsets import ONSETS
+    from verosim.patients.treating import TREATMENTS
 
-    return {**STEERING, **CARE, **OBSERVED}
+    return {**STEERING, **ENCOUNTERS, **ONSETS, **TREATMENTS, **OBSERVED}
 
 
 STEERING: Final[Mapping[str, Callable[..., State]]] = {

@@ -80,7 +80,9 @@ class World:
         self.visit_hooks: list[VisitHook] = []
         self.lived = np.zeros(rows, bool)  # rows that somebody lived in
         self.extra: dict[str, pl.DataFrame] = {}  # what finishers add: people, organizations, claims ...
-        self.visits = np.zeros(len(plan.states), np.int64)  # how often each state was entered
+        # how often each state was entered: by all; by each whose life may prove needless
+        self.visits: Array = np.zeros((1, len(plan.states)), np.int64)
+        self.tally = np.zeros(rows, np.int32)  # in which row of `visits` each is counted
         self._inner = np.arange(modules)
         for attribute in plan.watchers:
             self.attributes.watched[attribute] = True
@@ -192,6 +194,14 @@ class World:
         found = np.zeros(len(patients), bool)
         for slot in self.plan.slots_of(code):
             found |= self.present[slot, patients] >= 0
+        return found
+
+    def active_as(self, place: int, patients: Array, state: int) -> Array:
+        """(k,) whether what is active at a place was begun, or renamed last, by a state of this name; or ever done."""
+        rows, table = self.present[place, patients], self.plan.places[place][0]
+        found = rows >= 0
+        if table != "procedures" and found.any():
+            found[found] = self.plan.item_name[self.record[table]["item"][rows[found]]] == state
         return found
 
     def entry_items(self, patients: Array, attribute: int) -> Array:

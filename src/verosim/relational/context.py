@@ -165,6 +165,11 @@ def given(
     return pl.DataFrame([c.alias(name) for c, name in zip(frame, known.table.names, strict=False)])
 
 
+def of_owner(context: pl.DataFrame, known: Known) -> pl.DataFrame:
+    """What the context says of the owner: the same for all of its rows."""
+    return context.select(known.table.names[: len(known.owner) + len(known.above) + len(known.family)])
+
+
 def with_before(known: Known, context: pl.DataFrame, frame: pl.DataFrame, before: Ints) -> pl.DataFrame:
     """The context with what the sibling before says. before: (n,) its number in the frame, below 0 for none."""
     if not known.before:

@@ -19,6 +19,7 @@ from verosim.relational.learned import Learned
 from verosim.relational.orphans import Settled
 from verosim.relational.real import Real, people_in
 from verosim.schema import Schema
+from verosim.sequences.owned import Owned
 from verosim.table_model import Options, TableModel, people_of
 
 LEAST = 20  # people: of fewer none are held out
@@ -45,6 +46,7 @@ class Database:
         real = Real.of(dataset, schema, rows, graph, train)
         names = graph.order
         _check_kept(schema, graph)
+        _check_sequences(schema, graph)
         tables = {name: Learned.of(name, real, options) for name in names}
         for link in graph.links:
             if link.name in family.dangling:
@@ -63,8 +65,13 @@ class Database:
 
     @property
     def models(self) -> dict[str, TableModel]:
-        """What draws the rows of each table that has any drawn."""
-        return {name: table.model for name, table in self.tables.items() if table.model is not None}
+        """What draws the rows of each table that has any drawn one by one."""
+        return {name: table.model for name, table in self.tables.items() if isinstance(table.model, TableModel)}
+
+    @property
+    def sequences(self) -> dict[str, Owned]:
+        """What draws the rows of each table whose rows follow each other."""
+        return {name: table.model for name, table in self.tables.items() if isinstance(table.model, Owned)}
 
     def draw(
         self, sizes: Mapping[str, int], seed: int, rows: Rows | None = None, free: Collection[str] = ()
@@ -81,7 +88,7 @@ class Database:
 
     def _rows(self, name: str, rows: int, seed: int) -> Iterator[pl.DataFrame]:
         model = self.tables[name].model
-        assert model is not None
+        assert isinstance(model, TableModel)  # a sequence has an owner
         return model.blocks(rows, seed)
 
     def sizes(self, asked: Mapping[str, int], scale: float = 1.0) -> dict[str, int]:
@@ -142,6 +149,20 @@ def _check_kept(schema: Schema, graph: Graph) -> None:
                 f"table {link.child!r} is kept, but the table {link.parent!r} that it names by {link.key} is not: "
                 "keep both, or neither."
             )
+
+
+def _check_sequences(schema: Schema, graph: Graph) -> None:
+    """The rows of a sequence are those of one owner: its key must be one that can own them."""
+    for name in graph.order:
+        said, owner = schema[name].sequence, graph.owner(name)
+        if said is None or schema[name].keep or (owner and owner.key.columns == (said.key,)):
+            continue
+        keys = [str(k.key) for k in graph.of(name) if len(k.key.columns) == 1 and not schema[k.parent].keep]
+        raise SchemaError(
+            f"table {name!r}: among tables that keys tie together the `key` of a sequence is a foreign key to a table "
+            f"that is not kept ({', '.join(keys) or 'it has none'}), not {said.key!r}. Name such a key, take the "
+            "`sequence` out of the schema, or learn the table by itself."
+        )
 
 
 def held_out(

@@ -21,7 +21,7 @@ from verosim.relational.context import befores, count_name, gathered, said, sour
 from verosim.relational.counts import Counts
 from verosim.relational.families import Families, bare
 from verosim.relational.graph import COPIED, LATE, OWNER, REFERENCE, Graph, Link
-from verosim.relational.kin import Family, Kin, climbed
+from verosim.relational.kin import Family, Kin, climbed, first_of
 from verosim.relational.learned import Learned
 from verosim.relational.links import Places, above, agreeing, rooted, set_apart
 from verosim.relational.real import looked_up
@@ -244,6 +244,8 @@ class Drawing:
                 rows = self._in_family(link, learned.kin[link.name], owner, named[owner.name], rows, groups, rng)
             elif link.apart and owner:
                 rows = set_apart(named[owner.name], rows, self.held(link.parent).counts[link.name], rng)
+            if link.name in learned.steady and owner:
+                rows = rows[first_of(named[owner.name])]
             named[link.name] = self._agreeing(link, rows, keys, rng)
             keys = self._key(link, named[link.name]) | keys
         if owner:

@@ -14,9 +14,11 @@ from verosim.distinct import with_spare
 from verosim.draws import BLOCK, stream
 from verosim.errors import RuleError
 from verosim.keys import NONE, Ints
-from verosim.relational.context import given, places, with_before
+from verosim.relational.context import given, of_owner, places, with_before
 from verosim.relational.learned import Learned
 from verosim.rules.parsing import types_of
+from verosim.sequences.keyed import TOGETHER
+from verosim.sequences.owned import Owned
 from verosim.table_model import TableModel
 
 LONG: Final = 256  # siblings that are drawn one after the other, each given the one before
@@ -37,14 +39,17 @@ class Families:
         """Block by block: the number of the first row; owners (m,); places among the siblings (m,); the rows."""
         learned = self.learned
         assert learned.known is not None
-        seen: list[set[int]] = [set() for _ in learned.model.unique_rules] if learned.model else []
-        for number, (first, last) in enumerate(_cuts(self.owners)):
+        unique = learned.model.unique_rules if isinstance(learned.model, TableModel) else ()
+        seen: list[set[int]] = [set() for _ in unique]
+        for number, (first, last) in enumerate(_cuts(self.owners, isinstance(learned.model, Owned))):
             mine = self.owners[first:last]
             place = places(mine, np.arange(len(mine)))
+            context = given(learned.known, self.profile, self.over, self.summaries, mine, place)
             if learned.model is None:
                 (frame,) = bare(len(mine))
+            elif isinstance(learned.model, Owned):
+                frame = learned.model.draw(mine, of_owner(context, learned.known), seed, number, first)
             else:
-                context = given(learned.known, self.profile, self.over, self.summaries, mine, place)
                 one = _Block(learned, learned.model, seed, number, first)
                 frame, context = one.rows(context, np.where(mine < 0, 0, place))
                 if seen:
@@ -58,13 +63,19 @@ def bare(n: int) -> Iterator[pl.DataFrame]:
     yield from (pl.DataFrame({"": np.zeros(min(BLOCK, n - i), np.int8)}) for i in range(0, n, BLOCK))
 
 
-def _cuts(owners: Ints) -> Iterator[tuple[int, int]]:
-    """Where blocks of at most BLOCK rows begin and end, between families where they fit. owners: (n,) side by side."""
-    first, n = 0, len(owners)
-    starts = np.append(np.flatnonzero(np.diff(owners, prepend=-9)), n)
+def _cuts(owners: Ints, whole: bool = False) -> Iterator[tuple[int, int]]:
+    """Where blocks of at most BLOCK rows begin and end, between families where they fit. owners: (n,) side by side.
+
+    whole: no family is parted, however large; blocks are larger, for sequences go on together, step by step.
+    """
+    first, n, size = 0, len(owners), TOGETHER if whole else BLOCK
+    new = np.diff(owners, prepend=-9) != 0
+    starts = np.append(np.flatnonzero(new | (owners < 0) if whole else new), n)
     while first < n:
-        fits = starts[np.searchsorted(starts, first + BLOCK, "right") - 1]
-        last = int(fits) if fits > first else min(first + BLOCK, n)
+        fits = starts[np.searchsorted(starts, first + size, "right") - 1]
+        last = int(fits) if fits > first else min(first + size, n)
+        if whole and fits <= first:
+            last = int(starts[np.searchsorted(starts, first, "right")])
         yield first, last
         first = last
 

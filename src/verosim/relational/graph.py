@@ -167,12 +167,14 @@ def links_of_owner(name: str, owners: Mapping[str, str], schema: Schema) -> dict
 def _candidates(table: Table, dataset: Frames, schema: Schema, rows: Mapping[str, Ints]) -> list[ForeignKey]:
     """The keys that could own a table's rows, the best first.
 
-    Best is the parent whose keys repeat what the row's other keys say; then one whose children stand side by side, as
-    what was made together does; then the one that tells most of the row's values; then the one with most rows.
+    Best is the one whose rows follow each other; then the parent whose keys repeat what the row's other keys say; then
+    one whose children stand side by side, as what was made together does; then the one that tells most of the row's
+    values; then the one with most rows.
     """
     fitting = [key for key in table.foreign_keys if _may_own(table, key, dataset, schema, rows)]
-    if len(fitting) < 2:
-        return fitting
+    ordered = [key for key in fitting if _goes_on(table, key)]
+    if len(fitting) < 2 or ordered:
+        return ordered or fitting
     values = signals(dataset[table.name], table)
 
     def rank(key: ForeignKey) -> tuple[int, bool, float, int]:
@@ -193,7 +195,13 @@ def _may_own(table: Table, key: ForeignKey, dataset: Frames, schema: Schema, row
     few = dataset[table.name].height >= FEW and dataset[key.parent].height < FEW
     told = {*table.primary_key} - {n for k in table.foreign_keys for n in k.columns}
     few = few and not (told and {*key.columns} < {*table.primary_key})  # rows are told apart within a parent
+    few = few and not _goes_on(table, key)
     return key.parent != table.name and mostly and not few and not schema[key.parent].keep and not table.keep
+
+
+def _goes_on(table: Table, key: ForeignKey) -> bool:
+    """Whether the rows of each parent are a sequence."""
+    return table.sequence is not None and key.columns == (table.sequence.key,)
 
 
 def _side_by_side(own: Ints) -> bool:

@@ -22,6 +22,7 @@ from verosim.relational.context import (
     chosen,
     gathered,
     known_of,
+    of_owner,
     places,
     prefixed,
     said,
@@ -29,16 +30,20 @@ from verosim.relational.context import (
     together,
     with_before,
 )
-from verosim.relational.copies import CHECKED, NEVER, Copy, copied, marked_together, steady
+from verosim.relational.copies import NEVER, Copy, copied, marked_together, steady
 from verosim.relational.counts import Counts
-from verosim.relational.graph import FEW, LATE, OWNER, REFERENCE, SURE, Link, depths
+from verosim.relational.courses import grid, serial
+from verosim.relational.graph import FEW, LATE, OWNER, REFERENCE, SURE, Link, depths, name_of
 from verosim.relational.kin import Kin, kin_of
 from verosim.relational.links import Groups, told_of
 from verosim.relational.real import Real
 from verosim.relational.signals import carried_on, signals
 from verosim.rules import Aggregate, Rule, learn, parse
 from verosim.schema import Column, Table
+from verosim.sequences.order import sequence_of
+from verosim.sequences.owned import Owned
 from verosim.table_model import Given, Options, TableModel
+from verosim.timeline import times_of
 
 DEEPEST: Final = 60  # steps below the top that are told apart in a table that names itself
 GOING: Final = 0.15  # correlation with the row before, within an owner's rows, from which a column goes on
@@ -51,7 +56,7 @@ class Learned:
 
     table: Table
     rows: int  # of the real table
-    model: TableModel | None = None  # None: there was no row to learn from, or the table is kept or bare
+    model: TableModel | Owned | None = None  # None: there was no row to learn from, or the table is kept or bare
     bare: bool = False  # there are no columns to draw: keys are all that it has
     known: Known | None = None  # what rows are drawn given; None: they have no owner
     serial: tuple[str, int] | None = None  # a column that counts the rows of one owner, and where it begins
@@ -98,6 +103,17 @@ class Learned:
         people = pl.Series(real.people[self.table.name][real.train[self.table.name]])
         self._fit_rows(real, groups, options, seed, people, progress)
         self._fit_summary(real, options, seed, people)
+
+    def goes_on(self, owner: Link | None) -> bool:
+        """Whether the rows of an owner are drawn as one sequence."""
+        said = self.table.sequence
+        return said is not None and owner is not None and owner.key.columns == (said.key,)
+
+    @property
+    def steady(self) -> set[str]:
+        """The keys by which all rows of an owner name one row: their columns stay the same in a sequence."""
+        same = {*self.table.sequence.statics} if self.table.sequence else set[str]()
+        return {name_of(self.table.name, key) for key in self.table.foreign_keys if {*key.columns} <= same}
 
     @property
     def distinct(self) -> list[str]:
@@ -148,10 +164,14 @@ class Learned:
         frame, rows = real.dataset[self.table.name], real.rows[owner.name]
         keys = {n for key in self.table.foreign_keys for n in key.columns}
         free = [c for c in self.table.columns if c.name not in keys]
-        self.serial = next((s for c in free if (s := _serial(frame[c.name], rows))), None)
+        self.serial = next((s for c in free if (s := serial(frame[c.name], rows))), None)
+        if self.goes_on(owner):
+            said = sequence_of(self.table)
+            self.order = said.time or (self.serial[0] if self.serial else "")
+            return
         times = [c.name for c in free if c.kind in _TIMES and frame[c.name].dtype.is_temporal()]
         self.order = self.serial[0] if self.serial else next(iter(times), "")
-        self.grid = next((g for name in times if (g := _grid(frame[name], rows))), None)
+        self.grid = next((g for name in times if (g := grid(frame[name], rows))), None)
 
     def _look_at_copies(self, real: Real) -> None:
         """Columns that repeat one of a row that is named, or of the sibling before: in all rows, or in many."""
@@ -191,7 +211,7 @@ class Learned:
     def _look_at_steps(self, real: Real) -> None:
         """Columns that go on from one row of an owner to its next, as a balance does; with them their times."""
         owner = real.graph.owner(self.table.name)
-        if owner is None:
+        if owner is None or self.goes_on(owner):
             return
         others = {n for key in self.table.foreign_keys for n in key.columns} | {copy.column for copy in self.copies}
         others |= {self.order, *([self.serial[0]] if self.serial else [])}
@@ -225,7 +245,9 @@ class Learned:
     def _order(self, real: Real) -> Ints:
         """(n,) numbers by which the real rows of one owner stand."""
         frame = real.dataset[self.table.name]
-        return frame[self.order].rank("ordinal").fill_null(0).to_numpy() if self.order else np.arange(frame.height)
+        if not self.order:
+            return np.arange(frame.height)
+        return times_of(frame[self.order], self.table[self.order]).rank("ordinal").fill_null(0).to_numpy()
 
     def _fit_rows(
         self, real: Real, groups: Mapping[str, Ints], options: Options, seed: int, people: pl.Series, progress: Progress
@@ -247,7 +269,22 @@ class Learned:
         whole, self.bare = whole.select(table.names), not drawn
         if self.bare:
             return
+        owner = real.graph.owner(name)
+        if owner and given and self.goes_on(owner):
+            told, owners = self._told_of_owner(given), real.rows[owner.name][train]
+            said = sequence_of(self.table)
+            said = replace(said, statics=(*said.statics, *(self.labels[n] for n in self.steady if n in self.labels)))
+            self.model = Owned.fit(
+                whole, table, said, owners, told, options, seed, frame.height, progress, people, self.distinct
+            )
+            return
         self.model = TableModel.fit(whole, table, options, seed, frame.height, progress, given, people=people)
+
+    def _told_of_owner(self, given: Given) -> Given:
+        """What is given of the owner alone."""
+        assert self.known is not None
+        frame = of_owner(given.frame, self.known)
+        return Given(frame, replace(given.table, columns=tuple(given.table[n] for n in frame.columns)))
 
     def _decided(self) -> set[str]:
         """The columns that are not drawn."""
@@ -378,7 +415,8 @@ class Learned:
         new.kin = {str(key): Kin(str(top), bool(own), bool(other)) for key, top, own, other in meta["kin"]}
         new.shared = tuple(Shared(str(a), str(c), None if v is None else str(v)) for a, c, v in meta["shared"])
         if "model" in meta:
-            new.model = TableModel.restore(engine, meta["model"], part(arrays, "model/"))
+            kind = Owned if "sequences" in meta["model"] else TableModel
+            new.model = kind.restore(engine, meta["model"], part(arrays, "model/"))
         if "summary" in meta:
             new.summary = TableModel.restore("chain", meta["summary"], part(arrays, "summary/"))
         new.counts = {str(k): Counts.restore(part(arrays, f"counts{i}/")) for i, k in enumerate(meta["counts"])}
@@ -401,26 +439,3 @@ def _signals_of(link: Link, real: Real) -> list[Floats]:
         for s in signals(real.dataset[owner.parent], real.schema[owner.parent]):
             own.append(np.where(rows >= 0, s.values[there], np.nan))
     return own
-
-
-def _serial(series: pl.Series, rows: Ints) -> tuple[str, int] | None:
-    """Whether a column counts the rows of each owner, from 0 or 1."""
-    if not series.dtype.is_integer() or series.null_count() or len(series) < CHECKED or (rows < 0).any():
-        return None
-    first = int(series.min())  # type: ignore[arg-type]
-    if first not in (0, 1) or int(series.max()) == first:  # type: ignore[arg-type]
-        return None
-    return (
-        (series.name, first) if (places(rows, series.to_numpy()) + first == series.to_numpy()).mean() >= SURE else None
-    )
-
-
-def _grid(series: pl.Series, rows: Ints) -> tuple[str, int] | None:
-    """Whether the times of each owner's rows follow each other by one step, and its length in units of the type."""
-    if series.null_count() or len(series) < CHECKED:
-        return None
-    at = series.to_physical().cast(pl.Int64).to_numpy()
-    by = np.lexsort((at, rows))
-    steps = np.diff(at[by])[(np.diff(rows[by]) == 0) & (rows[by][1:] >= 0)]
-    step = int(np.median(steps)) if len(steps) >= CHECKED else 0
-    return (series.name, step) if step > 0 and (steps == step).mean() >= SURE else None

@@ -41,10 +41,10 @@ from verosim.sequences.control import Course, asked_of, begun
 from verosim.sequences.filling import Filling
 from verosim.sequences.keyed import Keyed
 from verosim.sequences.long import Long
-from verosim.sequences.order import Runs, held_out
+from verosim.sequences.order import Runs, cuts_of, held_out
 from verosim.table_model import Options
 
-__all__ = ["Anomaly", "Course", "Runs", "SequenceModel", "held_out"]
+__all__ = ["Anomaly", "Course", "Runs", "SequenceModel", "cuts_of", "held_out"]
 
 SEED: Final = 0  # of what is drawn to learn from how cells are filled: the same for every call
 USUAL: Final = 4_000  # drawn rows that show how far a column spreads, where anomalies are asked

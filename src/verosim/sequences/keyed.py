@@ -83,16 +83,29 @@ class Keyed:
         whole = Runs.of(frame, table)
         runs = Runs.of(frame.filter(pl.Series(held_out(frame, table, options.holdout, seed) == 0)), table)
         new = cls(table, None, frame.height, int(whole.new.sum()))
-        timed = new._fit_clock(whole, runs)
-        said = sequence_of(table)
-        steps = [c for c in table.columns if c.name not in (said.key, said.time, said.activity, *said.statics)]
-        moving = tuple(moving_of(runs.frame, steps, runs.new))
-        new._fit_cases(whole, runs, moving, options, seed, stage(progress, 0.0, 0.3))
-        apart = replace(runs, new=runs.new | new._apart(runs, timed))
-        new._fit_steps(apart, timed, moving, options, seed, stage(progress, 0.3, 1.0))
+        timed = new._learn(whole, runs, options, seed, progress)
         if timed is not None and new.timing is not None and new.cases is not None and len(runs.lengths) >= LEAST:
             new._fit_wholes(runs, timed[1], options.k, seed)
         return new
+
+    def _learn(
+        self, whole: Runs, runs: Runs, options: Options, seed: int, progress: Progress
+    ) -> tuple[Ints, Ints] | None:
+        """Learn `runs`, of a `whole` table; their times and the gaps before them."""
+        timed, said = self._fit_clock(whole, runs), sequence_of(self.table)
+        steps = [c for c in self.table.columns if c.name not in (said.key, said.time, said.activity, *said.statics)]
+        moving = tuple(moving_of(runs.frame, steps, runs.new))
+        self._fit_cases(whole, runs, moving, options, seed, stage(progress, 0.0, 0.3))
+        apart = replace(runs, new=runs.new | self._apart(runs, timed))
+        self._fit_steps(apart, timed, moving, options, seed, stage(progress, 0.3, 1.0))
+        return timed
+
+    def _people(self, runs: Runs) -> pl.Series:
+        """(n,) whom each row belongs to: its sequence; of few keys that stay, as those of sensors, each to itself."""
+        return pl.Series(runs.number if self.roster is None else np.arange(len(runs.number)))
+
+    def _derived(self, cases: pl.DataFrame, happened: Happened, k: int) -> Derived:
+        return Derived.of(cases, happened, self.table, k)
 
     def _fit_clock(self, whole: Runs, runs: Runs) -> tuple[Ints, Ints] | None:
         """(n,) the times of the learned rows, and the gaps before them."""
@@ -129,7 +142,7 @@ class Keyed:
         self, runs: Runs, timed: tuple[Ints, Ints] | None, moving: tuple[Moving, ...], options: Options, seed: int,
         progress: Progress,
     ) -> None:  # fmt: skip
-        said, people = sequence_of(self.table), pl.Series(runs.number)
+        said, people = sequence_of(self.table), self._people(runs)
         regular = self.clock is not None and self.clock.grid is not None
         even = timed is not None and regular and (timed[1][~runs.new] == 1).all()
         out = {said.key, said.time, said.activity, *said.statics, *(m.column.name for m in moving)}
@@ -141,7 +154,7 @@ class Keyed:
             activity, kinds = (encoded(codec, runs), field_of(codec).levels) if codec else (None, 0)
             ticks = None if timed is None else timed[0]
             happened = Happened(runs.number, runs.place, ticks, activity, kinds, self.clock)
-            self.derived = Derived.of(cases, happened, self.table, options.k)
+            self.derived = self._derived(cases, happened, options.k)
         self.told = told_codec(self.table, runs, self.derived.columns, self.roster is not None, options.k)
         told, rng = self.tell(cases), stream(seed, self.table.name, "activities")
         self.activities = Activities.fit(codec, runs, told, options.k, rng) if codec else None
@@ -262,7 +275,10 @@ class Keyed:
         models = [self.cases, self.parts.still, self.parts.moved, *acts]
         out = [note for model in models if model is not None for note in model.notes] + self.engine.notes
         if self.roster is not None:
-            out.append(f"the {self.roster.height:,} keys stay as they are, with what is the same in each")
+            out.append(
+                f"the {self.roster.height:,} keys stay as they are, with what is the same in each; they are drawn "
+                "apart, so where they move together, make a column of each"
+            )
         return out
 
     def explain(self) -> dict[str, str]:
@@ -352,7 +368,8 @@ class Keyed:
         if self.wholes is not None and walk.bound and asked.cases is None and asked.source is None:  # shares stay
             stays = self.wholes.stay(walk.whole, rng)
         chosen = [step.take(stays[step.who] & (step.number >= before[step.who])) for step in steps]
-        return rows_of(self, cases, chosen, order, made, rng, seed, asked, walk.bound), int(stays.sum())
+        bound = walk.bound and not asked.exact
+        return rows_of(self, cases, chosen, order, made, rng, seed, asked, bound), int(stays.sum())
 
     # ---------------------------------------------------------------------------------------------- model file
 

@@ -14,6 +14,7 @@ from verosim.errors import DataError, ModelFileError
 from verosim.keys import Ints
 from verosim.models import Array, Codes, State, part, saved_array
 from verosim.models.course import Course
+from verosim.models.voices import products
 from verosim.rules import Reduction, reduce
 from verosim.schema import Table, dtype_name, parse_dtype
 from verosim.sequences.measures import Measures
@@ -22,7 +23,9 @@ from verosim.table_model import Options, rules_of
 from verosim.timeline import Grid
 
 HOURS: Final = {"a day": 24.0, "a week": 168.0, "a year": 8765.8}  # seasons that are looked for
-CYCLES: Final = 3  # so many of them are wanted at least
+CYCLES: Final = 10  # so many of them are wanted at least
+LONG_ENOUGH: Final = 400  # rows, to tell a rhythm without times
+CLEAR: Final = 0.5  # of the highest rise of the autocorrelation, from which a shorter rhythm counts
 SEASONAL: Final = 0.1  # share of the variance that a season must tell, or tell more than a shorter one
 PHASES: Final = 24
 SHUFFLED: Final = 24  # gaps of irregular times that change places with each other
@@ -54,9 +57,7 @@ class Long:
         measures = Measures.fit(reduced, reduction.table, options.k, stream(seed, table.name, "scales"))
         codes = measures.encode(reduced)
         hours = clock.hours(ticks) if clock and len(gaps) else None
-        season, period = _season(
-            codes, None if hours is None else hours[place], np.arange(len(runs.new)) if hours is None else hours
-        )
+        season, period = _rhythm(codes, place) if hours is None else _season(codes, hours[place], hours)
         course = Course().fit(codes, place, period)
         return cls(table, reduction, measures, course, frame.height, clock, first, gaps, season)
 
@@ -182,9 +183,32 @@ def _without_time(table: Table) -> Table:
     return Table(table.name, columns, key, kept, order)
 
 
-def _season(codes: Codes, hours: Array | None, all_hours: Array) -> tuple[str, float]:
+def _rhythm(codes: Codes, place: Ints) -> tuple[str, float]:
+    """After how many rows a series without times comes back to what it was, told by autocorrelation; 0 for never."""
+    columns = [a for a, f in zip(codes.arrays, codes.fields, strict=True) if f.ordered and a.std() > 0]
+    if len(place) < LONG_ENOUGH or not columns:
+        return "", 0.0
+    whole, there = int(place[-1]) + 1, np.zeros(int(place[-1]) + 1)
+    there[place] = 1.0
+    pairs, size = products(there), np.zeros(whole // CYCLES)
+    for array in columns:
+        x = np.zeros(whole)
+        x[place] = (np.maximum(array, 0) - np.maximum(array, 0).mean()) / array.std()
+        size += products(x)[: len(size)] / np.maximum(pairs[: len(size)], 1.0) / len(columns)
+    rise = size - np.minimum.accumulate(size)
+    peaks = np.flatnonzero((rise[1:-1] >= rise[:-2]) & (rise[1:-1] > rise[2:])) + 1
+    peaks = peaks[rise[peaks] >= max(SEASONAL / 2, CLEAR * rise.max())]
+    if not len(peaks):
+        return "", 0.0
+    tried = np.arange(0.9 * peaks[0], 1.1 * peaks[0], 0.25)
+    teeth = np.rint(tried[:, None] * np.arange(1, CYCLES)).astype(np.int64)
+    period = float(tried[np.where(teeth < len(size), size[np.minimum(teeth, len(size) - 1)], 0.0).mean(1).argmax()])
+    return f"a rhythm of {period:g} rows", period
+
+
+def _season(codes: Codes, hours: Array, all_hours: Array) -> tuple[str, float]:
     """The season that tells most of the columns, and its length in rows; 0 rows for none."""
-    if hours is None or len(hours) < 10 * CYCLES:
+    if len(hours) < 10 * CYCLES:
         return "", 0.0
     spread = float(all_hours[-1] - all_hours[0])
     found, best, last = "", 0.0, 0.0

@@ -161,3 +161,15 @@ def held_out(frame: pl.DataFrame, table: Table, share: float, seed: int) -> Arra
             out[part] = np.where(out[part] == 1, 1, -1)
             out[runs.order[start : min(begin + length, start + size)]] = 1
     return out
+
+
+def cuts_of(frame: pl.DataFrame, table: Table, share: float, seed: int) -> dict[str, Array]:
+    """Of train and hold-out, as `held_out` parts them: the rows that do not follow the row before them."""
+    away, order = held_out(frame, table, share, seed), Runs.of(frame, table).order
+    out = dict[str, Array]()
+    for role, mark in (("train", 0), ("holdout", 1)):
+        place = np.flatnonzero(away[order] == mark)  # of these rows in the order of the sequence
+        cut = np.zeros(frame.height, bool)
+        cut[order[place]] = np.diff(place, prepend=-2) != 1
+        out[role] = cut[away == mark]
+    return out

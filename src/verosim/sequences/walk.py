@@ -30,6 +30,7 @@ class Asked:
     begin: Runs | None = None  # the rows with which they begin, in the order of the cases; not given back
     temperature: float = 1.0
     source: Callable[[int], Iterator[pl.DataFrame]] | None = None  # seed -> rows a key without end, drawn as asked
+    exact: bool = False  # as many steps as their lengths say, whenever that is
 
 
 PLAIN: Final = Asked()
@@ -195,7 +196,7 @@ class Walk:
     def _kept(self, step: Step) -> Step:
         """Without the sequences that would go on for longer than all that was observed: those are over."""
         over = self.ticks[step.who] - self.born[step.who] > self.model.end - self.model.first
-        if not self.bound or not over.any():
+        if not self.bound or self.asked.exact or not over.any():
             return step
         self.alive = step.who[~over]
         self._narrow()

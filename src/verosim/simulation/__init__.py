@@ -48,7 +48,7 @@ from verosim.simulation.calendar import Calendar, Done
 from verosim.simulation.checks import check
 from verosim.simulation.file import library
 from verosim.simulation.ledger import Accounts
-from verosim.simulation.nouns import ScenarioFile
+from verosim.simulation.nouns import MOST_ROWS, ScenarioFile
 from verosim.simulation.paths import nobody
 from verosim.simulation.plan import CASES, Model
 from verosim.simulation.population import Populations
@@ -60,6 +60,7 @@ __all__ = ["ENGINES", "Scenario", "Simulated", "library", "simulate"]
 
 ENGINES: Final = ("auto", "recursion", "calendar", "fast")
 USUAL_CASES: Final = 1000
+UNBOUNDED: Final = 2**60  # as many cases as come until the end
 PAYS: Final = 20_000  # cases from which on compiled code is worth its start
 
 
@@ -112,9 +113,15 @@ class Simulated:
         return indicators.measured(self.model, self.visits, self.model.file.warmup, self.end, groups)
 
     def series(self, every: float | None = None) -> pl.DataFrame:
-        """Queues and utilisation at regular times, by default 500 of them."""
+        """Queues and utilisation `every` so many units; by default by a round step, at up to 500 times."""
         assert self.model is not None
-        return outputs.series(self.model, self.visits, every or max(self.end, 1e-9) / 500, self.end)
+        if every is None:
+            every = self.model.clock.round_step(self.end, 500)
+        if not every > 0 or self.end / every > MOST_ROWS:
+            raise ArgumentError(
+                f"every: a step over 0 was wanted, not tiny beside a run of {self.end:g}, not {every:g}."
+            )
+        return outputs.series(self.model, self.visits, every, self.end)
 
 
 class Scenario:
@@ -225,7 +232,7 @@ class Scenario:
         bounded = found.until is not None or all(
             s.cases or s.at or s.file or s.population or s.until for s in found.sources.values()
         )
-        return 2**60 if bounded else USUAL_CASES
+        return UNBOUNDED if bounded else USUAL_CASES
 
     def _seed(self, seed: int | None) -> int:
         seed = self.model.file.seed if seed is None else seed
@@ -239,6 +246,10 @@ class Scenario:
         Raises DataError where a drawn value cannot be, or cases block each other for ever.
         """
         limit, seed = self._limit(cases), self._seed(seed)
+        if self.model.file.until is None and MOST_ROWS < limit < UNBOUNDED:
+            raise ArgumentError(
+                f"cases: at most {MOST_ROWS:,} are held in memory, not {limit:,}; `save` writes any number to files."
+            )
         chosen = self.engine(limit, engine)
         stepped = (part.block(seed, i) for part in self.stepwise for i in range(part.blocks))
         tables = {n: pl.concat(frames) for n, frames in _by_table(stepped).items()}

@@ -90,7 +90,7 @@ class _Feed:
 
     def __init__(self, model: Model, run: Run, name: str, number: int) -> None:
         self.source, self.name, self.number = model.file.sources[name], name, number
-        self.blocks = _limited(_of(model, run, name, self.source), self.source, model.file.until)
+        self.blocks = _of(model, run, name, self.source)
         self.times, self.rows = np.zeros(0), np.zeros(0, np.int64)
         self.known = 0.0
 
@@ -112,25 +112,30 @@ class _Feed:
 Blocks = Iterator[tuple[Floats, Ints]]
 
 
-def _limited(blocks: Blocks, source: Source, until: float | None) -> Blocks:
-    """Those within the source's time, and no more than it has."""
-    last = min(inf if source.until is None else source.until, inf if until is None else until)
-    room = source.cases if source.cases is not None else None
+def _of(model: Model, run: Run, name: str, source: Source) -> Blocks:
+    """All of a source: within its time, in batches, no more than it has."""
+    (way,) = (k for k in _WAYS if getattr(source, k) is not None and getattr(source, k) != ())
+    last = min((t for t in (source.until, model.file.until) if t is not None), default=inf)
+    blocks = _until(_WAYS[way](model, run, name, source), last)
+    if source.batch is not None and way != "file":
+        blocks = _in_batches(blocks, run, name)
+    return blocks if source.cases is None else _at_most(blocks, source.cases)
+
+
+def _until(blocks: Blocks, last: float) -> Blocks:
     for times, rows in blocks:
         n = int(np.searchsorted(times, last, side="right"))
-        n = n if room is None else min(n, room)
         yield times[:n], rows[:n]
-        room = room if room is None else room - n
-        if n < len(times) or room == 0:
+        if n < len(times):
             return
 
 
-def _of(model: Model, run: Run, name: str, source: Source) -> Blocks:
-    (way,) = (k for k in _WAYS if getattr(source, k) is not None and getattr(source, k) != ())
-    times = _WAYS[way](model, run, name, source)
-    if source.batch is None or way == "file":
-        return times
-    return _in_batches(times, run, name)
+def _at_most(blocks: Blocks, room: int) -> Blocks:
+    for times, rows in blocks:
+        yield times[:room], rows[:room]
+        room -= len(times)
+        if room <= 0:
+            return
 
 
 def _in_batches(blocks: Blocks, run: Run, name: str) -> Blocks:
@@ -143,6 +148,8 @@ def _in_batches(blocks: Blocks, run: Run, name: str) -> Blocks:
                 f"source {name!r}: a batch has a whole number of cases from 0 up, {said}.",
                 fix="Correct `batch`, for example by `digits: 0`.",
             )
+        if len(sizes) == BLOCK and not sizes.any():
+            raise DataError(f"source {name!r}: {len(sizes):,} batches with nobody in them.", fix="Correct `batch`.")
         counts = sizes.astype(np.int64)
         yield np.repeat(times, counts), np.repeat(rows, counts)
 

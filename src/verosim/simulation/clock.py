@@ -16,6 +16,11 @@ from verosim.recipe.nouns import Floats, Ints
 YEARS: Final = 7000  # after the start, that dates reach
 LONGEST: Final = YEARS * 365.25 * 86_400.0  # seconds
 SECONDS: Final = {"seconds": 1.0, "minutes": 60.0, "hours": 3600.0, "days": 86_400.0}
+ROUND: Final = (  # seconds that people count by: parts of a minute, an hour, a day, then days and weeks
+    *(m * 10.0**e for e in range(-6, 0) for m in (1, 2, 5)), *(1.0, 2.0, 5.0, 10.0, 15.0, 30.0),
+    *(m * 60.0 for m in (1, 2, 5, 10, 15, 30)), *(h * 3600.0 for h in (1, 2, 3, 6, 12)),
+    *(d * 86_400.0 for d in (1, 2, 7, 14, 28)),
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -66,6 +71,15 @@ class Clock:
         if not known.all():
             series = series.zip_with(pl.Series(known), pl.Series([None], dtype=pl.Int64).new_from_index(0, len(times)))
         return series.cast(self.dtype)
+
+    def round_step(self, span: float, most: int) -> float:
+        """A step in units that people count by, of which a span holds `most` at most; beyond four weeks, no round one.
+
+        >>> Clock.of("minutes", "2025-01-06T08:00", None).round_step(2_000, 500)
+        5.0
+        """
+        seconds = span * self.seconds / most
+        return next((step for step in ROUND if step >= seconds), seconds) / self.seconds
 
     @property
     def _origin(self) -> int:

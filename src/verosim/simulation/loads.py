@@ -37,7 +37,7 @@ def loads(model: Model) -> dict[str, tuple[float, float]]:
     """The share of time that each station's servers would be busy, with its standard error: 0 where it is exact."""
     rate = sum(_rate(model, name) for name in model.file.sources)
     served = {name: _served(model, name, station) for name, station in model.file.stations.items()}
-    if not isfinite(rate) or not any(served.values()):
+    if not isfinite(rate) or not rate or not any(served.values()):
         return {}
     work = _work(model)
     if len(work) < len(model.names):

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 SHOWN: Final = ("arrivals", "wait", "waiting_share", "queue", "utilisation", "served", "service_level")
 BOX, HIGH = 136.0, 46.0  # a station's box, in the picture's units
-MOST_WIDE: Final = 1000.0  # that a page is
+MOST_WIDE: Final = 1150.0  # that a page shows on a laptop
 ROOM: Final = 12.0  # around the picture
 IN, OUTSIDE = "in", "out"
 BINS: Final = 24
@@ -87,7 +87,7 @@ def _flow(model: Model, found: Simulated) -> Markup:
     """Stations in layers, from left to right or, where there are many, downwards, with the ways that cases took."""
     counts = _counts(found.visits["case"], found.visits["station"], model.names)
     sizes = {IN: (28.0, HIGH), **dict.fromkeys(model.names, (BOX, HIGH)), OUTSIDE: (28.0, HIGH)}
-    layout = layered(sizes, list(counts), across=True, gap=34.0, between=84.0)
+    layout = layered(sizes, list(counts), across=True, gap=34.0, between=60.0)
     across = layout.width <= MOST_WIDE
     if not across:
         layout = layered(sizes, list(counts), gap=34.0, between=54.0)

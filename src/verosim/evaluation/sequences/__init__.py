@@ -11,6 +11,7 @@ drawn.py      what the pictures are drawn from
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, Final
 
 from verosim.evaluation.case import Case
@@ -30,6 +31,7 @@ def assess(case: Case, progress: Progress = silent) -> Findings:
     if case.table.sequence is None or min(len(case.train), len(case.synthetic)) < LEAST:
         return Findings()
     progress(0.0, "putting rows in order")
+    case = _of_sequences(case)
     parts = list[Findings]()
     p = Paths.of(case)
     progress(0.1, "comparing how series move")
@@ -46,6 +48,16 @@ def assess(case: Case, progress: Progress = silent) -> Findings:
     notes = (f"sequence measures look at {len(p.unit):,} rows, of whole sequences or pieces",) if p.sampled else ()
     measures = tuple(m for part in parts for m in part.measures)
     return Findings(measures, {"sequences": {**details, **drawn.details(p)}}, notes)
+
+
+def _of_sequences(case: Case) -> Case:
+    """Without the rows that belong to no sequence, such as those of a database whose key names nobody."""
+    assert case.table.sequence is not None
+    key = case.table.sequence.key
+    if key is None or not any(frame[key].null_count() for frame in (case.train, case.holdout, case.synthetic)):
+        return case
+    train, holdout, synthetic = (f.drop_nulls(key) for f in (case.train, case.holdout, case.synthetic))
+    return replace(case, train=train, holdout=holdout, synthetic=synthetic)
 
 
 def _movement(p: Paths) -> Findings:

@@ -96,7 +96,7 @@ class Paths:
         table, order, limits = case.table, case.table.sequence, case.arrays.limits
         assert order is not None  # `assess` looks
         channels = _channels(table, order)
-        frames = [_sorted(getattr(case, role), table, order, channels) for role in ROLES]
+        frames = [_sorted(getattr(case, role), table, order, channels, case.cuts.get(role)) for role in ROLES]
         steps = _piece_length(frames[0])
         cut = [_cut(frame, steps, order) for frame in frames]
         most = max(1, min(2 * limits.rows, limits.cells // max(1, len(channels.columns))))
@@ -139,8 +139,13 @@ def _channels(table: Table, order: Sequence) -> Table:
     )  # fmt: skip
 
 
-def _sorted(frame: pl.DataFrame, table: Table, order: Sequence, channels: Table) -> pl.DataFrame:
-    """The channels with `.whole` (the number of the sequence) and `.time`, in order; rows as they stand without one."""
+def _sorted(
+    frame: pl.DataFrame, table: Table, order: Sequence, channels: Table, cuts: Bools | None = None
+) -> pl.DataFrame:
+    """The channels with `.whole` (the number of the sequence), `.time` and `.cut`, in order.
+
+    Rows without a time stay as they stand.
+    """
     key = pl.col(order.key).cast(pl.String).rank("dense").cast(pl.Int64) if order.key else pl.lit(0, pl.Int64)
     times = (
         times_of(frame[order.time], table[order.time])
@@ -149,8 +154,9 @@ def _sorted(frame: pl.DataFrame, table: Table, order: Sequence, channels: Table)
     )
     wall = times.dt.replace_time_zone(None) if isinstance(times.dtype, pl.Datetime) else times
     found = frame.select(*channels.names, key.alias(".whole")).with_columns(
-        numbers_of(times).alias(".time"), numbers_of(wall).alias(".clock")
-    )
+        numbers_of(times).alias(".time"), numbers_of(wall).alias(".clock"),
+        pl.Series(".cut", np.zeros(len(frame), np.bool_) if cuts is None else cuts),
+    )  # fmt: skip
     return found.sort(".whole", ".time", maintain_order=True, nulls_last=True)
 
 
@@ -161,9 +167,9 @@ def _piece_length(train: pl.DataFrame) -> int:
 
 
 def _cut(frame: pl.DataFrame, steps: int, order: Sequence) -> pl.DataFrame:
-    """With `.piece`: a new one at every sequence, long gap of a regular series, and `steps` rows."""
+    """With `.piece`: a new one at every sequence, cut, long gap of a regular series, and `steps` rows."""
     whole, time = frame.get_column(".whole").to_numpy(), frame.get_column(".time").to_numpy()
-    new = np.diff(whole, prepend=-1) != 0
+    new = (np.diff(whole, prepend=-1) != 0) | frame.get_column(".cut").to_numpy()
     if order.step is not None and len(time) > 1:
         gaps = np.diff(time, prepend=time[:1])
         usual = np.nanmedian(gaps[~new]) if (~new).any() else np.nan

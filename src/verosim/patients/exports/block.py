@@ -44,11 +44,13 @@ class Block:
     # ------------------------------------------------------------------------------------------ which rows
 
     def _within(self, table: str) -> Array:
-        """(rows,) bool: of wanted patients, begun by the end, and not over before the years that are shown."""
+        """(rows,) bool: of wanted patients, begun by the end or death, not over before the years that are shown."""
         rows = self.record[table]
         patient, since = rows["patient"], self.record.since[rows["patient"]]
         lasting = (rows["start"] > since) | (rows["stop"] > since)
-        return self.kept[patient] & lasting & (rows["start"] <= self.people.stop[patient])
+        return (
+            self.kept[patient] & lasting & (rows["start"] <= np.minimum(self.people.stop, self.people.death)[patient])
+        )
 
     def _holding(self) -> Array:
         """(encounters,) bool: encounters, however old, at which something shown began."""

@@ -18,6 +18,7 @@ from verosim.patients.population import Array
 
 COUNTED: Final = ("encounters", "medications", "procedures", "immunizations")
 PARTS: Final = {"encounters": 0, "medications": 1, "procedures": 2, "immunizations": 4}  # a claim line's table
+GRAIN: Final = 2.0**20  # amounts are summed up in such parts of one: exactly, and so alike in any order
 
 
 class Totals:
@@ -39,7 +40,7 @@ class Totals:
     def _sum(self, name: str, numbers: Array, frame: str, weights: Array | None = None) -> None:
         known = numbers != NONE
         height = self.frames[frame].height
-        weights = None if weights is None else weights[known]
+        weights = None if weights is None else np.round(weights[known] * GRAIN) / GRAIN
         found = np.bincount(numbers[known], weights, height)[:height].astype(np.float64)
         self.sums[name] = self.sums.get(name, 0.0) + found
 

@@ -41,6 +41,7 @@ class Kernel:
         self.plan = plan
         self._engine: Engine | None = None  # the block whose arrays are at hand
         self._arrays: Any = None
+        self._reference: Any = None  # to these, as compiled code knows them
 
     def live(self, engine: Engine, patients: Array) -> int | None:
         """Let patients go on until they need Python; one who is caught in an endless loop. Raises SchemaError."""
@@ -48,9 +49,9 @@ class Kernel:
 
         why, first = ROOM, 0
         while why == ROOM:
-            arrays = self._ready(engine)
-            why, first = live(arrays, patients, first)
-            for rows, n in zip(self._tables(engine), arrays.sizes.tolist(), strict=True):
+            self._ready(engine)
+            why, first = live(self._reference, patients, first)
+            for rows, n in zip(self._tables(engine), self._arrays.sizes.tolist(), strict=True):
                 rows.n = n
         if why == FAILED:
             self._fail(engine, patients[first : first + 1])
@@ -81,7 +82,7 @@ class Kernel:
         """Read the vital signs that one of these patients waits for, for all of them."""
         wanted = np.asarray(self._program.signs[engine.action[patients]].any(axis=0))
         signs = {name: number for name, number in self.plan.signs.items() if wanted[number]}
-        values = self.plan.life.vitals.reads(engine.world, patients, list(signs), engine.world.people.now[patients])
+        values = self.plan.life.vitals.reads(engine.world, patients, list(signs), engine.world.at[patients])
         for number, value in zip(signs.values(), values, strict=True):
             engine.given[number, patients] = value
 
@@ -94,18 +95,19 @@ class Kernel:
     def _tables(self, engine: Engine) -> list[Any]:
         return [engine.world.record.tables[name] for name in TABLES]
 
-    def _ready(self, engine: Engine) -> Any:
-        """The arrays of a block: new ones where a table had to grow."""
+    def _ready(self, engine: Engine) -> None:
+        """Have the arrays of a block at hand: new ones where one had to grow, here or since the kernel was left."""
+        from verosim.patients.kernel.compiled import referring
+
         tables = self._tables(engine)
-        grown = engine is not self._engine
         for rows in tables:
-            before = rows.data
             rows.make_room(MORE)
-            grown |= rows.data is not before
-        if grown:
+        now = [*(rows.data for rows in tables), engine.world.visits]
+        held = [getattr(self._arrays, name) for name in (*TABLES, "visits")] if engine is self._engine else []
+        if not held or any(new is not old for new, old in zip(now, held, strict=True)):
             self._engine, self._arrays = engine, self._gathered(engine)
+            self._reference = referring(self._arrays)
         self._arrays.sizes[:] = [rows.n for rows in tables]
-        return self._arrays
 
     def _gathered(self, engine: Engine) -> Any:
         from verosim.patients.kernel.state import Arrays

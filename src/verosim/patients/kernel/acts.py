@@ -91,11 +91,36 @@ def add(
     return row
 
 
-def reason_of(w: Arrays, p: int, attribute: int, code: int) -> int:
+def active_as(w: Arrays, p: int, place: int, state: int) -> bool:
+    """Whether what is active at a place was begun, or renamed last, by a state of this name; or ever done."""
+    row = int(w.present[place, p])
+    if row < 0:
+        return False
+    table = w.place_table[place]
+    if table == PROCEDURES:
+        return True
+    if table == CONDITIONS:
+        item = int(w.conditions[row]["item"])
+    elif table == ALLERGIES:
+        item = int(w.allergies[row]["item"])
+    elif table == MEDICATIONS:
+        item = int(w.medications[row]["item"])
+    elif table == CAREPLANS:
+        item = int(w.careplans[row]["item"])
+    else:
+        item = int(w.devices[row]["item"])
+    return bool(w.item_name[item] == state)
+
+
+def reason_of(w: Arrays, p: int, attribute: int, told: int) -> int:
+    """told: where its state's code, place, name and track are listed, or NONE."""
     if attribute < 0:
         return NONE
     found = entry_code(w, p, attribute)
-    return code if found == NONE else found
+    if found != NONE or told == NONE:
+        return found
+    code, place, name, track = w.lists[told], w.lists[told + 1], w.lists[told + 2], w.lists[told + 3]
+    return int(code) if active_as(w, p, place, name) or (track != NONE and w.left_order[track, p] == 0) else NONE
 
 
 def order(w: Arrays, p: int, item: int, time: int, stop: int, reason: int, given: bool, chronic: bool) -> int:
@@ -159,14 +184,13 @@ def close_encounter(w: Arrays, p: int, time: int) -> None:
 
 
 def open_encounter(w: Arrays, p: int, s: int) -> bool:
-    """args: item, kind, shortest, reason, its code, onsets from, to."""
+    """args: item, kind, shortest, reason, its state, onsets from, to."""
     now = int(w.now[p])
     if w.lock[p] == w.module[p]:
         close_encounter(w, p, now)
     elif w.lock[p] != NONE:
         return False
-    reason = reason_of(w, p, w.args[s, 3], w.args[s, 4])
-    row = add(w, ENCOUNTERS, w.encounters, p, w.args[s, 0], now, now + w.args[s, 2], int(w.latest[p]), reason)
+    row = add(w, ENCOUNTERS, w.encounters, p, w.args[s, 0], now, now + w.args[s, 2], int(w.latest[p]), NONE)
     w.encounters[row]["kind"] = w.args[s, 1]
     w.encounters[row]["module"] = w.module[p]
     w.encounters[row]["discharge"] = NONE
@@ -174,6 +198,7 @@ def open_encounter(w: Arrays, p: int, s: int) -> bool:
     w.lock[p] = w.module[p]
     w.open[p] = row
     meet(w, p, s)
+    w.encounters[row]["reason"] = reason_of(w, p, w.args[s, 3], w.args[s, 4])
     return True
 
 
@@ -273,21 +298,8 @@ def end_of(w: Arrays, p: int, s: int) -> None:
     """args: the begun state's place, its name, attribute, places from, to."""
     now, place = int(w.now[p]), w.args[s, 0]
     if place != NONE:
-        row = int(w.present[place, p])
-        if row >= 0:
-            table = w.place_table[place]
-            if table == CONDITIONS:
-                item = int(w.conditions[row]["item"])
-            elif table == ALLERGIES:
-                item = int(w.allergies[row]["item"])
-            elif table == MEDICATIONS:
-                item = int(w.medications[row]["item"])
-            elif table == CAREPLANS:
-                item = int(w.careplans[row]["item"])
-            else:
-                item = int(w.devices[row]["item"])
-            if w.item_name[item] == w.args[s, 1]:
-                end(w, p, place, now)
+        if active_as(w, p, place, w.args[s, 1]):
+            end(w, p, place, now)
     elif w.args[s, 2] >= 0:
         found = entry_place(w, p, w.args[s, 2])
         if found != NONE:
@@ -300,7 +312,7 @@ def end_of(w: Arrays, p: int, s: int) -> None:
 
 
 def medicate(w: Arrays, p: int, s: int) -> None:
-    """args: item, place, attribute, reason, its code, given, chronic, the visits' slot or NONE."""
+    """args: item, place, attribute, reason, its state, given, chronic, the visits' slot or NONE."""
     item, place, now = w.args[s, 0], w.args[s, 1], int(w.now[p])
     reason, row = reason_of(w, p, w.args[s, 3], w.args[s, 4]), NONE
     given, chronic = w.args[s, 5] != 0, w.args[s, 6] != 0
@@ -323,7 +335,7 @@ def medicate(w: Arrays, p: int, s: int) -> None:
 
 
 def plan_care(w: Arrays, p: int, s: int) -> None:
-    """args: item, place, attribute, reason, its code."""
+    """args: item, place, attribute, reason, its state."""
     place, now = w.args[s, 1], int(w.now[p])
     reason, row = reason_of(w, p, w.args[s, 3], w.args[s, 4]), int(w.present[place, p])
     if row >= 0:
@@ -336,7 +348,7 @@ def plan_care(w: Arrays, p: int, s: int) -> None:
 
 
 def operate(w: Arrays, p: int, s: int, stop: int) -> None:
-    """A procedure. args: item, place, attribute, reason, its code, length."""
+    """A procedure. args: item, place, attribute, reason, its state, length."""
     now, place = int(w.now[p]), w.args[s, 1]
     reason, encounter = reason_of(w, p, w.args[s, 3], w.args[s, 4]), encounter_at(w, p, int(w.now[p]))
     add(w, PROCEDURES, w.procedures, p, w.args[s, 0], now, stop, encounter, reason)
@@ -381,7 +393,7 @@ def vaccinate(w: Arrays, p: int, s: int) -> None:
 
 
 def picture(w: Arrays, p: int, s: int) -> None:
-    """An imaging study. args: item, place, procedure, reason, its code."""
+    """An imaging study. args: item, place, procedure, reason, its state."""
     now, place = int(w.now[p]), w.args[s, 1]
     reason, encounter = reason_of(w, p, w.args[s, 3], w.args[s, 4]), encounter_at(w, p, int(w.now[p]))
     uid = int(uniform(w, p) * 2.0**53)
@@ -396,7 +408,7 @@ def picture(w: Arrays, p: int, s: int) -> None:
 
 
 HELPERS: Final = (
-    step_of, time_of, wake_soon, notify, put, active_changed, encounter_at, add, reason_of, order, assign, set_stop,
-    end, lasts, close_encounter, renew, severity_of, diagnose, meet, open_encounter, share_visit, onset, end_encounter,
-    end_of, medicate, plan_care, operate, fit, supply, vaccinate, picture,
+    step_of, time_of, wake_soon, notify, put, active_changed, encounter_at, add, active_as, reason_of, order, assign,
+    set_stop, end, lasts, close_encounter, renew, severity_of, diagnose, meet, open_encounter, share_visit, onset,
+    end_encounter, end_of, medicate, plan_care, operate, fit, supply, vaccinate, picture,
 )  # fmt: skip

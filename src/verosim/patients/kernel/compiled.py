@@ -42,11 +42,16 @@ def _compiled(version: int) -> Any:
     """`lives.live`. version: a checksum of its source, by which numba finds the right code on disk."""
 
     @numba.njit(cache=True, error_model="numpy")
-    def live(arrays: Arrays, patients: Any, first: int) -> Any:
-        reference: Any = Proxy(*arrays)
+    def live(reference: Any, patients: Any, first: int) -> Any:
         return _live(reference, patients, first) if version else (0, 0)
 
     return live
+
+
+@numba.njit(cache=True)
+def referring(arrays: Arrays) -> Any:
+    """One reference to all arrays: to hand each of them over costs as much as a patient's whole year."""
+    return Proxy(*arrays)
 
 
 _SOURCES = (acts, choices, lives, signs, state, care, forms, hooks, population, record, steady, worlds)

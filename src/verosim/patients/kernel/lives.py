@@ -183,7 +183,21 @@ def needs_python(w: Arrays, p: int, s: int) -> bool:
         return True
     if w.told[p] == s:
         return False
-    return bool(w.asks[s]) or (w.does[s] >= OBSERVATION and unread(w, p, w.args[s, 4], w.args[s, 5]))
+    w.at[p] = w.now[p]
+    if w.asks[s]:
+        return w.does[s] != DELAY or asks_now(w, p, s)
+    return w.does[s] >= OBSERVATION and unread(w, p, w.args[s, 4], w.args[s, 5])
+
+
+def asks_now(w: Arrays, p: int, s: int) -> bool:
+    """Whether a delay is over, so that its transition asks for vital signs: at that transition's time."""
+    cell, time = cell_of(w, p), time_of(w, p)
+    if w.until[cell] == FRESH:
+        w.until[cell] = w.now[p] + lasting(w, p, w.args[s, 0])
+    until = w.until[cell]
+    if until != w.now[p]:
+        w.at[p] = time
+    return bool(until <= time and w.death[p] > until)
 
 
 def short_of_room(w: Arrays) -> bool:
@@ -345,7 +359,7 @@ def follow(w: Arrays, p: int, s: int) -> int:
         if after == NONE:
             again = stay(w, p, s)
             return again if again != NONE else advance(w, p)
-    w.visits[after] += 1
+    w.visits[w.tally[p], after] += 1
     return after
 
 
@@ -379,6 +393,6 @@ def live(w: Arrays, patients: object, first: int) -> tuple[int, int]:
 
 
 HELPERS: Final = (
-    over, waited, looped, act_rarely, act, needs_python, short_of_room, left, passed, called, ended, stay, finish,
-    advance, follow,
+    over, waited, looped, act_rarely, act, asks_now, needs_python, short_of_room, left, passed, called, ended, stay,
+    finish, advance, follow,
 )  # fmt: skip

@@ -12,27 +12,13 @@ import numpy as np
 
 from verosim.patients import forms
 from verosim.patients.amounts import REAL, WHOLE, Amount, Length
-from verosim.patients.care import (
-    RENEWED,
-    AllergyOnset,
-    CarePlanStart,
-    Device,
-    Encounter,
-    EncounterEnd,
-    End,
-    ImagingStudy,
-    MedicationOrder,
-    Onset,
-    Procedure,
-    Reason,
-    SupplyList,
-    Vaccine,
-)
+from verosim.patients.care import RENEWED, Encounter, EncounterEnd, Reason
 from verosim.patients.forms import AT_AGE, AT_TIME, PRIOR, SIGN, Choice, Draw, Form, Go, Least, Look, Named, Test
 from verosim.patients.kernel import acts, signs
 from verosim.patients.kernel.choices import DRAW, GO, LOOK, NAMED
 from verosim.patients.names import NONE, coding
 from verosim.patients.observing import Children, MultiObservation, Observation, Value
+from verosim.patients.onsets import AllergyOnset, End, Onset
 from verosim.patients.record import TABLES
 from verosim.patients.states import (
     CallSubmodule,
@@ -48,6 +34,15 @@ from verosim.patients.states import (
     Terminal,
 )
 from verosim.patients.transitions import successors
+from verosim.patients.treating import (
+    CarePlanStart,
+    Device,
+    ImagingStudy,
+    MedicationOrder,
+    Procedure,
+    SupplyList,
+    Vaccine,
+)
 from verosim.patients.world import LENGTHS
 
 if TYPE_CHECKING:
@@ -186,7 +181,7 @@ class Program:
         drawn = {str(s.spec.get("vital_sign")) for s in states if s.spec["type"] == "VitalSign"}
         self.drawn = {plan.signs[name] for name in drawn if name in plan.signs}  # signs that modules set
         self.signs = np.zeros((len(states), len(plan.signs)), bool)  # that must be read before a state is done
-        self.asks = np.zeros(len(states), bool)  # whether that is so always: its transition looks at one
+        self.asks = np.zeros(len(states), bool)  # whether its transition looks at one
         self.yes, self.no = self.graph.goal(1), self.graph.goal(0)
         self.visits = plan.slot.get("Encounter", NONE)
         self.does = np.zeros(len(states), np.int64)
@@ -220,13 +215,13 @@ class Program:
     def _read(self, state: State, seen: set[int]) -> set[int]:
         """The signs that are to be read before a state is done. seen: those that it observes, or waits for."""
         signs = self.graph.signs
-        if signs & self.drawn or (signs and not isinstance(state, Simple | Observation | Children)):
+        if signs & self.drawn or (signs and not isinstance(state, Simple | Delay | Observation | Children)):
             raise Formless
         return signs
 
     def _link(self) -> Array:
         """(states,) bool: whether one only looks. What others read that may follow at once is read before the first."""
-        looks = (self.does >= acts.OBSERVATION) | self.asks
+        looks = (self.does >= acts.OBSERVATION) | (self.asks & (self.does == acts.SIMPLE))
         after = {}
         for state in self.plan.states:
             if looks[state.number]:
@@ -293,12 +288,21 @@ class Program:
         attribute = state.attribute if state.attribute is not None and not state.codes else NONE
         return [self.graph.length(state.length), state.cause, attribute, self.plan.slot.get("Lifecycle", NONE)]
 
+    def _reason(self, reason: Reason) -> tuple[int, int]:
+        """Its attribute, and where its state's code, place, name and track are listed, or NONE."""
+        told = (
+            NONE
+            if reason.code == NONE
+            else self.graph.listed([reason.code, reason.place, reason.text, reason.track])[0]
+        )
+        return _or_none(reason.attribute), told
+
     def _encounter(self, state: Encounter) -> list[int]:
         onsets = self.graph.listed([onset.number for onset in state.onsets])
         if state.wellness:
             places = [n for n, (table, _) in enumerate(self.plan.places) if table == "medications"]
             return [*self.graph.listed(places), self.plan.catalogue.codes(coding(RENEWED)), 0, 0, *onsets]
-        return [state.item, state.kind, int(LENGTHS[state.kind]), *_reason(state.reason), *onsets]
+        return [state.item, state.kind, int(LENGTHS[state.kind]), *self._reason(state.reason), *onsets]
 
     def _onset(self, state: Onset) -> list[int]:
         levels: list[int] = []
@@ -312,21 +316,21 @@ class Program:
         return [state.begun_place, state.begun_text, _or_none(state.attribute), *self.graph.listed(state.places)]
 
     def _medication(self, state: MedicationOrder) -> list[int]:
-        return [state.item, state.place, _or_none(state.attribute), *_reason(state.reason), state.given, state.chronic,
-                self.visits]  # fmt: skip
+        return [state.item, state.place, _or_none(state.attribute), *self._reason(state.reason),
+                state.given, state.chronic, self.visits]  # fmt: skip
 
     def _care_plan(self, state: CarePlanStart) -> list[int]:
-        return [state.item, state.place, _or_none(state.attribute), *_reason(state.reason)]
+        return [state.item, state.place, _or_none(state.attribute), *self._reason(state.reason)]
 
     def _procedure(self, state: Procedure) -> list[int]:
         length = self.graph.length(state.length)
-        return [state.item, state.place, _or_none(state.attribute), *_reason(state.reason), length]
+        return [state.item, state.place, _or_none(state.attribute), *self._reason(state.reason), length]
 
     def _supplies(self, state: SupplyList) -> list[int]:
         return [*self.graph.listed([number for pair in state.supplies for number in pair])]
 
     def _imaging(self, state: ImagingStudy) -> list[int]:
-        return [state.item, state.place, state.procedure, *_reason(state.reason)]
+        return [state.item, state.place, state.procedure, *self._reason(state.reason)]
 
     def _observation(self, state: Observation) -> list[int]:
         part = self._part(state.value, state.item, state.seen, False)
@@ -357,10 +361,6 @@ class Program:
 
 def _or_none(attribute: int | None) -> int:
     return NONE if attribute is None else attribute
-
-
-def _reason(reason: Reason) -> tuple[int, int]:
-    return _or_none(reason.attribute), reason.code
 
 
 def _flat(watchers: Mapping[int, list[tuple[int, list[int]]]], n: int) -> tuple[Array, Array]:

@@ -41,6 +41,7 @@ class Arrays(NamedTuple):
     depth: Array
     calls: Array
     rewound: Array
+    at: Array
     present: Array
     chronic: Array
     n_chronic: Array
@@ -62,6 +63,7 @@ class Arrays(NamedTuple):
     renewed: Array
     encounter_state: Array
     visits: Array
+    tally: Array
     # their record: tables as rows of structures, how many rows are in use, and how many there is room for
     since: Array
     seq: Array

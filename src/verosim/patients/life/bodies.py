@@ -56,6 +56,7 @@ class Physique:
         given = resources or Resources()
         self.ranges, self.growing = ranges(given), growing(given)
         self.pressure_drugs = _pressure_drugs(given)
+        self._about: dict[tuple[str, ...], tuple[str, ...]] = {}  # topics of chance that readings of signs asked about
         self._bodies: WeakKeyDictionary[Population, tuple[Bodies, Flags]] = WeakKeyDictionary()
 
     def read(self, world: World, patients: Array, name: str, time: Array) -> Array:
@@ -64,7 +65,7 @@ class Physique:
 
     def reads(self, world: World, patients: Array, names: Sequence[str], time: Array) -> list[Array]:
         """Several vital signs (k,) of the same patients, who are looked at once."""
-        who, values = Reading(world, self, patients, time), []
+        who, values = self._reading(world, patients, time, names), []
         for name in names:
             if name in VITALS:
                 values.append(np.round(VITALS[name](who, self.ranges), 2))
@@ -73,12 +74,24 @@ class Physique:
                 values.append(self.percentile(world.people, patients, which, who.measure(which), time))
             else:
                 values.append(np.round(who.measure(name), 2))
-        return values
+        return self._noted(who, names, values)
 
     def usual(self, world: World, patients: Array, names: Sequence[str]) -> list[Floats]:
         """Values (k,) of vital signs now, as they are in the mean of many readings."""
-        who = Reading(world, self, patients, world.people.now[patients], usual=True)
-        return [VITALS[name](who, self.ranges) for name in names]
+        who = self._reading(world, patients, world.people.now[patients], names, usual=True)
+        return self._noted(who, names, [VITALS[name](who, self.ranges) for name in names])
+
+    def _reading(
+        self, world: World, patients: Array, time: Array, names: Sequence[str], usual: bool = False
+    ) -> Reading:  # fmt: skip
+        """A reading of vital signs, with the chance that these signs asked for before."""
+        return Reading(world, self, patients, time, usual, self._about.get(tuple(names), ()))
+
+    def _noted(self, who: Reading, names: Sequence[str], values: list[Floats]) -> list[Floats]:
+        """The values, and what chance they asked for is remembered."""
+        if tuple(names) not in self._about:
+            self._about[tuple(names)] = who.about
+        return values
 
     def measure(self, world: World, patients: Array, name: str, time: Array) -> Floats:
         """Height (cm), weight (kg), BMI or head circumference (cm), as (k,)."""
@@ -166,12 +179,21 @@ def course(world: World, patients: Array, time: Array) -> Floats:
 class Reading:
     """k patients at one reading each: what vital signs depend on, looked up where it is asked for."""
 
-    def __init__(self, world: World, physique: Physique, patients: Array, time: Array, usual: bool = False) -> None:
-        """usual: as the person is in the mean of many readings."""
+    def __init__(
+        self, world: World, physique: Physique, patients: Array, time: Array, usual: bool = False,
+        about: tuple[str, ...] = (),
+    ) -> None:  # fmt: skip
+        """usual: as the person is in the mean of many readings. about: topics that will be asked for: drawn at once."""
         self._usual = usual
         self._world, self._physique, self._patients, self._time = world, physique, patients, time
         self._normals: dict[str, Floats] = {}
         self._measures: dict[str, Floats] = {}
+        self._draw(about)
+
+    @property
+    def about(self) -> tuple[str, ...]:
+        """The topics of chance that were drawn."""
+        return tuple(dict.fromkeys(topic.rsplit(":", 1)[0] for topic in self._normals))
 
     @cached_property
     def age(self) -> Floats:
@@ -233,17 +255,22 @@ class Reading:
 
     def normals(self, topic: str) -> Floats:
         if topic not in self._normals:
-            about = topic.rsplit(":", 1)[0]
-            one, two = self._world.people.chance(self._patients, _salts(about), self._when).swapaxes(0, 1)
+            self._draw((topic.rsplit(":", 1)[0],))
+        return self._normals[topic]
+
+    def _draw(self, about: tuple[str, ...]) -> None:
+        """Draw life's, month's and day's normals of topics, all at once."""
+        if about:
+            one, two = np.moveaxis(self._world.people.chance(self._patients, _salts(about), self._when), 2, 0)
             found = normal(one, two)
             if self._usual:
-                found[1:] = 0.0
-            self._normals |= {f"{about}:{span}": row for span, row in zip(SPANS, found, strict=True)}
-        return self._normals[topic]
+                found[:, 1:] = 0.0
+            names = [f"{topic}:{span}" for topic in about for span in SPANS]
+            self._normals |= dict(zip(names, found.reshape(len(names), -1), strict=True))
 
     @cached_property
     def _when(self) -> Ints:
-        """(spans, 1, k) which life, month and day it is: all three are drawn at once, being mostly wanted so."""
+        """(spans, 1, k) which life, month and day it is."""
         time = self._time
         return np.stack([np.zeros_like(time), time // (30 * DAY), time // DAY])[:, None]
 
@@ -254,14 +281,15 @@ class Reading:
         """The sum (k,) of what the drugs do that are being taken."""
         total = np.zeros(len(self._patients))
         for code, effect in drugs.items():
-            total += effect * self._world.active(self._patients, code)
+            if self._world.plan.slots_of(code):
+                total += effect * self._world.active(self._patients, code)
         return total
 
 
 @lru_cache(1024)
-def _salts(topic: str) -> Array:
-    """(spans, 2, 1) numbers for the two draws of each span's normal."""
-    return np.array([[[salt(f"vital:{topic}:{span}:{i}")] for i in (1, 2)] for span in SPANS], np.uint64)
+def _salts(about: tuple[str, ...]) -> Array:
+    """(topics, spans, 2, 1) numbers for the two draws of each normal."""
+    return np.array([[[[salt(f"vital:{topic}:{span}:{i}")] for i in (1, 2)] for span in SPANS] for topic in about])
 
 
 def _pressure_drugs(resources: Resources) -> Mapping[str, float]:

@@ -12,7 +12,8 @@ United States government and so in the public domain. BMI above the 95th percent
 from __future__ import annotations
 
 import io
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from functools import lru_cache
 from importlib.resources import files
 from typing import Final
@@ -28,6 +29,7 @@ Ints = npt.NDArray[np.int64]
 Flags = npt.NDArray[np.bool_]
 
 GROWN: Final = 20  # years: where the charts end
+PAST: Final = GROWN * 12 + 12  # months: past the ends of all charts
 TODDLER: Final = 2  # years: from here on weight follows BMI
 P95: Final = float(normal_quantile(np.array([0.95]))[0])
 
@@ -63,7 +65,7 @@ class Chart:
     def at(self, girls: Flags, where: Floats) -> tuple[Floats, Floats, Floats]:
         """L, M and S (n,) each, on the straight line between the chart's points; held beyond its ends."""
         points = self.lms.shape[2]
-        place = np.clip((where - self.first) / self.step, 0, points - 1)
+        place = np.minimum(np.maximum((where - self.first) / self.step, 0), points - 1)
         low = np.minimum(place.astype(np.int64), points - 2)
         row = np.where(girls, 0, 1)
         below, above = self.lms[:, row, low], self.lms[:, row, low + 1]
@@ -111,9 +113,13 @@ def chart(name: str) -> Chart:
 
 def bmi_of(girls: Flags, months: Floats, z: Floats) -> Floats:
     """BMI (n,) of a child of 2 to 20 years at z, by the extended method above the 95th percentile."""
-    edge = chart("bmi").value(girls, months, np.full(len(z), P95))
-    beyond = edge + _spread(girls, months) * normal_quantile(np.clip((normal_share(z) - 0.9) * 10, TINY, 1 - 1e-9))
-    return np.where(z > P95, np.maximum(beyond, edge), chart("bmi").value(girls, months, np.minimum(z, P95)))
+    out = chart("bmi").value(girls, months, np.minimum(z, P95))
+    high = z > P95
+    if high.any():
+        share = np.minimum(np.maximum((normal_share(z[high]) - 0.9) * 10, TINY), 1 - 1e-9)
+        beyond = out[high] + _spread(girls[high], months[high]) * normal_quantile(share)
+        out[high] = np.maximum(beyond, out[high])
+    return out
 
 
 def bmi_percentile(girls: Flags, months: Floats, bmi: Floats) -> Floats:
@@ -142,14 +148,25 @@ class Bodies:
     gain: Floats  # (n,) standard normals: how far the yearly gains of the grown lie above their mean
     loss: Floats  # (n,) the same of the losses of the old
     options: Growing
+    tall: Floats = field(init=False)  # (n,) cm, and ...
+    stout: Floats = field(init=False)  # (n,) kg/m2 of the grown, where the charts end: most readings are of them
+
+    def __post_init__(self) -> None:
+        who = np.arange(len(self.girls))
+        late = np.full(len(who), float(PAST))
+        object.__setattr__(self, "tall", self._height(who, late))
+        object.__setattr__(self, "stout", self._bmi(who, late))
 
     def put(self, who: Ints, others: Bodies) -> None:
         """Let rows `who` (k,) grow as the others (k,) do."""
-        for name in ("girls", "height_z", "weight_z", "bmi_z", "gain", "loss"):
+        for name in ("girls", "height_z", "weight_z", "bmi_z", "gain", "loss", "tall", "stout"):
             getattr(self, name)[who] = getattr(others, name)
 
     def height(self, who: Ints, months: Floats) -> Floats:
         """cm (k,) of the people `who` (k,) at their ages (k,) in months."""
+        return _unless_grown(self.tall, self._height, who, months)
+
+    def _height(self, who: Ints, months: Floats) -> Floats:
         return chart("height").value(self.girls[who], months, self.height_z[who])
 
     def head(self, who: Ints, months: Floats) -> Floats:
@@ -172,7 +189,7 @@ class Bodies:
 
     def _large(self, who: Ints, months: Floats) -> Floats:
         square = (self.height(who, months) / 100) ** 2
-        child = self._bmi(who, np.clip(months, TODDLER * 12.0, GROWN * 12.0)) * square
+        child = _unless_grown(self.stout, self._bmi, who, months) * square
         grown = np.maximum(child + self._put_on(who, months), np.minimum(child, self.options.lightest * square))
         return np.where(months < GROWN * 12, child, grown)
 
@@ -181,6 +198,8 @@ class Bodies:
         return self.weight(who, months) / (self.height(who, months) / 100) ** 2
 
     def _bmi(self, who: Ints, months: Floats) -> Floats:
+        """kg/m2 (k,) as charted: at two years before, and at twenty after."""
+        months = np.minimum(np.maximum(months, TODDLER * 12.0), GROWN * 12.0)
         place = np.clip(months / 12 - TODDLER, 0, GROWN - TODDLER)
         low = np.minimum(place.astype(np.int64), GROWN - TODDLER - 1)
         below, above = self.bmi_z[who, low], self.bmi_z[who, low + 1]
@@ -191,6 +210,15 @@ class Bodies:
         o, years = self.options, months / 12
         put_on = _yearly(o.gain, np.clip(np.minimum(years, o.gain_until) - GROWN, 0, None), self.gain[who])
         return put_on - _yearly(o.loss, np.clip(years - o.loss_from, 0, None), self.loss[who])
+
+
+def _unless_grown(grown: Floats, young: Callable[[Ints, Floats], Floats], who: Ints, months: Floats) -> Floats:
+    """What people (k,) have once grown, and of those who are not what `young` says."""
+    out = grown[who]
+    those = months < PAST
+    if those.any():
+        out[those] = young(who[those], months[those])
+    return out
 
 
 def _yearly(ends: tuple[float, float], years: Floats, normals: Floats) -> Floats:

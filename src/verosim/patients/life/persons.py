@@ -148,9 +148,11 @@ class Register:
             pl.Series("lon", near[1]),
             taken(pl.Series(demography.races), d["race"]).alias("race"),
             pl.Series("ethnicity", np.where(d["hispanic"], "hispanic", "nonhispanic")),
-            (taken(pl.Series(demography.city), place) + ", " + demography.country).alias("birthplace"),
             pl.Series("income", d["income"].astype(np.int64)),
         )
+        born = pl.concat_str("city", pl.col("state").replace("", None), pl.lit(demography.country), separator=", ",
+                             ignore_nulls=True)  # fmt: skip
+        table = table.with_columns(born.alias("birthplace"))
         world.extra["people"] = table.with_columns(self._given(people.slot[who]))
 
     def _given(self, slots: Array) -> list[pl.Series]:

@@ -49,7 +49,7 @@ def ascvd(
     on, off = treated * p, ~treated * p
     terms = np.array([a, a * a, c, c * a, h, h * a, on, on * a, off, off * a, smoker * 1.0, smoker * a, diabetes * 1.0])
     group = np.where(female, 0, 2) + black
-    score = (_TERMS[:, group] * terms).sum(axis=0)
+    score = np.cumsum(_TERMS[:, group] * terms, axis=0)[-1]  # term by term: `sum` adds one person's in another order
     return 1 - _SURVIVAL[group] ** np.exp(score - _MEANS[group])
 
 

@@ -20,7 +20,7 @@ from verosim.errors import FileError
 from verosim.patients.hooks import NOT_AGAIN
 from verosim.patients.life.resources import Resources
 from verosim.patients.names import NONE, Catalogue, Coding
-from verosim.patients.population import DAY, WEEK, Array, Attributes, civil, instant, salt
+from verosim.patients.population import DAY, NUMBER, WEEK, Array, Attributes, civil, instant, salt
 from verosim.patients.record import KINDS
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 CVX: Final = "http://hl7.org/fhir/sid/cvx"
 LATEST: Final = 48  # months: a dose that is later than this is not made up for
 OLDEST: Final = 110 * 12  # months
+NEVER: Final = 2 * OLDEST
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,18 +41,32 @@ class Vaccine:
     months: Array  # (doses,) ascending
     since: int  # year
 
+
+class Doses:
+    """When doses of vaccines are due: looked up for all vaccines and patients at once."""
+
+    def __init__(self, vaccines: Sequence[Vaccine]) -> None:
+        most = 1 + max((len(vaccine.months) for vaccine in vaccines), default=0)
+        self._months = np.full((len(vaccines), most), NEVER)  # of each dose; then none
+        self._late = np.zeros((len(vaccines), OLDEST + 1), np.int64)  # doses that are too late, by months of life
+        self._since = np.array([[vaccine.since] for vaccine in vaccines])
+        for number, vaccine in enumerate(vaccines):
+            self._months[number, : len(vaccine.months)] = vaccine.months
+            self._late[number] = np.searchsorted(vaccine.months, np.arange(OLDEST + 1) - LATEST)
+
     def due(self, given: Array, months: Array, year: Array) -> Array:
-        """The number (k,) of the dose that is due, from 1; 0 where none is.
+        """The number (vaccines, k) of the dose that is due, from 1; 0 where none is.
 
-        given: doses (k,) given or passed over so far; months: age (k,) in whole months.
+        given: doses (vaccines, k) given or passed over so far; months: age (k,) in whole months; year (k,).
 
-        >>> v = Vaccine("x", Coding(CVX, "0"), np.array([2, 4, 120]), 1990)
-        >>> v.due(np.array([0, 1, 1, 0, 0]), np.array([2, 3, 5, 100, 300]), np.array([2000] * 5))
-        array([1, 0, 2, 0, 0])
+        >>> d = Doses([Vaccine("x", Coding(CVX, "0"), np.array([2, 4, 120]), 1990)])
+        >>> d.due(np.array([[0, 1, 1, 0, 0]]), np.array([2, 3, 5, 100, 300]), np.array([2000] * 5))
+        array([[1, 0, 2, 0, 0]])
         """
-        place = np.maximum(given, np.searchsorted(self.months, months - LATEST))
-        next_month = np.append(self.months, OLDEST * 2)[np.minimum(place, len(self.months))]
-        return np.where((next_month <= months) & (year >= self.since), place + 1, 0)
+        place = np.maximum(given, self._late[:, np.minimum(months, OLDEST)])
+        vaccine = np.arange(len(given))[:, None]
+        comes = self._months[vaccine, np.minimum(place, self._months.shape[1] - 1)]
+        return np.where((comes <= months) & (year >= self._since), place + 1, 0)
 
 
 def schedule(resources: Resources) -> tuple[Vaccine, ...]:
@@ -91,20 +106,26 @@ class Immunizations:
     def __init__(self, resources: Resources) -> None:
         self.vaccines = schedule(resources)
         self.attributes = tuple(f"doses of {vaccine.name}" for vaccine in self.vaccines)
+        self._doses = Doses(self.vaccines)
 
     def __call__(self, world: World, patients: Array, encounters: Array) -> None:
         """Give every dose that is due to `patients` (k,) at the visits `encounters` (k,) that have just opened."""
         time = world.people.now[patients]
-        year, months = civil(time)[0], whole_months(world.people.birth[patients], time)
-        for vaccine, attribute in zip(self.vaccines, self.attributes, strict=True):
-            given = world.attributes.numbers(patients, attribute, 0.0).astype(np.int64)
-            dose = vaccine.due(given, months, year)
-            now = np.flatnonzero(dose)
-            if len(now):
-                world.attributes.set_numbers(patients[now], attribute, dose[now].astype(np.float64))
-                item = item_of(world, "immunizations", vaccine.coding)
-                world.record.add("immunizations", patients[now], item, time[now], stop=time[now],
-                                 encounter=encounters[now], series=dose[now])  # fmt: skip
+        doses = self._due(world, patients, time)
+        for number in np.flatnonzero(doses.any(axis=1)).tolist():
+            now = np.flatnonzero(doses[number])
+            dose = doses[number, now]
+            world.attributes.set_numbers(patients[now], self.attributes[number], dose.astype(np.float64))
+            item = item_of(world, "immunizations", self.vaccines[number].coding)
+            world.record.add("immunizations", patients[now], item, time[now], stop=time[now],
+                             encounter=encounters[now], series=dose)  # fmt: skip
+
+    def _due(self, world: World, patients: Array, time: Array) -> Array:
+        """The number (vaccines, k) of the dose of each that is due, or 0."""
+        rows = np.array([[world.attributes.number[name]] for name in self.attributes])
+        kind, value = world.attributes.kind[rows, patients], world.attributes.value[rows, patients]
+        given = np.where(kind == NUMBER, value, 0.0).astype(np.int64)
+        return self._doses.due(given, whole_months(world.people.birth[patients], time), civil(time)[0])
 
 
 def whole_months(birth: Array, time: Array) -> Array:
@@ -194,4 +215,14 @@ def attributes_of(immunizations: Immunizations) -> tuple[str, ...]:
     return (*immunizations.attributes, *Covid.attributes)
 
 
-__all__ = ["Attributes", "Covid", "Immunizations", "Vaccine", "item_of", "open_visit", "schedule", "whole_months"]
+__all__ = [
+    "Attributes",
+    "Covid",
+    "Doses",
+    "Immunizations",
+    "Vaccine",
+    "item_of",
+    "open_visit",
+    "schedule",
+    "whole_months",
+]

@@ -1,9 +1,10 @@
 """Vital signs and laboratory values: each a function of the person, the day and what ails them.
 
-A value is its usual range at a quantile, and the quantile has a memory: half of it is the person's own, held for life,
-the rest is the season's and the day's. Values that hang together share their quantiles: HbA1c and glucose, the lipids,
-creatinine and filtration, the two blood pressures. So a person's measurements of one day agree, those of one person are
-alike, and over people every value keeps the range that it is asked to have.
+A value is its usual range at a quantile, and the quantile has a memory: most of it is the person's own, held for life,
+the rest is the season's and the day's (of HDL, whose range is narrow, nearly all is). Values that hang together share
+their quantiles: HbA1c and glucose, the lipids, creatinine and filtration, the two blood pressures. So a person's
+measurements of one day agree, those of one person are alike, and over people every value keeps the range that it is
+asked to have.
 
 Ranges are the usual reference intervals of adults (MedlinePlus), in the units written beside them. Users who give a
 `biometrics.yml` get that file's (see `resources`).
@@ -97,10 +98,11 @@ class Who(Protocol):
         ...
 
 
-def level(who: Who, topic: str) -> Floats:
-    """Standard normals (k,) with a memory: what the person, the month and the day add."""
-    own, month, day = (who.normals(f"{topic}:{span}") for span in ("life", "month", "day"))
-    return np.sqrt(OWN) * own + np.sqrt(SEASON) * month + np.sqrt(1 - OWN - SEASON) * day
+def level(who: Who, topic: str, own: float = OWN) -> Floats:
+    """Standard normals (k,) with a memory: what the person (a share `own` of the variance), month and day add."""
+    life, month, day = (who.normals(f"{topic}:{span}") for span in ("life", "month", "day"))
+    season = SEASON * (1 - own) / (1 - OWN)
+    return np.sqrt(own) * life + np.sqrt(season) * month + np.sqrt(1 - own - season) * day
 
 
 def quantile(who: Who, topic: str) -> Floats:
@@ -173,8 +175,12 @@ def triglycerides(who: Who, r: Ranges) -> Floats:
 
 
 def hdl(who: Who, r: Ranges) -> Floats:
-    """HDL cholesterol (k,) in mg/dL: low in some for life, and where triglycerides are high."""
-    z = 0.5 * level(who, "fat") + np.sqrt(0.75) * who.normals("hdl:life")
+    """HDL cholesterol (k,) in mg/dL: low in some for life, and where triglycerides are high.
+
+    Within a person it swings by 7.3 % (Ricos and others, 1999), to which a laboratory adds 4 % (NCEP's limit): that is
+    all but a sixth of the variance of those who have no low one, so nothing but triglycerides gives it a memory.
+    """
+    z = 0.5 * level(who, "fat") + np.sqrt(0.75) * level(who, "hdl", own=0.0)
     low = normal_share(who.normals("low hdl:life")) < np.where(who.female, *LOW_HDL)
     free = np.where(low, 30 - 3 * z, 55 - 5 * z)
     return np.where(who.severity == 0, free, step(r.hdl, who.severity, normal_share(z)))  # the ladder leads down
