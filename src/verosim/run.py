@@ -39,6 +39,7 @@ from verosim.models import Progress, silent, stage
 from verosim.relational import with_personal, with_sequences, with_totals
 from verosim.schema import Schema
 from verosim.sequences import Course, cuts_of
+from verosim.sequences.control import check_course
 from verosim.synthesizer import Synthesizer, check_sizes, rare_values, split
 from verosim.table_model import Options
 from verosim.targets import beside, check_place, check_targets, numbered, put
@@ -105,7 +106,7 @@ def synth(
     check_place(out, replace_tables)
     opened = open_data(source, pick)
     options, full = options or Options(), report is not None
-    synthesizer, found = learn(opened, schema, seed, options, stage(progress, 0.0, 0.8), start, full, keep)
+    synthesizer, found = learn(opened, schema, seed, options, stage(progress, 0.0, 0.8), start, full, keep, course)
     sizes = synthesizer.sizes(rows, scale)
     part = stage(progress, 0.8, 1.0)
     lost = write(
@@ -257,11 +258,17 @@ def learn(
     start: Any = None,
     full: bool = False,
     keep: Iterable[str] = (),
+    course: Course | None = None,
 ) -> tuple[Synthesizer, Report]:
-    """Fit, and measure against the hold-out. full: all that a page shows, not only whether it went well."""
+    """Fit, and measure against the hold-out. full: all that a page shows, not only whether it went well.
+
+    course: what will be asked of a sequence; raises ArgumentError before anything is learned where there is none.
+    """
     progress(0.0, "looking at the columns")
     opened, schema = briefed(opened, schema)
     found, before = keeping(described(opened, schema), keep), to_start_from(start, opened.dataset)
+    if course is not None:
+        check_course(course, found[_only(opened.dataset)[0]])
     part = stage(progress, 0.05, 0.8)
     synthesizer = Synthesizer(options).fit(opened.dataset, found, seed, part, start=before)
     synthesizer.layout, synthesizer.entry = opened.layout, (*opened.notes, *remarks(opened.dataset, found))
