@@ -121,17 +121,19 @@ def interval(values: Floats) -> tuple[float, float, float]:
     return mean, mean - reach, mean + reach
 
 
-def table(replications: Sequence[Mapping[tuple[str, str], Floats]]) -> pl.DataFrame:
-    """A row an indicator of a station: its value and 95 % interval, over replications, or over the parts of one run.
-
-    Intervals end where the indicator does: none is below 0, and no share over 1.
-    """
+def intervals(replications: Sequence[Mapping[tuple[str, str], Floats]]) -> pl.DataFrame:
+    """A row an indicator of a station: its value and 95 % interval, over replications, or over the parts of one run."""
     rows = []
     for station, indicator in replications[0]:
         values = [r[station, indicator] for r in replications]
         each = np.array([np.nanmean(v) if np.isfinite(v).any() else np.nan for v in values])
-        value, low, high = interval(each if len(values) > 1 else values[0])
-        low, high = np.clip([low, high], 0.0, 1.0 if indicator in SHARES else None).tolist()  # unknown stays nan
-        rows.append((station, indicator, value, low, high))
+        rows.append((station, indicator, *interval(each if len(values) > 1 else values[0])))
     columns = {"station": pl.String, "indicator": pl.String, "value": pl.Float64, "low": pl.Float64, "high": pl.Float64}
     return pl.DataFrame(rows, schema=columns, orient="row").with_columns(pl.col("value", "low", "high").fill_nan(None))
+
+
+def table(replications: Sequence[Mapping[tuple[str, str], Floats]]) -> pl.DataFrame:
+    """The same, with intervals that end where the indicator does: none is below 0, and no share over 1."""
+    share = pl.col("indicator").is_in(SHARES)
+    high = pl.when(share).then(pl.col("high").clip(upper_bound=1.0)).otherwise("high")
+    return intervals(replications).with_columns(pl.col("low").clip(lower_bound=0.0), high)

@@ -56,7 +56,7 @@ def _beside(table: pl.DataFrame, runs: list[Any], base: list[Any]) -> pl.DataFra
     """The table with the differences from the first combination."""
     keys = [k for k in runs[0] if k in base[0]]
     apart = [{k: mine[k] - first[k] for k in keys} for mine, first in zip(runs, base, strict=True)]
-    difference = indicators.table(apart).rename(
+    difference = indicators.intervals(apart).rename(
         {"value": "difference", "low": "difference_low", "high": "difference_high"}
     )
     return table.join(difference, on=["station", "indicator"], how="left", maintain_order="left")
