@@ -67,6 +67,16 @@ def test_a_copied_series_is_said_to_be_copied() -> None:
     assert report["window copies"].grade == report["nearest window"].grade == "far"
 
 
+def test_what_is_rare_is_no_more_than_rare_to_the_distance_of_windows() -> None:
+    def stated(n: int, seed: int, *bad: int) -> pl.DataFrame:
+        state = pl.when(pl.int_range(n).is_in(bad)).then(pl.lit("bad")).otherwise(pl.lit("ok"))
+        return waves(n, seed).with_columns(state=state)
+
+    table = replace(SERIES, columns=(*SERIES.columns, Column("state", "category", "str")))
+    case = Case.of(stated(6000, 1, 2), stated(3000, 2), stated(6000, 3, *range(300, 6000, 300)), table)
+    assert measure(case, PARTS)["window distance"].value < 20  # 10 squared is the most that a feature gives
+
+
 def test_the_same_seed_gives_the_same_report() -> None:
     synthetic = waves(2000, 5)
     assert of_series(synthetic).to_dict() == of_series(synthetic).to_dict()

@@ -104,7 +104,7 @@ class Owned:
     @property
     def notes(self) -> list[str]:
         """What was protected or made up."""
-        return self.form.notes
+        return [note for note in self.form.notes if not note.startswith(f"{KEY}:")]  # it is nobody's column
 
     def explain(self) -> dict[str, str]:
         """For each field, how it is drawn."""

@@ -33,6 +33,7 @@ KERNELS: Final = 64  # random convolutions
 TREES: Final = Options(rounds=40, depth=4)  # many features, few windows
 CELLS: Final = (8, 64)  # of a feature, at least and at most
 RAW: Final = 120  # values of a window that are told as they are
+FARTHEST: Final = 10.0  # standard deviations: one rare event, never seen in train, is no more than that
 SPLITS: Final = 8  # random pairs of real sets for the floor of the distance
 
 AUC: Final = Measure(
@@ -273,9 +274,10 @@ def distance(w: Windows, kernels: Kernels) -> Measure:
     mean, sd = train.mean(axis=0), np.maximum(train.std(axis=0), 1e-9)
 
     def features(of: Rows, purpose: str) -> Floats:
-        return np.asarray((kernels.features(w.at(w.starts(of, n, purpose))) - mean) / sd)
+        scaled = (kernels.features(w.at(w.starts(of, n, purpose))) - mean) / sd
+        return np.clip(scaled, -FARTHEST, FARTHEST)
 
-    value = frechet((train - mean) / sd, features(units.synthetic, "distance synthetic"))
+    value = frechet(np.clip((train - mean) / sd, -FARTHEST, FARTHEST), features(units.synthetic, "distance synthetic"))
     rng, floors = units.chance("distance floor"), []
     for k in range(SPLITS):
         order, half = rng.permutation(units.real), len(units.real) // 2
