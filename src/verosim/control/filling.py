@@ -109,6 +109,10 @@ class Gaps:
             )
             fix = "Fill it by hand, or leave the column out."
             raise DataError(reason, table=self.pool.table.name, column=name, fix=fix)
+        return self.learn(rows, name)
+
+    def learn(self, rows: pl.DataFrame, name: str) -> TableModel:
+        """The column given all others, from rows that have a value in it."""
         return self.pool.learn_column(rows, name, "impute", name)
 
     def filled(self, seed: int) -> pl.DataFrame:
@@ -119,8 +123,12 @@ class Gaps:
                 model = self.models[name] if turn == last else self.models[name].unruled()  # others may not fit yet
                 for rows in self.apart(gaps):
                     drawn = completed(model, frame[rows].drop(name), derived(seed, "impute", turn, name))
-                    frame = self.put(frame, name, rows, drawn[name])
+                    frame = self.put(frame, name, rows, self.read(drawn, name))
         return frame
+
+    def read(self, drawn: pl.DataFrame, name: str) -> pl.Series:
+        """What was drawn of a column, as its values."""
+        return drawn[name]
 
     @property
     def rounds(self) -> int:

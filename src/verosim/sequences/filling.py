@@ -16,7 +16,8 @@ import numpy as np
 import polars as pl
 
 from verosim.control import Controlled, derived
-from verosim.control.filling import Gaps, conform, filled_in, known_of, there, whole_rows
+from verosim.control.conditions import MADE
+from verosim.control.filling import Gaps, completed, conform, filled_in, known_of, there, whole_rows
 from verosim.control.pool import LEARNED, Rows, part_of
 from verosim.draws import BLOCK, stream
 from verosim.errors import DataError
@@ -27,12 +28,14 @@ from verosim.sequences.cases import LENGTH
 from verosim.sequences.keyed import Keyed
 from verosim.sequences.long import Long
 from verosim.sequences.order import Clock, Runs, sequence_of
-from verosim.table_model import Given, TableModel
+from verosim.table_model import Given, TableModel, rules_of
 
 POOL: Final = 20_000  # drawn rows that is learned from
 DRAWS: Final = 20  # of a short series, at most
 TURNS: Final = 6  # times that each gap is filled anew: a row sees further with each
 STRETCH: Final = 500  # rows of a sequence that are completed one after the other; longer ones go on in parallel
+NEAR: Final = 0.5  # of the spread of a number: what is less apart from the rows beside it is smooth
+DIGITS: Final = 7
 UNSEEN: Final = ("id", "personal", "empty", "constant", "text", "json")  # kinds that tell a neighbour nothing
 
 
@@ -83,6 +86,45 @@ def _free(name: str, table: Table) -> str:
     return name
 
 
+@dataclass(frozen=True, slots=True)
+class Smooth:
+    """A number that stays near the rows beside it: learned and drawn as what it is apart from their mean."""
+
+    name: str
+    beside: tuple[str, str]  # its columns of the row before and after
+    middle: float  # where no row is beside it
+    low: float
+    high: float
+    digits: int | None  # after the point, of all values
+
+    @classmethod
+    def of(cls, rows: pl.DataFrame, name: str, beside: tuple[str, str]) -> Smooth | None:
+        """None for a number that is nearly as far from the rows beside it as from any."""
+        values = rows[name].cast(pl.Float64).fill_nan(None).drop_nulls()
+        if len(values) < 2:
+            return None
+        low, high, middle = (float(v) for v in values.to_frame("v").select(
+            pl.min("v").alias("low"), pl.max("v").alias("high"), pl.median("v").alias("middle")).row(0))  # fmt: skip
+        digits = next((d for d in range(DIGITS) if ((values - values.round(d)).abs() < 1e-9).all()), None)
+        found = cls(name, beside, middle, low, high, digits)
+        apart = (rows[name].cast(pl.Float64) - found.between(rows)).fill_nan(None).std()
+        return found if isinstance(apart, float) and apart < NEAR * float(np.std(values.to_numpy())) else None
+
+    def between(self, rows: pl.DataFrame) -> pl.Series:
+        """(n,) the mean of what the rows beside say, as far as they do."""
+        said = [pl.col(n).cast(pl.Float64).fill_nan(None) for n in self.beside]
+        return rows.select(pl.mean_horizontal(said).fill_null(self.middle)).to_series()
+
+    def apart(self, rows: pl.DataFrame) -> pl.DataFrame:
+        """The rows with what the number is apart, in its place."""
+        return rows.with_columns((rows[self.name].cast(pl.Float64) - self.between(rows)).alias(self.name))
+
+    def values(self, drawn: pl.DataFrame, dtype: pl.DataType) -> pl.Series:
+        """The numbers (n,) of rows with what they are apart; none beyond those that are known."""
+        found = (drawn[self.name] + self.between(drawn)).clip(self.low, self.high)
+        return (found if self.digits is None else found.round(self.digits)).cast(dtype)
+
+
 class SequenceGaps(Gaps):
     """Gaps whose rows see the rows beside them."""
 
@@ -91,7 +133,24 @@ class SequenceGaps(Gaps):
     ) -> None:
         self.seen, self.new = seen, new
         self.place = np.arange(len(new))
+        ruled = {n for rule in rules_of(pool.table) for n in rule.columns}
+        numbers = (c.name for c in columns if c.kind == "number" and c.name in seen.before and c.name not in ruled)
+        found = (Smooth.of(pool.rows, n, (seen.before[n], seen.after[n])) for n in numbers)
+        self.smooth = {s.name: s for s in found if s is not None}
         super().__init__(pool, frame, columns)
+
+    def learn(self, rows: pl.DataFrame, name: str) -> TableModel:
+        if name not in self.smooth:
+            return super().learn(rows, name)
+        columns = (Column(name, "number", "float64") if c.name == name else c for c in self.pool.table.columns)
+        table = replace(self.pool.table, columns=tuple(columns))
+        return Rows(table, lambda: rows, self.pool.seed).learn_column(
+            self.smooth[name].apart(rows), name, "impute", name
+        )
+
+    def read(self, drawn: pl.DataFrame, name: str) -> pl.Series:
+        smooth = self.smooth.get(name)
+        return smooth.values(drawn, self.frame.schema[name]) if smooth else super().read(drawn, name)
 
     @property
     def rounds(self) -> int:
@@ -208,19 +267,29 @@ class Filling:
                 raise DataError("the rows of sequences cannot be placed.", table=self.table.name, column=name, fix=fix)
         rows = self._with_statics(self._placed(known), seed)
         lacking = [c.name for c in self.changing if c.name not in names]
-        runs = Runs.of(rows, self.table)
-        if lacking:
-            runs = replace(runs, frame=self._walked(runs, lacking, seed))
+        made = [n for n in lacking if self.table[n].kind in MADE]
+        walked = [n for n in lacking if n not in made]
+        runs = Runs.of(rows.with_columns(self.pool.rows[n].clear().extend_constant(None, rows.height) for n in lacking),
+                       self.table)  # fmt: skip
+        if walked:
+            runs = replace(runs, frame=self._walked(runs, walked, made, seed))
+        if made:
+            model, shown = self._rest_of(made, [])
+            given = self.seen.all(runs, self.form.clock).select(shown)
+            drawn = completed(model, given, derived(seed, "made"))
+            runs = replace(runs, frame=runs.frame.with_columns(drawn.select(made).get_columns()))
         full = runs.frame[np.argsort(runs.order)].select(self.table.names)
         return full.with_columns(frame.get_columns())
 
-    def _walked(self, runs: Runs, lacking: list[str], seed: int) -> pl.DataFrame:
-        """The rows with the lacking columns, drawn from the first row of each stretch on, all stretches at once."""
-        model, shown = self._rest_of(lacking)
+    def _walked(self, runs: Runs, lacking: list[str], made: list[str], seed: int) -> pl.DataFrame:
+        """The rows with the lacking columns, drawn from the first row of each stretch on, all stretches at once.
+
+        made: columns that are made anew for each row, later.
+        """
+        model, shown = self._rest_of(lacking, made)
         place = runs.place % STRETCH
         empty = self.pool.rows.select(lacking).clear()
-        rows = runs.frame.with_columns(empty[n].extend_constant(None, len(place)) for n in lacking)
-        given = self.seen.all(replace(runs, frame=rows), self.form.clock).select(shown)
+        given = self.seen.all(runs, self.form.clock).select(shown)
         drawn, last, parts = empty, np.zeros(0, np.int64), [empty]
         order = np.argsort(place, kind="stable")
         for step, now in enumerate(np.split(order, np.cumsum(np.bincount(place))[:-1])):
@@ -232,7 +301,7 @@ class Filling:
                 )
             drawn, last = self._step(model, known, step, seed).select(lacking), now
             parts.append(drawn)
-        return rows.with_columns(pl.concat(parts)[np.argsort(order)].get_columns())
+        return runs.frame.with_columns(pl.concat(parts)[np.argsort(order)].get_columns())
 
     def _step(self, model: TableModel, known: pl.DataFrame, step: int, seed: int) -> pl.DataFrame:
         own = derived(seed, "complete", step)
@@ -241,11 +310,11 @@ class Filling:
         ]
         return pl.concat(blocks)
 
-    def _rest_of(self, lacking: list[str]) -> tuple[TableModel, list[str]]:
+    def _rest_of(self, lacking: list[str], hidden: list[str]) -> tuple[TableModel, list[str]]:
         """The lacking columns of a row given all others and the row before, and the names of what is given."""
         later = [self.seen.after[n] for n in lacking if n in self.seen.after]
         table = self.seen.table
-        shown = [n for n in table.names if n not in (*lacking, *later)]
+        shown = [n for n in table.names if n not in (*lacking, *later, *hidden)]
         if tuple(lacking) not in self._models:
             rows = self.pool.rows[self.pool.some(self.pool.rows, LEARNED, "complete", *lacking)]
             own = replace(part_of(table, [*lacking, *shown]), rules=table.rules)
