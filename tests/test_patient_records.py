@@ -452,7 +452,11 @@ def test_money_tables_lead_somewhere(billed: Path) -> None:
     assert set(claims["PRIMARYPATIENTINSURANCEID"].drop_nulls()) <= payers
     assert set(csv(billed, "encounters")["ORGANIZATION"]) <= set(csv(billed, "organizations")["Id"])
     assert set(csv(billed, "encounters")["PROVIDER"]) <= set(csv(billed, "providers")["Id"])
-    assert set(csv(billed, "payer_transitions")["PAYER"]) <= payers
+    insured = csv(billed, "payer_transitions")
+    assert set(insured["PAYER"]) <= payers
+    lines = csv(billed, "claims_transactions").select("PATIENTID", MEMBERID="PATIENTINSURANCEID").drop_nulls()
+    owners = lines.join(insured.select("MEMBERID", "PATIENT"), on="MEMBERID", how="left")
+    assert (owners["PATIENT"] == owners["PATIENTID"]).all(), "the insurance of somebody else"
 
 
 def test_fhir_of_our_own_modules_is_valid(billed: Path) -> None:

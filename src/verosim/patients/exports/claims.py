@@ -268,7 +268,7 @@ def _coverage(block: Block) -> tuple[Array, Array, Array]:
 
 
 def _members(block: Block, lines: pl.DataFrame) -> pl.Series:
-    """Ids (k,) of the insurance years that lines fall in."""
+    """Ids (k,) of the insurance years that lines fall in; none for what came before the first that is told."""
     rows, rank, start = _coverage(block)
     patient = lines["patient"].to_numpy()
     if not len(rows):
@@ -276,7 +276,9 @@ def _members(block: Block, lines: pl.DataFrame) -> pl.Series:
     first = int(start.min())
     key, asked = rank * 2**43 + (start - first), block.rank[patient] * 2**43 + (lines["start"].to_numpy() - first)
     found = rows[np.maximum(np.searchsorted(key, asked, side="right") - 1, 0)]
-    return _member_ids(block, found)
+    own = pl.Series(block.record.tables["coverage"]["patient"][found] == patient)
+    ids = _member_ids(block, found)
+    return ids.zip_with(own, pl.Series([None], dtype=ids.dtype).new_from_index(0, len(ids)))
 
 
 def _member_ids(block: Block, rows: Array) -> pl.Series:
